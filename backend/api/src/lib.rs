@@ -1,0 +1,27 @@
+//! What crosses the wire between berthd and its clients.
+//!
+//! Owns: the JSON bodies of the HTTP API, as serde types; their OpenAPI schemas behind the
+//! feature `openapi`.
+//! Refuses: rules. A body that parses may still be refused by the services.
+//!
+//! Times are RFC 3339 in UTC. A value that is not known or not set is `null`, never absent,
+//! in answers.
+
+mod catalogue;
+mod common;
+mod database;
+mod plan;
+mod project;
+
+pub use catalogue::{
+    Capacity, Catalogue, Engine, EngineVersion, Plan, Region, Server, Version, VersionRange,
+};
+pub use common::{
+    ApiError, ErrorDetail, Event, Field, NewToken, Operation, OperationFailure, Token, TokenCreated,
+};
+pub use database::{
+    Condition, Credentials, Database, DatabaseBody, DatabaseEnvelope, DatabaseList, Pooler,
+    PoolerBody, RestoreFrom,
+};
+pub use plan::{Note, PlanAnswer, PlanItem, PlanRequest, PlannedItem, Severity, Snapshot};
+pub use project::{Project, ProjectBody, ProjectEnvelope, ProjectList};

@@ -1,0 +1,88 @@
+//! Projects on the wire.
+
+use crate::Field;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Project {
+    /// Its id (`proj_…`).
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Made from the name at create, kept for life.
+    pub slug: String,
+    /// A sentence for people.
+    pub description: Option<String>,
+    /// The region of databases that name none.
+    pub default_region: Option<String>,
+    /// Whether its destruction is refused.
+    pub deletion_protection: bool,
+    /// `refuse` or `cascade`.
+    pub on_destroy: String,
+    /// The container network of its databases.
+    pub network_name: String,
+    /// Labels of the user's.
+    pub tags: BTreeMap<String, String>,
+    /// Whether the client that created it has taken it over.
+    pub claimed: bool,
+    /// When it was made.
+    pub created_at: String,
+    /// When it changed last.
+    pub updated_at: String,
+}
+
+/// What may be said of a project in a create (POST) or a change (PATCH).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProjectBody {
+    /// Its name: 3 to 48 lower-case letters, digits and hyphens.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub name: Field<String>,
+    /// A sentence for people, at most 256 characters.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub description: Field<String>,
+    /// The region of databases that name none.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub default_region: Field<String>,
+    /// Whether its destruction is refused; false by default.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
+    pub deletion_protection: Field<bool>,
+    /// `refuse` (the default) or `cascade`.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub on_destroy: Field<String>,
+    /// Labels.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
+    pub tags: Field<BTreeMap<String, String>>,
+    /// Created on behalf of a client that claims it later; only in a create.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
+    pub unclaimed: Field<bool>,
+}
+
+/// A project in its envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProjectEnvelope {
+    /// The project.
+    pub project: Project,
+}
+
+/// A page of projects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProjectList {
+    /// The projects, oldest first.
+    pub projects: Vec<Project>,
+    /// By which the next page is asked for.
+    pub next_page_token: Option<String>,
+}
