@@ -1,0 +1,559 @@
+//! Schemas: what a configuration may say, and what a state holds.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::modifiers::Modifier;
+use crate::types::{ObjectType, Type};
+use crate::validate::Validator;
+use crate::value::Value;
+
+/// The schema of a provider, a resource, a data source or an ephemeral resource.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    pub(crate) version: i64,
+    pub(crate) root: Block,
+    ty: OnceLock<ObjectType>,
+}
+
+/// Attributes and blocks on one level.
+#[derive(Debug, Clone, Default)]
+pub struct Block {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) blocks: Vec<NestedBlock>,
+    pub(crate) description: String,
+    pub(crate) deprecation: Option<String>,
+}
+
+/// One attribute: its type, who may set it, and the rules it follows.
+///
+/// Built by a constructor for its type and methods that each add one trait:
+/// `Attribute::string("plan").required().description("…")`.
+#[derive(Debug, Clone)]
+pub struct Attribute {
+    pub(crate) name: String,
+    pub(crate) kind: AttributeKind,
+    pub(crate) required: bool,
+    pub(crate) optional: bool,
+    pub(crate) computed: bool,
+    pub(crate) sensitive: bool,
+    pub(crate) write_only: bool,
+    pub(crate) description: String,
+    pub(crate) deprecation: Option<String>,
+    pub(crate) default: Option<Value>,
+    pub(crate) validators: Vec<Validator>,
+    pub(crate) modifiers: Vec<Modifier>,
+    pub(crate) same_meaning: Option<SameMeaning>,
+}
+
+/// What an attribute holds.
+#[derive(Debug, Clone)]
+pub enum AttributeKind {
+    /// A value of a type.
+    Plain(Type),
+    /// Objects with a schema of their own.
+    Nested(Nesting, Box<Block>),
+}
+
+/// How nested objects are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Nesting {
+    /// One object, or none.
+    Single,
+    /// Objects in an order.
+    List,
+    /// Objects without an order.
+    Set,
+    /// Objects under names the user chooses.
+    Map,
+}
+
+/// A block such as `timeouts { … }`. New schemas prefer nested attributes.
+#[derive(Debug, Clone)]
+pub struct NestedBlock {
+    pub(crate) name: String,
+    pub(crate) nesting: Nesting,
+    pub(crate) block: Block,
+}
+
+/// Tells whether two values that are spelled differently mean the same.
+#[derive(Clone)]
+pub(crate) struct SameMeaning(pub(crate) Arc<dyn Fn(&Value, &Value) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for SameMeaning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SameMeaning")
+    }
+}
+
+impl Schema {
+    /// A schema of version 0 with these attributes.
+    pub fn new(attributes: impl IntoIterator<Item = Attribute>) -> Self {
+        Self {
+            version: 0,
+            root: Block::new(attributes),
+            ty: OnceLock::new(),
+        }
+    }
+
+    /// Sets the version of the states written under this schema.
+    #[must_use]
+    pub fn version(mut self, version: i64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Adds a block.
+    #[must_use]
+    pub fn block(mut self, block: NestedBlock) -> Self {
+        self.root = self.root.block(block);
+        self.ty = OnceLock::new();
+        self
+    }
+
+    /// Describes the whole in Markdown.
+    #[must_use]
+    pub fn description(mut self, markdown: impl Into<String>) -> Self {
+        self.root.description = markdown.into();
+        self
+    }
+
+    /// Marks the whole as deprecated; `advice` says what to use instead.
+    #[must_use]
+    pub fn deprecated(mut self, advice: impl Into<String>) -> Self {
+        self.root.deprecation = Some(advice.into());
+        self
+    }
+
+    /// Attributes and blocks at the top.
+    pub fn root(&self) -> &Block {
+        &self.root
+    }
+
+    /// The version of the states written under this schema.
+    pub fn state_version(&self) -> i64 {
+        self.version
+    }
+
+    /// The type of the objects this schema describes; made once.
+    pub fn object_type(&self) -> &ObjectType {
+        self.ty.get_or_init(|| self.root.object_type())
+    }
+
+    /// The same as a type, for the codecs.
+    pub fn ty(&self) -> Type {
+        Type::Object(self.object_type().clone())
+    }
+}
+
+impl Block {
+    /// A block with these attributes, kept in order of name.
+    pub fn new(attributes: impl IntoIterator<Item = Attribute>) -> Self {
+        let mut attributes: Vec<Attribute> = attributes.into_iter().collect();
+        attributes.sort_by(|a, b| a.name.cmp(&b.name));
+        Self {
+            attributes,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a block inside this one.
+    #[must_use]
+    pub fn block(mut self, block: NestedBlock) -> Self {
+        self.blocks.push(block);
+        self.blocks.sort_by(|a, b| a.name.cmp(&b.name));
+        self
+    }
+
+    /// The attributes in order of name.
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.attributes
+    }
+
+    /// The blocks in order of name.
+    pub fn blocks(&self) -> &[NestedBlock] {
+        &self.blocks
+    }
+
+    /// The attribute `name` of this level.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes
+            .binary_search_by(|have| have.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.attributes[at])
+    }
+
+    /// The type of the objects this block describes.
+    pub fn object_type(&self) -> ObjectType {
+        let attributes = self.attributes.iter().map(|a| (a.name.as_str(), a.ty()));
+        let blocks = self.blocks.iter().map(|b| (b.name.as_str(), b.ty()));
+        ObjectType::new(attributes.chain(blocks))
+    }
+}
+
+impl Attribute {
+    /// An attribute of any type.
+    pub fn new(name: impl Into<String>, ty: Type) -> Self {
+        Self::of_kind(name.into(), AttributeKind::Plain(ty))
+    }
+
+    /// A text.
+    pub fn string(name: impl Into<String>) -> Self {
+        Self::new(name, Type::String)
+    }
+
+    /// A number of any size; see [`crate::validate::whole`] for whole ones.
+    pub fn number(name: impl Into<String>) -> Self {
+        Self::new(name, Type::Number)
+    }
+
+    /// True or false.
+    pub fn boolean(name: impl Into<String>) -> Self {
+        Self::new(name, Type::Bool)
+    }
+
+    /// A list of `element`.
+    pub fn list(name: impl Into<String>, element: Type) -> Self {
+        Self::new(name, Type::list(element))
+    }
+
+    /// A set of `element`.
+    pub fn set(name: impl Into<String>, element: Type) -> Self {
+        Self::new(name, Type::set(element))
+    }
+
+    /// A map of `element`.
+    pub fn map(name: impl Into<String>, element: Type) -> Self {
+        Self::new(name, Type::map(element))
+    }
+
+    /// A nested object with attributes of its own.
+    pub fn nested(
+        name: impl Into<String>,
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> Self {
+        Self::nesting(name, Nesting::Single, attributes)
+    }
+
+    /// A list of nested objects.
+    pub fn nested_list(
+        name: impl Into<String>,
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> Self {
+        Self::nesting(name, Nesting::List, attributes)
+    }
+
+    /// A set of nested objects. Defaults and computed values inside are unreliable: a set
+    /// element that changes is another element.
+    pub fn nested_set(
+        name: impl Into<String>,
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> Self {
+        Self::nesting(name, Nesting::Set, attributes)
+    }
+
+    /// A map of nested objects.
+    pub fn nested_map(
+        name: impl Into<String>,
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> Self {
+        Self::nesting(name, Nesting::Map, attributes)
+    }
+
+    fn nesting(
+        name: impl Into<String>,
+        nesting: Nesting,
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> Self {
+        let block = Box::new(Block::new(attributes));
+        Self::of_kind(name.into(), AttributeKind::Nested(nesting, block))
+    }
+
+    fn of_kind(name: String, kind: AttributeKind) -> Self {
+        Self {
+            name,
+            kind,
+            required: false,
+            optional: false,
+            computed: false,
+            sensitive: false,
+            write_only: false,
+            description: String::new(),
+            deprecation: None,
+            default: None,
+            validators: Vec::new(),
+            modifiers: Vec::new(),
+            same_meaning: None,
+        }
+    }
+
+    /// The configuration must give a value.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// The configuration may give a value.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// The provider gives a value where the configuration gives none.
+    #[must_use]
+    pub fn computed(mut self) -> Self {
+        self.computed = true;
+        self
+    }
+
+    /// The value is hidden in what the host prints. It is still in the state.
+    #[must_use]
+    pub fn sensitive(mut self) -> Self {
+        self.sensitive = true;
+        self
+    }
+
+    /// The value reaches the provider and is never stored, in a plan or in a state.
+    #[must_use]
+    pub fn write_only(mut self) -> Self {
+        self.write_only = true;
+        self
+    }
+
+    /// Describes the attribute in Markdown.
+    #[must_use]
+    pub fn description(mut self, markdown: impl Into<String>) -> Self {
+        self.description = markdown.into();
+        self
+    }
+
+    /// Warns whoever sets it; `advice` says what to use instead.
+    #[must_use]
+    pub fn deprecated(mut self, advice: impl Into<String>) -> Self {
+        self.deprecation = Some(advice.into());
+        self
+    }
+
+    /// The value where the configuration gives none. Makes the attribute computed, since
+    /// the host refuses a value of the provider's anywhere else.
+    #[must_use]
+    pub fn default(mut self, value: impl Into<Value>) -> Self {
+        self.computed = true;
+        self.default = Some(value.into());
+        self
+    }
+
+    /// Adds a rule for values that are set.
+    #[must_use]
+    pub fn validate(mut self, validator: Validator) -> Self {
+        self.validators.push(validator);
+        self
+    }
+
+    /// Adds a step to the attribute's plan.
+    #[must_use]
+    pub fn modify(mut self, modifier: Modifier) -> Self {
+        self.modifiers.push(modifier);
+        self
+    }
+
+    /// Once known the value stays: an update plans the prior value instead of unknown.
+    #[must_use]
+    pub fn keep_prior(self) -> Self {
+        self.modify(Modifier::keep_prior())
+    }
+
+    /// A changed value needs a new object.
+    #[must_use]
+    pub fn requires_replace(self) -> Self {
+        self.modify(Modifier::requires_replace())
+    }
+
+    /// Declares when two spellings mean the same; the one already there is then kept: what
+    /// was planned over what apply returns, what was stored over what read or plan computes.
+    /// A value the configuration gives is always planned as written.
+    #[must_use]
+    pub fn same_meaning(
+        mut self,
+        same: impl Fn(&Value, &Value) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.same_meaning = Some(SameMeaning(Arc::new(same)));
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the attribute holds.
+    pub fn kind(&self) -> &AttributeKind {
+        &self.kind
+    }
+
+    /// Whether the configuration must give a value.
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// Whether the configuration may leave it out.
+    pub fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    /// Whether the provider may give the value.
+    pub fn is_computed(&self) -> bool {
+        self.computed
+    }
+
+    /// Whether the host hides the value.
+    pub fn is_sensitive(&self) -> bool {
+        self.sensitive
+    }
+
+    /// Whether the value is never stored.
+    pub fn is_write_only(&self) -> bool {
+        self.write_only
+    }
+
+    /// The Markdown description.
+    pub fn markdown(&self) -> &str {
+        &self.description
+    }
+
+    /// The type of the attribute's values.
+    pub fn ty(&self) -> Type {
+        match &self.kind {
+            AttributeKind::Plain(ty) => ty.clone(),
+            AttributeKind::Nested(nesting, block) => nesting.around(block),
+        }
+    }
+}
+
+impl Nesting {
+    fn around(self, block: &Block) -> Type {
+        let object = Type::Object(block.object_type());
+        match self {
+            Self::Single => object,
+            Self::List => Type::list(object),
+            Self::Set => Type::set(object),
+            Self::Map => Type::map(object),
+        }
+    }
+}
+
+impl NestedBlock {
+    /// A block that occurs at most once.
+    pub fn single(name: impl Into<String>, block: Block) -> Self {
+        Self::new(name.into(), Nesting::Single, block)
+    }
+
+    /// A block that may be repeated, in an order.
+    pub fn list(name: impl Into<String>, block: Block) -> Self {
+        Self::new(name.into(), Nesting::List, block)
+    }
+
+    /// A block that may be repeated, without an order.
+    pub fn set(name: impl Into<String>, block: Block) -> Self {
+        Self::new(name.into(), Nesting::Set, block)
+    }
+
+    fn new(name: String, nesting: Nesting, block: Block) -> Self {
+        Self {
+            name,
+            nesting,
+            block,
+        }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How often it may occur.
+    pub fn nesting(&self) -> Nesting {
+        self.nesting
+    }
+
+    /// What is inside.
+    pub fn content(&self) -> &Block {
+        &self.block
+    }
+
+    /// The type of the block's values.
+    pub fn ty(&self) -> Type {
+        self.nesting.around(&self.block)
+    }
+}
+
+/// The attributes that name an object for as long as it lives, beside its state.
+#[derive(Debug, Clone, Default)]
+pub struct IdentitySchema {
+    pub(crate) version: i64,
+    pub(crate) attributes: Vec<IdentityAttribute>,
+    ty: OnceLock<ObjectType>,
+}
+
+/// One attribute of an identity.
+#[derive(Debug, Clone)]
+pub struct IdentityAttribute {
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) required_for_import: bool,
+    pub(crate) description: String,
+}
+
+impl IdentitySchema {
+    /// An identity of version 0 with these attributes.
+    pub fn new(attributes: impl IntoIterator<Item = IdentityAttribute>) -> Self {
+        Self {
+            version: 0,
+            attributes: attributes.into_iter().collect(),
+            ty: OnceLock::new(),
+        }
+    }
+
+    /// The type of identities; made once.
+    pub fn object_type(&self) -> &ObjectType {
+        self.ty.get_or_init(|| {
+            ObjectType::new(
+                self.attributes
+                    .iter()
+                    .map(|a| (a.name.as_str(), a.ty.clone())),
+            )
+        })
+    }
+
+    /// The same as a type, for the codecs.
+    pub fn ty(&self) -> Type {
+        Type::Object(self.object_type().clone())
+    }
+}
+
+impl IdentityAttribute {
+    /// A text that an import must give.
+    pub fn string(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ty: Type::String,
+            required_for_import: true,
+            description: String::new(),
+        }
+    }
+
+    /// An import may leave it out.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.required_for_import = false;
+        self
+    }
+
+    /// Describes the attribute.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = text.into();
+        self
+    }
+}
