@@ -23,6 +23,10 @@ pub struct PlanItem {
     /// The object to change; none for a create.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// For a create: the object whose place it takes. What that one holds (its name, port
+    /// and share of the host) counts as free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// Whether the object is to be destroyed; `config` is empty then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub destroy: bool,

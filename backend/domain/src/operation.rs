@@ -11,6 +11,8 @@ pub enum OperationKind {
     Change,
     /// Sets a new password.
     Rotate,
+    /// Stops engine and pooler once and starts them again.
+    Restart,
     /// Takes a database away and keeps its data in the trash.
     Destroy,
     /// Brings a destroyed database back.
@@ -21,10 +23,11 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Provision,
         Self::Change,
         Self::Rotate,
+        Self::Restart,
         Self::Destroy,
         Self::Restore,
         Self::Purge,
@@ -36,6 +39,7 @@ impl OperationKind {
             Self::Provision => "provision",
             Self::Change => "change",
             Self::Rotate => "rotate",
+            Self::Restart => "restart",
             Self::Destroy => "destroy",
             Self::Restore => "restore",
             Self::Purge => "purge",

@@ -1,0 +1,204 @@
+//! Why a request is refused, in words a user may read.
+
+use berth_domain::Scope;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $class:ident;)*) => {
+        /// A word for programs: what kind of refusal it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The word on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// What a client can do about it.
+            pub fn class(self) -> Class {
+                match self { $(Self::$name => Class::$class,)* }
+            }
+        }
+    };
+}
+
+/// What a client can do about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Ask for something else: it does not exist for this caller.
+    NotFound,
+    /// Change the state first, or ask for something else.
+    Conflict,
+    /// Change the request.
+    Invalid,
+    /// Say who asks.
+    Unauthenticated,
+    /// Ask with more rights.
+    Forbidden,
+}
+
+codes! {
+    /// No such database for this caller.
+    DatabaseNotFound = "database_not_found", NotFound;
+    /// No such project for this caller.
+    ProjectNotFound = "project_not_found", NotFound;
+    /// No such operation for this caller.
+    OperationNotFound = "operation_not_found", NotFound;
+    /// No such token.
+    TokenNotFound = "token_not_found", NotFound;
+    /// A name fits several objects.
+    NameAmbiguous = "name_ambiguous", Conflict;
+    /// A living object has the name.
+    NameTaken = "name_taken", Conflict;
+    /// A living object has the slug.
+    SlugTaken = "slug_taken", Conflict;
+    /// Another database has the public port.
+    PortTaken = "port_taken", Conflict;
+    /// Every public port is in use.
+    PortsExhausted = "ports_exhausted", Conflict;
+    /// The host cannot carry it.
+    CapacityExceeded = "capacity_exceeded", Conflict;
+    /// Deletion protection stands in the way.
+    Protected = "protected", Conflict;
+    /// The project has databases in it.
+    ProjectNotEmpty = "project_not_empty", Conflict;
+    /// It is destroyed; restore it first.
+    Destroyed = "database_destroyed", Conflict;
+    /// It is not destroyed, so it cannot be restored or purged.
+    NotDestroyed = "database_not_destroyed", Conflict;
+    /// Its data is gone for good.
+    Purged = "database_purged", Conflict;
+    /// It changed meanwhile; read it again.
+    ChangedMeanwhile = "changed_meanwhile", Conflict;
+    /// It is stopped, and what was asked for needs it to run.
+    NotRunning = "database_not_running", Conflict;
+    /// The same key was used for another request.
+    IdempotencyKeyReused = "idempotency_key_reused", Conflict;
+    /// A field is not what it must be.
+    InvalidField = "invalid_field", Invalid;
+    /// The request as a whole cannot be read.
+    InvalidRequest = "invalid_request", Invalid;
+    /// No token, or one that is not valid.
+    Unauthenticated = "unauthenticated", Unauthenticated;
+    /// The token lacks a right.
+    ScopeMissing = "scope_missing", Forbidden;
+    /// The token is bound to another project.
+    ProjectForbidden = "project_forbidden", Forbidden;
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The kind of wrong.
+    pub code: Code,
+    /// The field's path, with dots.
+    pub field: String,
+    /// What was expected and what to do.
+    pub message: String,
+}
+
+impl FieldError {
+    /// A field that is not what it must be.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(Code::InvalidField, field, message)
+    }
+
+    /// A field that stands against something else.
+    pub fn of(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Why a request is refused, or could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be granted; the texts are for its sender.
+    #[error("{message}")]
+    Refused {
+        /// What kind of refusal.
+        code: Code,
+        /// A sentence for people.
+        message: String,
+        /// Field by field.
+        details: Vec<FieldError>,
+    },
+    /// The store could not do its part; the cause is for the operator.
+    #[error("could not {act}")]
+    Store {
+        /// What was being done.
+        act: &'static str,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something that this program wrote itself does not fit together.
+    #[error("could not {act}: {reason}")]
+    Inconsistent {
+        /// What was being done.
+        act: &'static str,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A refusal without fields.
+    pub fn refused(code: Code, message: impl Into<String>) -> Self {
+        Self::Refused {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+        }
+    }
+
+    /// A refusal for its fields; the first one gives code and sentence.
+    pub fn fields(details: Vec<FieldError>) -> Self {
+        let (code, message) = details.first().map_or_else(
+            || (Code::InvalidRequest, "The request is not valid".to_owned()),
+            |first| (first.code, format!("{}: {}", first.field, first.message)),
+        );
+        Self::Refused {
+            code,
+            message,
+            details,
+        }
+    }
+
+    /// A caller without that right.
+    pub fn scope_missing(scope: Scope) -> Self {
+        Self::refused(
+            Code::ScopeMissing,
+            format!("This token lacks the scope \"{}\"", scope.as_str()),
+        )
+    }
+
+    /// The code, when it is a refusal.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::Store { .. } | Self::Inconsistent { .. } => None,
+        }
+    }
+}
+
+/// Names the act that a failure of the store belongs to.
+#[expect(dead_code, reason = "its callers follow")]
+pub(crate) trait Doing<T> {
+    /// Says what was being done, after "could not".
+    fn doing(self, act: &'static str) -> Result<T, Error>;
+}
+
+impl<T, E: std::error::Error + Send + Sync + 'static> Doing<T> for Result<T, E> {
+    fn doing(self, act: &'static str) -> Result<T, Error> {
+        self.map_err(|source| Error::Store {
+            act,
+            source: Box::new(source),
+        })
+    }
+}
