@@ -1,0 +1,136 @@
+//! What all calls have in common.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+use tracing::{Instrument, Span};
+
+use super::Rpc;
+use crate::diagnostics::Diagnostic;
+use crate::handshake::PROTOCOL_VERSION;
+use crate::panics;
+use crate::proto::tfplugin6 as proto;
+use crate::server::ProviderServer;
+use crate::wire::to_wire;
+
+/// A request, and how it is answered.
+pub(super) trait Call: Send + Sized + 'static {
+    /// The message that answers it.
+    type Reply: Send + 'static;
+
+    /// The name the protocol gives to the call.
+    const NAME: &'static str;
+
+    /// What the call is about, for the log.
+    fn subject(&self) -> Subject<'_>;
+
+    /// What is answered when the call itself goes wrong: all that is known already, so that the
+    /// host forgets nothing. [`Call::blame`] adds why.
+    fn known(&self) -> Self::Reply;
+
+    /// Adds to an answer what went wrong.
+    fn blame(reply: &mut Self::Reply, diagnostic: &Diagnostic);
+
+    /// What the answer tells the user, for the log.
+    fn told(reply: &Self::Reply) -> &[proto::Diagnostic];
+
+    /// Answers. An error means that the request could not be understood or the answer not be
+    /// written; whatever else goes wrong is in the reply.
+    fn answer(
+        self,
+        server: Arc<ProviderServer>,
+    ) -> impl Future<Output = Result<Self::Reply, Diagnostic>> + Send;
+}
+
+/// What a call is about.
+pub(super) enum Subject<'a> {
+    Provider,
+    Resource(&'a str),
+    DataSource(&'a str),
+    Ephemeral(&'a str),
+    Function(&'a str),
+}
+
+impl Rpc {
+    /// Answers a call in a task of its own. A status is never the answer: the host would forget
+    /// an object that was just created.
+    pub(super) async fn call<C: Call>(
+        &self,
+        request: Request<C>,
+    ) -> Result<Response<C::Reply>, Status> {
+        let request = request.into_inner();
+        let span = self.span(&request);
+        let mut reply = request.known();
+        let server = Arc::clone(&self.server);
+        let begun = Instant::now();
+        // The answer is made inside the task as well: a large state takes its time.
+        let work = async move { request.answer(server).await }.instrument(span.clone());
+        match self.handlers.run(work).await {
+            Ok(Ok(answer)) => reply = answer,
+            Ok(Err(diagnostic)) => C::blame(&mut reply, &diagnostic),
+            Err(payload) => {
+                let what = panics::message(payload.as_ref());
+                C::blame(&mut reply, &panicked(C::NAME, &what));
+            }
+        }
+        span.in_scope(|| log_answer(begun, C::told(&reply)));
+        Ok(Response::new(reply))
+    }
+
+    fn span<C: Call>(&self, request: &C) -> Span {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let span = tracing::info_span!(
+            "call",
+            tf_rpc = C::NAME,
+            tf_req_id = format_args!("{}-{number}", std::process::id()),
+            tf_provider_addr = self.server.provider().address(),
+            tf_proto_version = PROTOCOL_VERSION,
+            tf_resource_type = tracing::field::Empty,
+            tf_data_source_type = tracing::field::Empty,
+            tf_ephemeral_resource_type = tracing::field::Empty,
+            tf_function = tracing::field::Empty,
+        );
+        let (key, name) = match request.subject() {
+            Subject::Provider => return span,
+            Subject::Resource(name) => ("tf_resource_type", name),
+            Subject::DataSource(name) => ("tf_data_source_type", name),
+            Subject::Ephemeral(name) => ("tf_ephemeral_resource_type", name),
+            Subject::Function(name) => ("tf_function", name),
+        };
+        span.record(key, name);
+        span
+    }
+}
+
+fn log_answer(begun: Instant, told: &[proto::Diagnostic]) {
+    let of = |severity: proto::diagnostic::Severity| {
+        told.iter()
+            .filter(|told| told.severity() == severity)
+            .count()
+    };
+    tracing::debug!(
+        tf_req_duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        diagnostic_error_count = of(proto::diagnostic::Severity::Error),
+        diagnostic_warning_count = of(proto::diagnostic::Severity::Warning),
+        "answered"
+    );
+}
+
+fn panicked(call: &str, message: &str) -> Diagnostic {
+    Diagnostic::error(
+        "The provider panicked",
+        format!(
+            "This is a bug in the provider, in its answer to {call}: {message}. What it had \
+             already done may not be in the state. Run again with TF_LOG_PROVIDER=ERROR to see \
+             where, and report it."
+        ),
+    )
+}
+
+/// The common case of [`Call::blame`]: the reply has a list of diagnostics.
+pub(super) fn blame(list: &mut Vec<proto::Diagnostic>, diagnostic: &Diagnostic) {
+    list.extend(to_wire::diagnostics(&diagnostic.clone().into()));
+}

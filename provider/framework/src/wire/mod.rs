@@ -1,0 +1,3 @@
+//! Between the framework's types and the bytes of the protocol.
+
+pub(crate) mod to_wire;
