@@ -1,1 +1,16 @@
-//! Not written yet.
+//! Describes databases; never touches one.
+//!
+//! Owns: images, ports, names, the statements for logins, configuration files, URIs.
+//! Refuses: connections, containers, clocks, randomness. Those arrive as values or not at all.
+
+mod description;
+mod postgresql;
+mod registry;
+
+pub use description::{
+    Access, Applies, Certificate, ConfigFile, Description, Initialisation, InvalidIdentifier,
+    Mount, Owner, Place, Process, Protocol, PublicReach, Setup, Signal, Socket, UriParts, UriTls,
+    UserVerifier, Version,
+};
+pub use postgresql::PostgreSql;
+pub use registry::{Registry, UnknownEngine};

@@ -1,1 +1,130 @@
-//! Not written yet.
+//! Where database instances run, as the control loop sees it.
+//!
+//! Owns: the trait `Platform`, what an instance is asked to be, the clients that speak the
+//! engines' protocols over a byte stream that a driver opens.
+//! Refuses: containers, files, sockets, metadata. A driver knows those.
+
+mod client;
+mod error;
+mod session;
+mod spec;
+
+pub use client::{Dialled, open};
+pub use error::{Cause, Error, ErrorKind};
+pub use session::{Endpoint, Login, Row, Session};
+pub use spec::{Exposure, Hosts, InstanceSpec, Network, Power, Resources, Tls, User, Writes};
+
+use async_trait::async_trait;
+use berth_domain::{EngineName, InstanceId, Observed};
+use futures_util::stream::BoxStream;
+
+/// What becomes of the data of an instance that is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataFate {
+    /// It is kept, out of reach, until it is ensured again or purged.
+    Trash,
+    /// It is removed for good, from where it was and from the trash.
+    Purge,
+}
+
+/// Something that a watcher should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchEvent {
+    /// Something about this instance changed.
+    Changed(InstanceId),
+    /// Events may have been missed: look at everything.
+    Gap,
+}
+
+/// A version of an engine and whether it can run here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The engine.
+    pub engine: EngineName,
+    /// The version.
+    pub version: String,
+    /// Why it cannot run here, and what to do about it; none when it can.
+    pub unavailable: Option<String>,
+}
+
+/// What a platform has and can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// A word for what it is, such as `docker`.
+    pub runtime: String,
+    /// The runtime's own version text.
+    pub runtime_version: String,
+    /// CPU time in thousandths of a core.
+    pub cpu_millis: u32,
+    /// Memory in MiB.
+    pub memory_mb: u64,
+    /// Whether data is copied by reference.
+    pub reflink: bool,
+    /// Each version of each engine.
+    pub offers: Vec<Offer>,
+}
+
+/// Somewhere database instances run: one host with containers, or a cluster's operators.
+///
+/// Every call may be repeated, including after a crash halfway through the last one, and
+/// calls for different instances may run at once. A driver that cannot promise that does
+/// not belong behind this trait.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// Makes what runs match `spec`, creating it when absent, taking its data back from the
+    /// trash when it lies there. What already matches is not disturbed. When it answers,
+    /// the data directory is durable; the engine may still be starting.
+    async fn ensure(&self, spec: &InstanceSpec) -> Result<(), Error>;
+
+    /// Reports what exists now. Absence is an answer, not an error; silence is `Unknown`,
+    /// whose `last` is what this platform itself saw last.
+    async fn observe(&self, instance: &InstanceId) -> Result<Observed, Error>;
+
+    /// Takes the instance away. Succeeds when there was nothing to take. The network of the
+    /// project goes with the last instance in it.
+    async fn remove(&self, instance: &InstanceId, data: DataFate) -> Result<(), Error>;
+
+    /// Opens a session as the administrator. The instance must have been ensured once.
+    async fn session(
+        &self,
+        instance: &InstanceId,
+        endpoint: Endpoint,
+    ) -> Result<Box<dyn Session>, Error>;
+
+    /// Opens a session as an application would: the proof that a login works. A wrong
+    /// password is `Error::LoginRefused`.
+    async fn login(
+        &self,
+        instance: &InstanceId,
+        endpoint: Endpoint,
+        login: &Login,
+    ) -> Result<Box<dyn Session>, Error>;
+
+    /// Makes sure that at least `count` initialised data directories wait for instances of
+    /// that version. Takes seconds for each that is missing.
+    async fn prepare_spares(
+        &self,
+        engine: &EngineName,
+        version: &str,
+        count: usize,
+    ) -> Result<(), Error>;
+
+    /// The last lines that the process wrote, oldest first; none when it does not exist.
+    async fn logs(
+        &self,
+        instance: &InstanceId,
+        endpoint: Endpoint,
+        lines_max: usize,
+    ) -> Result<Vec<String>, Error>;
+
+    /// Every instance of this installation of which something runs, stands or lies here,
+    /// the trash left out.
+    async fn instances(&self) -> Result<Vec<InstanceId>, Error>;
+
+    /// Says when to look again. The stream ends only with the platform; after a break it
+    /// says `Gap`.
+    fn watch(&self) -> BoxStream<'static, WatchEvent>;
+
+    /// What there is to work with.
+    async fn capabilities(&self) -> Result<Capabilities, Error>;
+}

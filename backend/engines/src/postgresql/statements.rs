@@ -1,0 +1,121 @@
+//! What the administrator says to PostgreSQL and PgBouncer.
+
+use super::{ADMINISTRATOR, SPARE, quoted};
+use crate::{Owner, UserVerifier};
+use berth_domain::{Effect, Statement};
+
+/// A statement that fails would be written to the engine's log with its text, and with the
+/// verifier in it.
+fn keep_out_of_the_log() -> Statement {
+    Statement::new(
+        "keep statements out of the log",
+        "SET log_min_error_statement TO panic; SET log_statement TO none; SET log_min_duration_statement TO -1",
+    )
+}
+
+pub(super) fn bootstrap(owner: &Owner) -> Vec<Statement> {
+    let login = quoted(&owner.username, '"');
+    let database = quoted(&owner.database_name, '"');
+    let login_text = quoted(&owner.username, '\'');
+    let database_text = quoted(&owner.database_name, '\'');
+    vec![
+        Statement::new(
+            "name the owner's login",
+            format!(
+                "DO $berth$ BEGIN \
+                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {login_text}) THEN \
+                 ALTER ROLE {SPARE} RENAME TO {login}; \
+                 END IF; END $berth$"
+            ),
+        ),
+        Statement::new(
+            "name the first database",
+            format!(
+                "DO $berth$ BEGIN \
+                 IF NOT EXISTS (SELECT FROM pg_database WHERE datname = {database_text}) THEN \
+                 ALTER DATABASE {SPARE} RENAME TO {database}; \
+                 END IF; END $berth$"
+            ),
+        )
+        .with_effect(Effect::Login {
+            username: owner.username.clone(),
+            database: owner.database_name.clone(),
+        }),
+    ]
+}
+
+pub(super) fn set_verifier(user: &UserVerifier) -> Vec<Statement> {
+    vec![
+        keep_out_of_the_log(),
+        Statement::new(
+            "set the login's verifier",
+            format!(
+                "ALTER ROLE {} LOGIN PASSWORD {}",
+                quoted(&user.username, '"'),
+                quoted(user.verifier.reveal(), '\'')
+            ),
+        )
+        .with_effect(Effect::Verifier {
+            username: user.username.clone(),
+            verifier: user.verifier.clone(),
+        }),
+    ]
+}
+
+pub(super) fn reconnect_pooler() -> Vec<Statement> {
+    vec![Statement::new(
+        "replace the pooler's connections",
+        "RECONNECT",
+    )]
+}
+
+pub(super) fn probe() -> Statement {
+    Statement::new("answer", "SELECT 1")
+}
+
+pub(super) fn probe_pooler() -> Statement {
+    Statement::new("answer", "SHOW VERSION")
+}
+
+pub(super) fn ask_version() -> Statement {
+    Statement::new(
+        "tell its version",
+        "SELECT split_part(current_setting('server_version'), ' ', 1)",
+    )
+}
+
+pub(super) fn ask_size() -> Statement {
+    Statement::new(
+        "tell its size",
+        "SELECT ((SELECT coalesce(sum(pg_database_size(oid)), 0) FROM pg_database) \
+         + (SELECT coalesce(sum(size), 0) FROM pg_ls_waldir()))::bigint",
+    )
+}
+
+pub(super) fn ask_connections() -> Statement {
+    Statement::new(
+        "tell its connections",
+        format!(
+            "SELECT count(*) FROM pg_stat_activity \
+             WHERE backend_type = 'client backend' AND usename <> {}",
+            quoted(ADMINISTRATOR, '\'')
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_domain::Secret;
+
+    #[test]
+    fn a_quote_in_a_name_stays_inside_it() {
+        let user = UserVerifier {
+            username: "a\"; DROP".to_owned(),
+            verifier: Secret::new("it's"),
+        };
+        let said = set_verifier(&user);
+        let text = said.last().unwrap().text().reveal();
+        assert_eq!(text, "ALTER ROLE \"a\"\"; DROP\" LOGIN PASSWORD 'it''s'");
+    }
+}
