@@ -12,7 +12,9 @@ mod spec;
 pub use client::{Dialled, open};
 pub use error::{Cause, Error, ErrorKind};
 pub use session::{Endpoint, Login, Row, Session};
-pub use spec::{Exposure, Hosts, InstanceSpec, Network, Power, Resources, Tls, User, Writes};
+pub use spec::{
+    Exposure, Hosts, InstanceSpec, Network, Origin, Power, Resources, Tls, User, Writes,
+};
 
 use async_trait::async_trait;
 use berth_domain::{EngineName, InstanceId, Observed};

@@ -79,6 +79,16 @@ pub enum Power {
     Stopped,
 }
 
+/// Whether the instance may begin with nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is being provisioned: where there is no data, an empty database is made.
+    MayBeNew,
+    /// It has had data: where that is missing now, the answer is an error. An empty
+    /// database in its place would look like one that runs.
+    MustExist,
+}
+
 /// Whether data may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writes {
@@ -120,4 +130,6 @@ pub struct InstanceSpec {
     pub power: Power,
     /// Whether data may change.
     pub writes: Writes,
+    /// Whether it may begin with nothing.
+    pub origin: Origin,
 }
