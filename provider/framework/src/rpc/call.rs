@@ -19,23 +19,21 @@ use crate::wire::to_wire;
 /// A request, and how it is answered.
 pub(super) trait Call: Send + Sized + 'static {
     /// The message that answers it.
-    type Reply: Send + 'static;
+    type Reply: Reply;
 
     /// The name the protocol gives to the call.
     const NAME: &'static str;
 
     /// What the call is about, for the log.
-    fn subject(&self) -> Subject<'_>;
+    fn subject(&self) -> Subject<'_> {
+        Subject::Provider
+    }
 
     /// What is answered when the call itself goes wrong: all that is known already, so that the
-    /// host forgets nothing. [`Call::blame`] adds why.
-    fn known(&self) -> Self::Reply;
-
-    /// Adds to an answer what went wrong.
-    fn blame(reply: &mut Self::Reply, diagnostic: &Diagnostic);
-
-    /// What the answer tells the user, for the log.
-    fn told(reply: &Self::Reply) -> &[proto::Diagnostic];
+    /// host forgets nothing.
+    fn known(&self) -> Self::Reply {
+        Self::Reply::default()
+    }
 
     /// Answers. An error means that the request could not be understood or the answer not be
     /// written; whatever else goes wrong is in the reply.
@@ -44,6 +42,58 @@ pub(super) trait Call: Send + Sized + 'static {
         server: Arc<ProviderServer>,
     ) -> impl Future<Output = Result<Self::Reply, Diagnostic>> + Send;
 }
+
+/// An answer, which can always say what went wrong.
+pub(super) trait Reply: Default + Send + 'static {
+    /// Adds what went wrong.
+    fn blame(&mut self, diagnostic: Diagnostic);
+
+    /// What the answer tells the user, for the log.
+    fn told(&self) -> &[proto::Diagnostic] {
+        &[]
+    }
+}
+
+macro_rules! replies_with_diagnostics {
+    ($($call:ident),* $(,)?) => {$(
+        impl Reply for proto::$call::Response {
+            fn blame(&mut self, diagnostic: Diagnostic) {
+                self.diagnostics.extend(to_wire::diagnostics(&diagnostic.into()));
+            }
+
+            fn told(&self) -> &[proto::Diagnostic] {
+                &self.diagnostics
+            }
+        }
+    )*};
+}
+
+replies_with_diagnostics!(
+    apply_resource_change,
+    close_ephemeral_resource,
+    configure_provider,
+    generate_resource_config,
+    get_functions,
+    get_metadata,
+    get_provider_schema,
+    get_resource_identity_schemas,
+    import_resource_state,
+    move_resource_state,
+    open_ephemeral_resource,
+    plan_action,
+    plan_resource_change,
+    read_data_source,
+    read_resource,
+    renew_ephemeral_resource,
+    upgrade_resource_identity,
+    upgrade_resource_state,
+    validate_action_config,
+    validate_data_resource_config,
+    validate_ephemeral_resource_config,
+    validate_list_resource_config,
+    validate_provider_config,
+    validate_resource_config,
+);
 
 /// What a call is about.
 pub(super) enum Subject<'a> {
@@ -70,13 +120,13 @@ impl Rpc {
         let work = async move { request.answer(server).await }.instrument(span.clone());
         match self.handlers.run(work).await {
             Ok(Ok(answer)) => reply = answer,
-            Ok(Err(diagnostic)) => C::blame(&mut reply, &diagnostic),
+            Ok(Err(diagnostic)) => reply.blame(diagnostic),
             Err(payload) => {
                 let what = panics::message(payload.as_ref());
-                C::blame(&mut reply, &panicked(C::NAME, &what));
+                reply.blame(panicked(C::NAME, &what));
             }
         }
-        span.in_scope(|| log_answer(begun, C::told(&reply)));
+        span.in_scope(|| log_answer(begun, reply.told()));
         Ok(Response::new(reply))
     }
 
@@ -128,9 +178,4 @@ fn panicked(call: &str, message: &str) -> Diagnostic {
              where, and report it."
         ),
     )
-}
-
-/// The common case of [`Call::blame`]: the reply has a list of diagnostics.
-pub(super) fn blame(list: &mut Vec<proto::Diagnostic>, diagnostic: &Diagnostic) {
-    list.extend(to_wire::diagnostics(&diagnostic.clone().into()));
 }

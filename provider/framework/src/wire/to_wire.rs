@@ -13,9 +13,47 @@ use crate::schema::{
     Schema,
 };
 use crate::secrets;
+use crate::types::Type;
+use crate::value::Value;
+use crate::wire::{msgpack, sensitive};
 use proto::attribute_path::step::Selector;
 use proto::schema::nested_block::NestingMode as BlockNesting;
 use proto::schema::object::NestingMode as ObjectNesting;
+
+/// A value of `schema`'s type. Its secrets are kept out of logs from here on.
+pub(crate) fn object(value: &Value, schema: &Schema) -> Result<proto::DynamicValue, Diagnostic> {
+    sensitive::remember(schema, value);
+    self::value(value, &schema.ty())
+}
+
+/// A value of type `ty`.
+pub(crate) fn value(value: &Value, ty: &Type) -> Result<proto::DynamicValue, Diagnostic> {
+    let msgpack = msgpack::encode(value, ty).map_err(|error| {
+        Diagnostic::error(
+            "Provider does not fit its schema",
+            format!("This is a bug in the provider: {error}."),
+        )
+        .at(error.path.clone())
+    })?;
+    Ok(proto::DynamicValue {
+        msgpack: msgpack.into(),
+        json: Bytes::new(),
+    })
+}
+
+/// An identity, where there is one and the resource has identities.
+pub(crate) fn identity(
+    identity: Option<&Value>,
+    schema: Option<&IdentitySchema>,
+) -> Result<Option<proto::ResourceIdentityData>, Diagnostic> {
+    // The host panics at an identity of a type that has none.
+    let (Some(identity), Some(schema)) = (identity, schema) else {
+        return Ok(None);
+    };
+    Ok(Some(proto::ResourceIdentityData {
+        identity_data: Some(value(identity, &schema.ty())?),
+    }))
+}
 
 /// Diagnostics, without any secret that this process has seen.
 pub(crate) fn diagnostics(diagnostics: &Diagnostics) -> Vec<proto::Diagnostic> {
@@ -76,7 +114,7 @@ fn block(content: &Block, version: i64) -> proto::schema::Block {
 fn attribute(attribute: &Attribute) -> proto::schema::Attribute {
     let (r#type, nested_type) = match &attribute.kind {
         AttributeKind::Plain(ty) => (Bytes::from(ty.to_json_bytes()), None),
-        AttributeKind::Nested(nesting, content) => (Bytes::new(), Some(object(*nesting, content))),
+        AttributeKind::Nested(nesting, content) => (Bytes::new(), Some(nested_type(*nesting, content))),
     };
     proto::schema::Attribute {
         name: attribute.name.clone(),
@@ -94,7 +132,7 @@ fn attribute(attribute: &Attribute) -> proto::schema::Attribute {
     }
 }
 
-fn object(nesting: Nesting, content: &Block) -> proto::schema::Object {
+fn nested_type(nesting: Nesting, content: &Block) -> proto::schema::Object {
     let nesting = match nesting {
         Nesting::Single => ObjectNesting::Single,
         Nesting::List => ObjectNesting::List,
@@ -188,7 +226,6 @@ pub(crate) fn moment(moment: SystemTime) -> prost_types::Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Type;
 
     #[test]
     fn an_attribute_has_a_type_or_a_nested_one_and_never_both() {

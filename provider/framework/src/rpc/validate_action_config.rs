@@ -1,0 +1,17 @@
+//! `ValidateActionConfig`: there are no actions yet.
+
+use std::sync::Arc;
+
+use super::call::Call;
+use crate::diagnostics::Diagnostic;
+use crate::proto::tfplugin6::validate_action_config::{Request, Response};
+use crate::server::ProviderServer;
+
+impl Call for Request {
+    type Reply = Response;
+    const NAME: &'static str = "ValidateActionConfig";
+
+    async fn answer(self, _server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
+        Err(super::not_offered("actions"))
+    }
+}
