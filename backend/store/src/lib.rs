@@ -1,1 +1,46 @@
-//! Not written yet.
+//! Keeps what must not be lost: rows, leases, events and sealed secrets, in SQLite or PostgreSQL.
+//!
+//! Owns: SQL, migrations, transactions, leases of operations, sealed columns, the installation's
+//! version number that rises with each commit.
+//! Refuses: rules (they are in `berth-services`), clocks and ids. Those arrive as values. The
+//! only randomness made here is that of data keys and nonces.
+//!
+//! All writes go through a [`Tx`], one at a time; what [`Tx::commit`] answered is on disk. Reads
+//! go through the [`Store`] or, to see what the transaction wrote, through the [`Tx`]: both have
+//! the same methods.
+
+#[macro_use]
+mod sql;
+
+mod capacity;
+mod connect;
+mod credentials;
+mod databases;
+mod error;
+mod events;
+mod idempotency;
+mod observations;
+mod operations;
+mod page;
+mod projects;
+mod schema;
+mod sealing;
+mod secrets;
+mod snapshot;
+mod store;
+mod tokens;
+mod trash;
+mod tx;
+
+pub use capacity::Promised;
+pub use credentials::{CredentialState, CredentialVersion};
+pub use databases::{DatabaseFilter, DatabaseRecord, Lifetime};
+pub use error::Error;
+pub use events::EventFilter;
+pub use idempotency::IdempotencyRecord;
+pub use operations::{Advance, LeaseStatus};
+pub use page::Page;
+pub use sealing::Keys;
+pub use snapshot::{SNAPSHOT_SECONDS_MAX, SnapshotKind, SnapshotPage, SnapshotRows};
+pub use store::Store;
+pub use tx::Tx;

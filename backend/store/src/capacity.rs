@@ -1,0 +1,70 @@
+//! What has been promised to the living.
+
+use crate::Error;
+use crate::sql::{Fields, Link};
+use std::collections::BTreeSet;
+
+/// How many living databases have one plan and one storage size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promised {
+    /// The plan.
+    pub plan: String,
+    /// Storage in GB, of each.
+    pub storage_gb: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+reads! {
+    /// The plans and sizes of all living databases, counted.
+    fn promised_resources() -> Vec<Promised>;
+    /// The public ports of living databases; no two have the same.
+    fn used_public_ports() -> BTreeSet<u16>;
+    /// The public ports of destroyed databases that may still be restored: better left to them.
+    fn kept_public_ports() -> BTreeSet<u16>;
+}
+
+async fn promised_resources(link: &mut Link<'_>) -> Result<Vec<Promised>, Error> {
+    sql!(
+        "promised_resources",
+        "SELECT plan, storage_gb, COUNT(*) AS living FROM databases WHERE intent <> 'destroy' \
+         GROUP BY plan, storage_gb ORDER BY plan, storage_gb"
+    )
+    .all(link)
+    .await?
+    .iter()
+    .map(|row| {
+        let fields = Fields::of("databases", row);
+        Ok(Promised {
+            plan: fields.text("plan")?,
+            storage_gb: fields.narrow("storage_gb")?,
+            count: fields.narrow("living")?,
+        })
+    })
+    .collect()
+}
+
+async fn used_public_ports(link: &mut Link<'_>) -> Result<BTreeSet<u16>, Error> {
+    sql!(
+        "used_public_ports",
+        "SELECT public_port FROM databases WHERE public_port IS NOT NULL AND intent <> 'destroy'"
+    )
+    .all(link)
+    .await?
+    .iter()
+    .map(|row| Fields::of("databases", row).narrow("public_port"))
+    .collect()
+}
+
+async fn kept_public_ports(link: &mut Link<'_>) -> Result<BTreeSet<u16>, Error> {
+    sql!(
+        "kept_public_ports",
+        "SELECT public_port FROM databases WHERE public_port IS NOT NULL AND intent = 'destroy' \
+         AND purged_at IS NULL"
+    )
+    .all(link)
+    .await?
+    .iter()
+    .map(|row| Fields::of("databases", row).narrow("public_port"))
+    .collect()
+}

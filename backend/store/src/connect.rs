@@ -1,0 +1,279 @@
+//! Where the store is, and connections to it: few, bounded, durable before they answer.
+
+use crate::Error;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyConnection, ConnectOptions, Connection, Pool};
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a caller waits for a connection, and a connection for the writer lock.
+pub(crate) const ACQUIRE_SECONDS_MAX: u64 = 10;
+/// How long the first connection may take, the wait for a predecessor's lock included.
+const FIRST_SECONDS_MAX: u64 = 10;
+/// Reads beside one another. Each SQLite connection is a thread and a page cache.
+const READERS_MAX: u32 = 3;
+/// An idle connection gives its memory back after this.
+const IDLE_SECONDS_MAX: u64 = 60;
+
+/// Pages are kept within 1 MB a connection; a commit is on disk before it answers.
+const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA cache_size = -1000;";
+const SQLITE_FILE: &str = "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216;";
+/// Statements are bounded; a server configured to answer before it has synced is overruled.
+const POSTGRES_SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
+     SET idle_in_transaction_session_timeout = '60s'; \
+     SELECT set_config('synchronous_commit', 'on', false) \
+      WHERE current_setting('synchronous_commit') = 'off';";
+/// Any number will do, as long as every berthd takes the same: "berth" in ASCII.
+const POSTGRES_WRITER_LOCK: &str =
+    "SET lock_timeout = '3s'; SELECT pg_advisory_lock(422928282728); SET lock_timeout = '10s';";
+/// What PostgreSQL answers when `lock_timeout` has passed.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Which database the rows are in.
+pub(crate) enum Location {
+    Sqlite { path: PathBuf, url: String },
+    Postgres { url: String },
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Writer,
+    Reader,
+}
+
+impl Location {
+    /// Reads a URL that begins with `sqlite:` or `postgres:` (or `postgresql:`).
+    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
+        if let Some(rest) = url.strip_prefix("sqlite:") {
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            // Every connection would be a store of its own.
+            if path.is_empty() || path.contains('?') || path.contains(":memory:") {
+                return Err(Error::UnknownUrl);
+            }
+            return Ok(Self::file(Path::new(path)));
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Ok(Self::Postgres {
+                url: url.to_owned(),
+            });
+        }
+        Err(Error::UnknownUrl)
+    }
+
+    /// A SQLite file.
+    fn file(path: &Path) -> Self {
+        let mut url = String::from("sqlite://");
+        for byte in path.as_os_str().as_encoded_bytes() {
+            if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+                url.push(char::from(*byte));
+            } else {
+                // Writing into a String cannot fail.
+                let _ = write!(url, "%{byte:02X}");
+            }
+        }
+        Self::Sqlite {
+            path: path.to_owned(),
+            url,
+        }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres { .. })
+    }
+
+    /// The statement that begins a transaction which writes.
+    pub(crate) fn begin_write(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "BEGIN IMMEDIATE",
+            Self::Postgres { .. } => "BEGIN",
+        }
+    }
+
+    /// The statement that begins a transaction whose reads all see one version.
+    pub(crate) fn begin_read(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "BEGIN",
+            Self::Postgres { .. } => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        }
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Sqlite { url, .. } | Self::Postgres { url } => url,
+        }
+    }
+
+    /// What the store is called in an error; a server's URL holds a password.
+    fn shown(&self) -> String {
+        match self {
+            Self::Sqlite { path, .. } => format!("sqlite {}", path.display()),
+            Self::Postgres { .. } => "postgresql".to_owned(),
+        }
+    }
+
+    fn refused(&self, source: sqlx::Error) -> Error {
+        Error::Open {
+            place: self.shown(),
+            source,
+        }
+    }
+
+    fn options(&self) -> Result<AnyConnectOptions, Error> {
+        AnyConnectOptions::from_str(self.url())
+            // Statements are named and counted by the database; arguments must not reach a log.
+            .map(ConnectOptions::disable_statement_logging)
+            .map_err(|source| self.refused(source))
+    }
+
+    /// The connection over which tables and keys are checked before anything else is done. It
+    /// holds the writer's lock, so two processes cannot migrate at once.
+    pub(crate) async fn first(&self) -> Result<AnyConnection, Error> {
+        if let Self::Sqlite { path, .. } = self {
+            create_file(path)?;
+        }
+        let options = self.options()?;
+        let connected = async {
+            let mut conn = AnyConnection::connect_with(&options).await?;
+            if !self.is_postgres() {
+                sqlx::raw_sql(SQLITE_FILE).execute(&mut conn).await?;
+            }
+            self.prepare(&mut conn, Role::Writer).await?;
+            Ok(conn)
+        };
+        match tokio::time::timeout(Duration::from_secs(FIRST_SECONDS_MAX), connected).await {
+            Ok(Ok(conn)) => Ok(conn),
+            Ok(Err(source)) if is_locked(&source) => Err(Error::AnotherWriter),
+            Ok(Err(source)) => Err(self.refused(source)),
+            Err(_) => Err(Error::Busy {
+                seconds: FIRST_SECONDS_MAX,
+            }),
+        }
+    }
+
+    async fn prepare(&self, conn: &mut AnyConnection, role: Role) -> Result<(), sqlx::Error> {
+        let (session, restriction) = match (self, role) {
+            (Self::Sqlite { .. }, Role::Writer) => (SQLITE_SESSION, ""),
+            (Self::Sqlite { .. }, Role::Reader) => (SQLITE_SESSION, "PRAGMA query_only = ON;"),
+            (Self::Postgres { .. }, Role::Writer) => (POSTGRES_SESSION, POSTGRES_WRITER_LOCK),
+            (Self::Postgres { .. }, Role::Reader) => {
+                (POSTGRES_SESSION, "SET default_transaction_read_only = on;")
+            }
+        };
+        sqlx::raw_sql(session).execute(&mut *conn).await?;
+        if !restriction.is_empty() {
+            sqlx::raw_sql(restriction).execute(conn).await?;
+        }
+        Ok(())
+    }
+
+    /// The one connection that writes. On PostgreSQL it holds the writer's lock for as long as it
+    /// lives, so a write cannot happen without the lock.
+    pub(crate) fn writer(
+        self: &Arc<Self>,
+        locked_out: Arc<AtomicBool>,
+    ) -> Result<Pool<Any>, Error> {
+        self.pool(Role::Writer, 1, locked_out)
+    }
+
+    /// The connections that read.
+    pub(crate) fn readers(self: &Arc<Self>) -> Result<Pool<Any>, Error> {
+        self.pool(Role::Reader, READERS_MAX, Arc::default())
+    }
+
+    fn pool(
+        self: &Arc<Self>,
+        role: Role,
+        connections_max: u32,
+        locked_out: Arc<AtomicBool>,
+    ) -> Result<Pool<Any>, Error> {
+        let location = Arc::clone(self);
+        // The writer stays connected: its lock is what keeps a second berthd out.
+        let idle = (role == Role::Reader).then(|| Duration::from_secs(IDLE_SECONDS_MAX));
+        let pool = AnyPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+            .idle_timeout(idle)
+            .max_lifetime(None)
+            // A file does not hang up; a server may, and is asked before each use.
+            .test_before_acquire(self.is_postgres())
+            .after_connect(move |conn, _| {
+                let location = Arc::clone(&location);
+                let locked_out = Arc::clone(&locked_out);
+                Box::pin(async move {
+                    let prepared = location.prepare(conn, role).await;
+                    let locked = prepared.as_ref().is_err_and(is_locked);
+                    locked_out.store(locked, Ordering::Relaxed);
+                    prepared
+                })
+            })
+            .connect_lazy_with(self.options()?);
+        Ok(pool)
+    }
+}
+
+fn is_locked(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|e| e.code())
+        .is_some_and(|code| code == LOCK_NOT_AVAILABLE)
+}
+
+/// Makes the file for its owner alone, before SQLite would make it for everybody. What SQLite
+/// puts beside it gets the same mode.
+fn create_file(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::CreateFile {
+        path: path.to_owned(),
+        source,
+    };
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(source) => return Err(failed(source)),
+    }
+    // A power cut must not take the file's name away from rows that were answered for.
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_file_or_a_server() {
+        for good in ["sqlite:/a/b.db", "sqlite:///a/b.db", "sqlite:b.db"] {
+            assert!(Location::parse(good).is_ok(), "{good}");
+        }
+        assert!(Location::parse("postgres://h/db").unwrap().is_postgres());
+        for bad in ["", "mysql://h", "sqlite:", "sqlite::memory:", "/a/b.db"] {
+            assert!(
+                matches!(Location::parse(bad), Err(Error::UnknownUrl)),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_with_odd_characters_is_one_file() {
+        let Location::Sqlite { path, url } = Location::parse("sqlite:/a b%/c#.db").unwrap() else {
+            panic!("not a file");
+        };
+        assert_eq!(path, Path::new("/a b%/c#.db"));
+        assert_eq!(url, "sqlite:///a%20b%25/c%23.db");
+    }
+}

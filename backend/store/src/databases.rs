@@ -1,0 +1,418 @@
+//! Databases as they are wanted.
+
+use crate::observations;
+use crate::projects::{claim_columns, read_claim};
+use crate::sql::{Fields, Link, Statement, to_json};
+use crate::{Error, Page, Tx};
+use berth_domain::{
+    Database, DatabaseId, EngineName, InstanceId, Intent, Name, Observation, OperationId, PoolMode,
+    Pooler, ProjectId, Slug, TlsMode,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
+use std::collections::BTreeMap;
+
+const TABLE: &str = "databases";
+
+macro_rules! columns {
+    () => {
+        "id, project_id, name, slug, engine, technology, version, plan, region, storage_gb, \
+         replicas, intent, instance, database_name, username, pooler, credential_version, expose, \
+         public_port, allow_list, tls_mode, deletion_protection, recovery_window_days, tags, \
+         claim_token, claim_request, generation, created_at, updated_at, destroyed_at, \
+         recoverable_until, purged_at"
+    };
+}
+pub(crate) use columns as database_columns;
+
+/// A database, what was last seen of it, and its last operation.
+macro_rules! record {
+    () => {
+        concat!(
+            "SELECT ",
+            database_columns!(),
+            ", ",
+            observation_columns!(),
+            ", (SELECT operations.id FROM operations WHERE operations.database_id = databases.id \
+               ORDER BY ordinal DESC LIMIT 1) AS operation_id \
+             FROM databases LEFT JOIN observations ON observations.database_id = databases.id "
+        )
+    };
+}
+pub(crate) use record;
+
+use crate::observations::observation_columns;
+
+/// Which databases to list by their life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lifetime {
+    /// Those that are there for their users.
+    #[default]
+    Living,
+    /// Those that are destroyed and whose data is not yet purged.
+    Recoverable,
+    /// All rows.
+    All,
+}
+
+/// Which databases to list; what is left out does not narrow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DatabaseFilter {
+    /// Those of one project.
+    pub project: Option<ProjectId>,
+    /// Those of one engine.
+    pub engine: Option<EngineName>,
+    /// Those of one name.
+    pub name: Option<Name>,
+    /// The living, unless said otherwise.
+    pub lifetime: Lifetime,
+}
+
+/// A database with what was last seen of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseRecord {
+    /// What is wanted.
+    pub database: Database,
+    /// What was found; none when nobody has looked yet.
+    pub observation: Option<Observation>,
+    /// The operation that is under way or was last.
+    pub operation_id: Option<OperationId>,
+}
+
+reads! {
+    /// The database with that id, destroyed or not.
+    fn database_by_id(id: &DatabaseId) -> Option<Database>;
+    /// The database with that id, destroyed or not, and what was last seen of it.
+    fn database_record(id: &DatabaseId) -> Option<DatabaseRecord>;
+    /// The database that an instance serves.
+    fn database_by_instance(instance: &InstanceId) -> Option<Database>;
+    /// The living databases of that name, of one project when given.
+    fn databases_by_name(name: &Name, project: Option<&ProjectId>) -> Vec<Database>;
+    /// The living database that holds that slug in its project.
+    fn living_database_by_slug(project: &ProjectId, slug: &Slug) -> Option<Database>;
+    /// Databases, oldest first, that follow the one named.
+    fn databases_page(
+        filter: &DatabaseFilter,
+        after: Option<&DatabaseId>,
+        limit: u32,
+    ) -> Page<DatabaseRecord>;
+}
+
+async fn database_by_id(link: &mut Link<'_>, id: &DatabaseId) -> Result<Option<Database>, Error> {
+    sql!(
+        "database_by_id",
+        "SELECT ",
+        columns!(),
+        " FROM databases WHERE id = $1"
+    )
+    .bind(id.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn database_record(
+    link: &mut Link<'_>,
+    id: &DatabaseId,
+) -> Result<Option<DatabaseRecord>, Error> {
+    sql!("database_record", record!(), "WHERE databases.id = $1")
+        .bind(id.as_str())
+        .optional(link)
+        .await?
+        .map(|row| read_record(&row))
+        .transpose()
+}
+
+async fn database_by_instance(
+    link: &mut Link<'_>,
+    instance: &InstanceId,
+) -> Result<Option<Database>, Error> {
+    sql!(
+        "database_by_instance",
+        "SELECT ",
+        columns!(),
+        " FROM databases WHERE instance = $1"
+    )
+    .bind(instance.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn databases_by_name(
+    link: &mut Link<'_>,
+    name: &Name,
+    project: Option<&ProjectId>,
+) -> Result<Vec<Database>, Error> {
+    sql!(
+        "databases_by_name",
+        "SELECT ",
+        columns!(),
+        " FROM databases WHERE name = $1 AND intent <> 'destroy' \
+         AND ($2 = '' OR project_id = $2) ORDER BY created_at, id"
+    )
+    .bind(name.as_str())
+    .bind(project.map_or("", ProjectId::as_str))
+    .all(link)
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+async fn living_database_by_slug(
+    link: &mut Link<'_>,
+    project: &ProjectId,
+    slug: &Slug,
+) -> Result<Option<Database>, Error> {
+    sql!(
+        "living_database_by_slug",
+        "SELECT ",
+        columns!(),
+        " FROM databases WHERE project_id = $1 AND slug = $2 AND intent <> 'destroy'"
+    )
+    .bind(project.as_str())
+    .bind(slug.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn databases_page(
+    link: &mut Link<'_>,
+    filter: &DatabaseFilter,
+    after: Option<&DatabaseId>,
+    limit: u32,
+) -> Result<Page<DatabaseRecord>, Error> {
+    let (since, id) = match after {
+        None => (i64::MIN, ""),
+        Some(id) => {
+            let row = database_by_id(link, id).await?.ok_or(Error::PageGone)?;
+            (row.created_at.as_millis(), id.as_str())
+        }
+    };
+    let lifetime = match filter.lifetime {
+        Lifetime::Living => "living",
+        Lifetime::Recoverable => "recoverable",
+        Lifetime::All => "all",
+    };
+    let rows = sql!(
+        "databases_page",
+        record!(),
+        "WHERE (databases.created_at, databases.id) > ($1, $2) \
+         AND ($3 = '' OR databases.project_id = $3) AND ($4 = '' OR engine = $4) \
+         AND ($5 = '' OR name = $5) \
+         AND ($6 = 'all' OR ($6 = 'living' AND intent <> 'destroy') \
+              OR ($6 = 'recoverable' AND intent = 'destroy' AND purged_at IS NULL)) \
+         ORDER BY databases.created_at, databases.id LIMIT $7"
+    )
+    .bind(since)
+    .bind(id)
+    .bind(filter.project.as_ref().map_or("", ProjectId::as_str))
+    .bind(filter.engine.as_ref().map_or("", EngineName::as_str))
+    .bind(filter.name.as_ref().map_or("", Name::as_str))
+    .bind(lifetime)
+    .bind(i64::from(limit) + 1)
+    .all(link)
+    .await?;
+    let rows = rows.iter().map(read_record).collect::<Result<_, _>>()?;
+    Ok(Page::cut(rows, limit))
+}
+
+impl Tx {
+    /// Writes a new database. Name and slug must be free among the living of its project, the
+    /// public port among the living of the installation.
+    pub async fn insert_database(&mut self, database: &Database) -> Result<(), Error> {
+        let statement = sql!(
+            "insert_database",
+            "INSERT INTO databases (",
+            columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+             $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)"
+        );
+        bind(statement, database)?
+            .execute(&mut self.write())
+            .await?;
+        Ok(())
+    }
+
+    /// Writes a changed database over the row whose generation is one less; a `Conflict` when
+    /// the row has another.
+    pub async fn update_database(&mut self, database: &Database) -> Result<(), Error> {
+        let statement = sql!(
+            "update_database",
+            "UPDATE databases SET project_id = $2, name = $3, slug = $4, engine = $5, \
+             technology = $6, version = $7, plan = $8, region = $9, storage_gb = $10, \
+             replicas = $11, intent = $12, instance = $13, database_name = $14, username = $15, \
+             pooler = $16, credential_version = $17, expose = $18, public_port = $19, \
+             allow_list = $20, tls_mode = $21, deletion_protection = $22, \
+             recovery_window_days = $23, tags = $24, claim_token = $25, claim_request = $26, \
+             generation = $27, created_at = $28, updated_at = $29, destroyed_at = $30, \
+             recoverable_until = $31, purged_at = $32 WHERE id = $1 AND generation = $27 - 1"
+        );
+        match bind(statement, database)?
+            .execute(&mut self.write())
+            .await?
+        {
+            0 => Err(Error::Conflict {
+                id: database.id.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks a database as taken over by its client. The generation stays: nothing else is
+    /// wanted.
+    pub async fn claim_database(&mut self, id: &DatabaseId) -> Result<(), Error> {
+        let touched = sql!(
+            "claim_database",
+            "UPDATE databases SET claim_token = NULL, claim_request = NULL WHERE id = $1"
+        )
+        .bind(id.as_str())
+        .execute(&mut self.write())
+        .await?;
+        match touched {
+            0 => Err(Error::Conflict { id: id.to_string() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn bind<'q>(statement: Statement<'q>, database: &'q Database) -> Result<Statement<'q>, Error> {
+    let (claim_token, claim_request) = claim_columns(&database.claim);
+    let pooler = database
+        .pooler
+        .as_ref()
+        .map(|pooler| to_json(TABLE, "pooler", &StoredPooler::of(pooler)))
+        .transpose()?;
+    let allow_list: Vec<String> = database
+        .allow_list
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    Ok(statement
+        .bind(database.id.as_str())
+        .bind(database.project_id.as_str())
+        .bind(database.name.as_str())
+        .bind(database.slug.as_str())
+        .bind(database.engine.as_str())
+        .bind(database.technology.as_deref())
+        .bind(database.version.as_str())
+        .bind(database.plan.as_str())
+        .bind(database.region.as_str())
+        .bind(i64::from(database.storage_gb))
+        .bind(i64::from(database.replicas))
+        .bind(database.intent.as_str())
+        .bind(database.instance.as_str())
+        .bind(database.database_name.as_str())
+        .bind(database.username.as_str())
+        .bind(pooler)
+        .bind(database.credential_version)
+        .bind(i64::from(database.expose))
+        .bind(database.public_port.map(i64::from))
+        .bind(to_json(TABLE, "allow_list", &allow_list)?)
+        .bind(database.tls_mode.as_str())
+        .bind(i64::from(database.deletion_protection))
+        .bind(i64::from(database.recovery_window_days))
+        .bind(to_json(TABLE, "tags", &database.tags)?)
+        .bind(claim_token)
+        .bind(claim_request)
+        .bind(database.generation)
+        .bind_time(database.created_at)
+        .bind_time(database.updated_at)
+        .bind_optional_time(database.destroyed_at)
+        .bind_optional_time(database.recoverable_until)
+        .bind_optional_time(database.purged_at))
+}
+
+pub(crate) fn read(row: &AnyRow) -> Result<Database, Error> {
+    let fields = Fields::of(TABLE, row);
+    let networks: Vec<String> = fields.json("allow_list")?;
+    Ok(Database {
+        id: fields.parsed("id", DatabaseId::parse)?,
+        project_id: fields.parsed("project_id", ProjectId::parse)?,
+        name: fields.parsed("name", Name::parse)?,
+        slug: Slug::from_store(fields.text("slug")?),
+        engine: EngineName::new(fields.text("engine")?),
+        technology: fields.optional_text("technology")?,
+        version: fields.text("version")?,
+        plan: fields.text("plan")?,
+        region: fields.text("region")?,
+        storage_gb: fields.narrow("storage_gb")?,
+        replicas: fields.narrow("replicas")?,
+        intent: fields.word("intent", Intent::from_word)?,
+        instance: fields.parsed("instance", InstanceId::parse)?,
+        database_name: fields.text("database_name")?,
+        username: fields.text("username")?,
+        pooler: fields
+            .optional_json::<StoredPooler>("pooler")?
+            .map(|stored| stored.pooler().ok_or_else(|| fields.meaningless("pooler")))
+            .transpose()?,
+        credential_version: fields.integer("credential_version")?,
+        expose: fields.flag("expose")?,
+        public_port: fields.optional_narrow("public_port")?,
+        allow_list: networks
+            .iter()
+            .map(|network| network.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|_| fields.meaningless("allow_list"))?,
+        tls_mode: fields.parsed("tls_mode", TlsMode::parse)?,
+        deletion_protection: fields.flag("deletion_protection")?,
+        recovery_window_days: fields.narrow("recovery_window_days")?,
+        tags: fields.json("tags")?,
+        claim: read_claim(&fields)?,
+        generation: fields.integer("generation")?,
+        created_at: fields.time("created_at")?,
+        updated_at: fields.time("updated_at")?,
+        destroyed_at: fields.optional_time("destroyed_at")?,
+        recoverable_until: fields.optional_time("recoverable_until")?,
+        purged_at: fields.optional_time("purged_at")?,
+    })
+}
+
+pub(crate) fn read_record(row: &AnyRow) -> Result<DatabaseRecord, Error> {
+    Ok(DatabaseRecord {
+        database: read(row)?,
+        observation: observations::read_joined(row)?,
+        operation_id: Fields::of("operations", row)
+            .optional_parsed("operation_id", OperationId::parse)?,
+    })
+}
+
+/// A pooler as it stands in its JSON column.
+#[derive(Serialize, Deserialize)]
+struct StoredPooler {
+    mode: String,
+    default_pool_size: u32,
+    max_client_connections: u32,
+    reserve_pool_size: Option<u32>,
+    server_idle_timeout_seconds: Option<u32>,
+    parameters: BTreeMap<String, String>,
+}
+
+impl StoredPooler {
+    fn of(pooler: &Pooler) -> Self {
+        Self {
+            mode: pooler.mode.as_str().to_owned(),
+            default_pool_size: pooler.default_pool_size,
+            max_client_connections: pooler.max_client_connections,
+            reserve_pool_size: pooler.reserve_pool_size,
+            server_idle_timeout_seconds: pooler.server_idle_timeout_seconds,
+            parameters: pooler.parameters.clone(),
+        }
+    }
+
+    fn pooler(self) -> Option<Pooler> {
+        Some(Pooler {
+            mode: PoolMode::parse(&self.mode).ok()?,
+            default_pool_size: self.default_pool_size,
+            max_client_connections: self.max_client_connections,
+            reserve_pool_size: self.reserve_pool_size,
+            server_idle_timeout_seconds: self.server_idle_timeout_seconds,
+            parameters: self.parameters,
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+
+/// A failure of the store. No variant carries a secret, nor the URL with its password.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL is neither a file's nor a server's.
+    #[error("the store's URL must begin with \"sqlite:\" or \"postgres:\"")]
+    UnknownUrl,
+    /// The database file could not be made.
+    #[error("could not create the store's file {}", path.display())]
+    CreateFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database did not let us in.
+    #[error("could not open the store ({place})")]
+    Open {
+        /// `sqlite` and the file, or `postgresql`.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A newer program has already changed the tables.
+    #[error(
+        "the store was written by a newer berthd (its schema is {found}, this one knows up to {known}): start that version or a later one"
+    )]
+    Newer {
+        /// The schema of the store.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// The tables are not as this program once made them.
+    #[error("the store's schema {version} differs from the one this berthd knows by that number")]
+    Altered {
+        /// The migration that differs.
+        version: i64,
+    },
+    /// A migration failed; nothing of it was kept.
+    #[error("could not bring the store's tables to schema {version}")]
+    Migrate {
+        /// The schema that was to be reached.
+        version: i64,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The store was sealed with another root key.
+    #[error(
+        "the root key does not open this store: give the key that it was created with (nothing was changed)"
+    )]
+    WrongRootKey,
+    /// Another process holds the store's writer lock.
+    #[error("another berthd writes to this store: stop it first, or give this one its own store")]
+    AnotherWriter,
+    /// No connection became free in time.
+    #[error("the store was busy for {seconds} seconds")]
+    Busy {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// A statement failed.
+    #[error("the store failed in {act}")]
+    Query {
+        /// The function whose statement it was.
+        act: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// A row with that id, name, slug, port or hash is already there.
+    #[error("{act}: there is such a row already")]
+    Duplicate {
+        /// The function whose statement it was.
+        act: &'static str,
+        /// Which uniqueness was violated.
+        source: sqlx::Error,
+    },
+    /// The row was changed by somebody else since it was read, or is not there.
+    #[error("{id} has been changed meanwhile")]
+    Conflict {
+        /// The row.
+        id: String,
+    },
+    /// A stored value is none that this program could have written.
+    #[error("the store holds a value in {table}.{column} that cannot be read")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A sealed value does not open: it was damaged, or belongs to another row.
+    #[error("the sealed value {table}.{column} of {row} does not open")]
+    Unseal {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        row: String,
+        /// The column.
+        column: &'static str,
+    },
+    /// A value could not be sealed.
+    #[error("could not seal {table}.{column}")]
+    Seal {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The kernel gave no random numbers.
+    #[error("the system gave no random numbers")]
+    Entropy {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The page token names nothing that is still there: begin with the first page again.
+    #[error("the page token has expired: start again with the first page")]
+    PageGone,
+}
+
+impl Error {
+    /// Tells a taken key from any other failure of a statement.
+    pub(crate) fn of_statement(act: &'static str, source: sqlx::Error) -> Self {
+        let unique = source
+            .as_database_error()
+            .is_some_and(|e| e.is_unique_violation());
+        match source {
+            source if unique => Self::Duplicate { act, source },
+            sqlx::Error::PoolTimedOut => Self::Busy {
+                seconds: crate::connect::ACQUIRE_SECONDS_MAX,
+            },
+            source => Self::Query { act, source },
+        }
+    }
+}

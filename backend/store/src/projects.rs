@@ -1,0 +1,229 @@
+//! Projects.
+
+use crate::sql::{Fields, Link, to_json};
+use crate::{Error, Page, Tx};
+use berth_domain::{
+    Claim, Fingerprint, Name, OnDestroy, Project, ProjectId, Slug, Timestamp, TokenId,
+};
+use sqlx::any::AnyRow;
+
+const TABLE: &str = "projects";
+
+macro_rules! columns {
+    () => {
+        "id, name, slug, description, default_region, deletion_protection, on_destroy, tags, \
+         claim_token, claim_request, generation, created_at, updated_at, destroyed_at"
+    };
+}
+
+reads! {
+    /// The project with that id, destroyed or not.
+    fn project_by_id(id: &ProjectId) -> Option<Project>;
+    /// The living project of that name.
+    fn project_by_name(name: &Name) -> Option<Project>;
+    /// The living project that holds that slug.
+    fn living_project_by_slug(slug: &Slug) -> Option<Project>;
+    /// Living projects, oldest first, that follow the one named; one project only, when given.
+    fn projects_page(
+        project: Option<&ProjectId>,
+        after: Option<&ProjectId>,
+        limit: u32,
+    ) -> Page<Project>;
+}
+
+async fn project_by_id(link: &mut Link<'_>, id: &ProjectId) -> Result<Option<Project>, Error> {
+    sql!(
+        "project_by_id",
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE id = $1"
+    )
+    .bind(id.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn project_by_name(link: &mut Link<'_>, name: &Name) -> Result<Option<Project>, Error> {
+    sql!(
+        "project_by_name",
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE name = $1 AND destroyed_at IS NULL"
+    )
+    .bind(name.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn living_project_by_slug(
+    link: &mut Link<'_>,
+    slug: &Slug,
+) -> Result<Option<Project>, Error> {
+    sql!(
+        "living_project_by_slug",
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE slug = $1 AND destroyed_at IS NULL"
+    )
+    .bind(slug.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn projects_page(
+    link: &mut Link<'_>,
+    project: Option<&ProjectId>,
+    after: Option<&ProjectId>,
+    limit: u32,
+) -> Result<Page<Project>, Error> {
+    let (since, id) = match after {
+        None => (i64::MIN, ""),
+        Some(id) => {
+            let row = project_by_id(link, id).await?.ok_or(Error::PageGone)?;
+            (row.created_at.as_millis(), id.as_str())
+        }
+    };
+    let rows = sql!(
+        "projects_page",
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE destroyed_at IS NULL AND (created_at, id) > ($1, $2) \
+         AND ($3 = '' OR id = $3) ORDER BY created_at, id LIMIT $4"
+    )
+    .bind(since)
+    .bind(id)
+    .bind(project.map_or("", ProjectId::as_str))
+    .bind(i64::from(limit) + 1)
+    .all(link)
+    .await?;
+    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Page::cut(rows, limit))
+}
+
+impl Tx {
+    /// Writes a new project. Name and slug must be free among the living.
+    pub async fn insert_project(&mut self, project: &Project) -> Result<(), Error> {
+        let statement = sql!(
+            "insert_project",
+            "INSERT INTO projects (",
+            columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+        );
+        bind(statement, project)?.execute(&mut self.write()).await?;
+        Ok(())
+    }
+
+    /// Writes a changed project over the row whose generation is one less; a `Conflict` when the
+    /// row has another.
+    pub async fn update_project(&mut self, project: &Project) -> Result<(), Error> {
+        let statement = sql!(
+            "update_project",
+            "UPDATE projects SET name = $2, slug = $3, description = $4, default_region = $5, \
+             deletion_protection = $6, on_destroy = $7, tags = $8, claim_token = $9, \
+             claim_request = $10, generation = $11, created_at = $12, updated_at = $13, \
+             destroyed_at = $14 WHERE id = $1 AND generation = $11 - 1"
+        );
+        match bind(statement, project)?.execute(&mut self.write()).await? {
+            0 => Err(Error::Conflict {
+                id: project.id.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks a project as taken over by its client. The generation stays: nothing else is wanted.
+    pub async fn claim_project(&mut self, id: &ProjectId) -> Result<(), Error> {
+        let touched = sql!(
+            "claim_project",
+            "UPDATE projects SET claim_token = NULL, claim_request = NULL WHERE id = $1"
+        )
+        .bind(id.as_str())
+        .execute(&mut self.write())
+        .await?;
+        match touched {
+            0 => Err(Error::Conflict { id: id.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the rows of projects that were destroyed before a moment and that no row of a
+    /// database or a token refers to any more; tells how many.
+    pub async fn forget_destroyed_projects(&mut self, before: Timestamp) -> Result<u64, Error> {
+        sql!(
+            "forget_destroyed_projects",
+            "DELETE FROM projects WHERE destroyed_at < $1 \
+             AND NOT EXISTS (SELECT 1 FROM databases WHERE databases.project_id = projects.id) \
+             AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.project_id = projects.id)"
+        )
+        .bind_time(before)
+        .execute(&mut self.write())
+        .await
+    }
+}
+
+fn bind<'q>(
+    statement: crate::sql::Statement<'q>,
+    project: &'q Project,
+) -> Result<crate::sql::Statement<'q>, Error> {
+    let (claim_token, claim_request) = claim_columns(&project.claim);
+    Ok(statement
+        .bind(project.id.as_str())
+        .bind(project.name.as_str())
+        .bind(project.slug.as_str())
+        .bind(project.description.as_deref())
+        .bind(project.default_region.as_deref())
+        .bind(i64::from(project.deletion_protection))
+        .bind(project.on_destroy.as_str())
+        .bind(to_json(TABLE, "tags", &project.tags)?)
+        .bind(claim_token)
+        .bind(claim_request)
+        .bind(project.generation)
+        .bind_time(project.created_at)
+        .bind_time(project.updated_at)
+        .bind_optional_time(project.destroyed_at))
+}
+
+pub(crate) fn read(row: &AnyRow) -> Result<Project, Error> {
+    let fields = Fields::of(TABLE, row);
+    Ok(Project {
+        id: fields.parsed("id", ProjectId::parse)?,
+        name: fields.parsed("name", Name::parse)?,
+        slug: Slug::from_store(fields.text("slug")?),
+        description: fields.optional_text("description")?,
+        default_region: fields.optional_text("default_region")?,
+        deletion_protection: fields.flag("deletion_protection")?,
+        on_destroy: fields.word("on_destroy", OnDestroy::from_word)?,
+        tags: fields.json("tags")?,
+        claim: read_claim(&fields)?,
+        generation: fields.integer("generation")?,
+        created_at: fields.time("created_at")?,
+        updated_at: fields.time("updated_at")?,
+        destroyed_at: fields.optional_time("destroyed_at")?,
+    })
+}
+
+/// A claim as its two columns: both empty once it is claimed.
+pub(crate) fn claim_columns(claim: &Claim) -> (Option<&str>, Option<&str>) {
+    match claim {
+        Claim::Claimed => (None, None),
+        Claim::Unclaimed { token, request } => (Some(token.as_str()), Some(&request.0)),
+    }
+}
+
+pub(crate) fn read_claim(fields: &Fields<'_>) -> Result<Claim, Error> {
+    let token = fields.optional_parsed("claim_token", TokenId::parse)?;
+    match (token, fields.optional_text("claim_request")?) {
+        (None, None) => Ok(Claim::Claimed),
+        (Some(token), Some(request)) => Ok(Claim::Unclaimed {
+            token,
+            request: Fingerprint(request),
+        }),
+        _ => Err(fields.meaningless("claim_token")),
+    }
+}

@@ -1,0 +1,81 @@
+//! Tables and their changes: forward only, each within one transaction.
+
+use crate::Error;
+use crate::connect::Location;
+use sha2::{Digest, Sha256};
+use sqlx::{AnyConnection, Connection, Row};
+
+/// Each schema and the statements that lead to it from the one before. A published one is never
+/// edited: its checksum stands in every store.
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("migrations/0001_nouns.sql"))];
+
+/// Brings the tables to the newest schema; refuses a store that is newer than this program.
+pub(crate) async fn migrate(location: &Location, conn: &mut AnyConnection) -> Result<(), Error> {
+    let applied = applied(conn).await?;
+    let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+    if let Some((found, _)) = applied.iter().rfind(|(version, _)| *version > known) {
+        return Err(Error::Newer {
+            found: *found,
+            known,
+        });
+    }
+    for (version, text) in MIGRATIONS {
+        let checksum = hex::encode(Sha256::digest(text.as_bytes()));
+        match applied.iter().find(|(done, _)| done == version) {
+            Some((_, stored)) if *stored == checksum => {}
+            Some(_) => return Err(Error::Altered { version: *version }),
+            None => apply(location, conn, *version, text, &checksum)
+                .await
+                .map_err(|source| Error::Migrate {
+                    version: *version,
+                    source,
+                })?,
+        }
+    }
+    Ok(())
+}
+
+async fn applied(conn: &mut AnyConnection) -> Result<Vec<(i64, String)>, Error> {
+    let failed = |source| Error::Query {
+        act: "applied_migrations",
+        source,
+    };
+    sqlx::raw_sql(
+        "CREATE TABLE IF NOT EXISTS schema_migrations \
+         (version BIGINT PRIMARY KEY, checksum TEXT NOT NULL)",
+    )
+    .execute(&mut *conn)
+    .await
+    .map_err(failed)?;
+    sqlx::query(
+        "/* applied_migrations */ SELECT version, checksum FROM schema_migrations ORDER BY version",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?
+    .iter()
+    .map(|row| {
+        Ok((
+            row.try_get(0).map_err(failed)?,
+            row.try_get(1).map_err(failed)?,
+        ))
+    })
+    .collect()
+}
+
+async fn apply(
+    location: &Location,
+    conn: &mut AnyConnection,
+    version: i64,
+    text: &'static str,
+    checksum: &str,
+) -> Result<(), sqlx::Error> {
+    let mut tx = conn.begin_with(location.begin_write()).await?;
+    sqlx::raw_sql(text).execute(&mut *tx).await?;
+    sqlx::query("/* apply_migration */ INSERT INTO schema_migrations VALUES ($1, $2)")
+        .bind(version)
+        .bind(checksum.to_owned())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
+}

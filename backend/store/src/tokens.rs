@@ -1,0 +1,142 @@
+//! API tokens; only the hash of each is kept.
+
+use crate::sql::{Fields, Link};
+use crate::{Error, Page, Tx};
+use berth_domain::{ProjectId, Scope, Scopes, Timestamp, Token, TokenId};
+use sqlx::any::AnyRow;
+
+const TABLE: &str = "tokens";
+
+macro_rules! columns {
+    () => {
+        "id, name, hash, scopes, project_id, created_at, expires_at, revoked_at"
+    };
+}
+
+reads! {
+    /// The token whose secret has that SHA-256, revoked and expired ones included.
+    fn token_by_hash(hash: &str) -> Option<Token>;
+    /// The token with that id.
+    fn token_by_id(id: &TokenId) -> Option<Token>;
+    /// Tokens, oldest first, that follow the one named; those bound to one project, when given.
+    fn tokens_page(
+        project: Option<&ProjectId>,
+        after: Option<&TokenId>,
+        limit: u32,
+    ) -> Page<Token>;
+}
+
+async fn token_by_hash(link: &mut Link<'_>, hash: &str) -> Result<Option<Token>, Error> {
+    sql!(
+        "token_by_hash",
+        "SELECT ",
+        columns!(),
+        " FROM tokens WHERE hash = $1"
+    )
+    .bind(hash)
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn token_by_id(link: &mut Link<'_>, id: &TokenId) -> Result<Option<Token>, Error> {
+    sql!(
+        "token_by_id",
+        "SELECT ",
+        columns!(),
+        " FROM tokens WHERE id = $1"
+    )
+    .bind(id.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
+}
+
+async fn tokens_page(
+    link: &mut Link<'_>,
+    project: Option<&ProjectId>,
+    after: Option<&TokenId>,
+    limit: u32,
+) -> Result<Page<Token>, Error> {
+    let (since, id) = match after {
+        None => (i64::MIN, ""),
+        Some(id) => {
+            let row = token_by_id(link, id).await?.ok_or(Error::PageGone)?;
+            (row.created_at.as_millis(), id.as_str())
+        }
+    };
+    let rows = sql!(
+        "tokens_page",
+        "SELECT ",
+        columns!(),
+        " FROM tokens WHERE (created_at, id) > ($1, $2) AND ($3 = '' OR project_id = $3) \
+         ORDER BY created_at, id LIMIT $4"
+    )
+    .bind(since)
+    .bind(id)
+    .bind(project.map_or("", ProjectId::as_str))
+    .bind(i64::from(limit) + 1)
+    .all(link)
+    .await?;
+    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Page::cut(rows, limit))
+}
+
+impl Tx {
+    /// Writes a new token.
+    pub async fn insert_token(&mut self, token: &Token) -> Result<(), Error> {
+        let scopes: Vec<&str> = token.scopes.iter().map(Scope::as_str).collect();
+        sql!(
+            "insert_token",
+            "INSERT INTO tokens (",
+            columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        )
+        .bind(token.id.as_str())
+        .bind(token.name.as_str())
+        .bind(token.hash.as_str())
+        .bind(scopes.join(" "))
+        .bind(token.project_id.as_ref().map(ProjectId::as_str))
+        .bind_time(token.created_at)
+        .bind_optional_time(token.expires_at)
+        .bind_optional_time(token.revoked_at)
+        .execute(&mut self.write())
+        .await?;
+        Ok(())
+    }
+
+    /// Revokes a token; tells whether this was the call that did it.
+    pub async fn revoke_token(&mut self, id: &TokenId, at: Timestamp) -> Result<bool, Error> {
+        let touched = sql!(
+            "revoke_token",
+            "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL"
+        )
+        .bind(id.as_str())
+        .bind_time(at)
+        .execute(&mut self.write())
+        .await?;
+        Ok(touched > 0)
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Token, Error> {
+    let fields = Fields::of(TABLE, row);
+    let scopes = fields
+        .text("scopes")?
+        .split_ascii_whitespace()
+        .map(Scope::parse)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| fields.meaningless("scopes"))?;
+    Ok(Token {
+        id: fields.parsed("id", TokenId::parse)?,
+        name: fields.text("name")?,
+        hash: fields.text("hash")?,
+        scopes: Scopes::of(scopes),
+        project_id: fields.optional_parsed("project_id", ProjectId::parse)?,
+        created_at: fields.time("created_at")?,
+        expires_at: fields.optional_time("expires_at")?,
+        revoked_at: fields.optional_time("revoked_at")?,
+    })
+}

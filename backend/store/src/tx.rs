@@ -1,0 +1,83 @@
+//! The one transaction that writes.
+
+use crate::Error;
+use crate::sql::{Fields, Link};
+use crate::store::Inner;
+use sqlx::{Any, Transaction};
+use std::sync::Arc;
+
+/// A transaction that reads and writes. Dropped without a commit, it leaves nothing.
+///
+/// There is one at a time in an installation, so what it reads cannot change under it.
+#[must_use = "a transaction that is not committed leaves nothing"]
+pub struct Tx {
+    transaction: Transaction<'static, Any>,
+    inner: Arc<Inner>,
+    changed: bool,
+}
+
+impl Tx {
+    pub(crate) fn new(transaction: Transaction<'static, Any>, inner: Arc<Inner>) -> Self {
+        Self {
+            transaction,
+            inner,
+            changed: false,
+        }
+    }
+
+    /// The connection, for a statement that reads.
+    pub(crate) fn link(&mut self) -> Link<'_> {
+        Link {
+            conn: &mut self.transaction,
+            keys: self.inner.keys(),
+        }
+    }
+
+    /// The connection, for a statement that writes.
+    pub(crate) fn write(&mut self) -> Link<'_> {
+        self.changed = true;
+        self.link()
+    }
+
+    /// The next value of a counter.
+    pub(crate) async fn next(&mut self, counter: &'static str) -> Result<i64, Error> {
+        let row = sql!(
+            "next",
+            "UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value"
+        )
+        .bind(counter)
+        .one(&mut self.write())
+        .await?;
+        Fields::of("counters", &row).integer("value")
+    }
+
+    /// Makes what was written durable and tells the store's version, which rose by one when
+    /// anything was written.
+    ///
+    /// # Guarantees
+    /// When it answers `Ok`, a power cut loses nothing of it. When it answers `Err`, the commit
+    /// may or may not have happened: read before doing it again.
+    pub async fn commit(mut self) -> Result<i64, Error> {
+        let version = if self.changed {
+            self.next("version").await?
+        } else {
+            self.version().await?
+        };
+        self.transaction
+            .commit()
+            .await
+            .map_err(|source| Error::of_statement("commit", source))?;
+        if self.changed {
+            self.inner.told(version);
+        }
+        Ok(version)
+    }
+
+    /// Gives up what was written.
+    pub async fn rollback(self) -> Result<(), Error> {
+        self.transaction
+            .rollback()
+            .await
+            .map_err(|source| Error::of_statement("rollback", source))
+    }
+}
