@@ -71,3 +71,56 @@ apt_get_install() {
     quietly apt-get -q -o "DPkg::Lock::Timeout=120" update
     quietly "${install[@]}"
 }
+
+# --- processes that outlive the script that starts them ------------------------------
+
+# The kernel's start time of a process. A pid alone proves nothing after a reboot, since it
+# may have been given to another; with its start time it is one process for good.
+process_start() {
+    # The command's name, in parentheses, may hold blanks: count the fields behind it.
+    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+}
+
+# start_detached PID_FILE LOG_FILE COMMAND…: starts a command in a session of its own, so that
+# no signal to this terminal or job reaches it, and prints its pid.
+start_detached() {
+    local pid_file=$1 log_file=$2 waited=0 pid
+    shift 2
+    mkdir -p "$(dirname "$pid_file")" "$(dirname "$log_file")"
+    rm -f "$pid_file" "$pid_file.new"
+    # shellcheck disable=SC2016  # the inner shell expands these
+    setsid --fork sh -c 'echo $$ >"$1.new"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null' \
+        sh "$pid_file" "$log_file" "$@"
+    while [ ! -s "$pid_file.new" ]; do
+        [ "$waited" -lt 50 ] || die "$1 was not started within 5 seconds"
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    pid=$(cat "$pid_file.new")
+    printf '%s %s\n' "$pid" "$(process_start "$pid")" >"$pid_file"
+    rm -f "$pid_file.new"
+    printf '%s\n' "$pid"
+}
+
+# Prints the pid in a file that start_detached wrote, if that very process still runs.
+live_pid() {
+    local pid start
+    [ -s "$1" ] || return 1
+    read -r pid start <"$1" || return 1
+    [ -n "$start" ] && [ "$(process_start "$pid")" = "$start" ] || return 1
+    printf '%s\n' "$pid"
+}
+
+# end_process PID_FILE SECONDS_MAX: asks it to end and waits. Never by force: what runs under
+# these scripts has something to put in order first.
+end_process() {
+    local waited=0 pid
+    pid=$(live_pid "$1") || return 0
+    kill -TERM "$pid"
+    while live_pid "$1" >/dev/null; do
+        [ "$waited" -lt $(($2 * 10)) ] || return 1
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    rm -f "$1"
+}
