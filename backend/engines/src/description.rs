@@ -294,6 +294,11 @@ pub trait Description: Send + Sync {
     fn pooler_image(&self) -> Option<&'static str>;
     /// The recipe that builds the pooler's image.
     fn pooler_recipe(&self) -> Option<&'static str>;
+    /// Settings of its pooler that a user may give by their own names. Every other is refused,
+    /// since they go into the pooler's configuration as they are.
+    fn pooler_parameters(&self) -> &'static [crate::Parameter] {
+        &[]
+    }
     /// Connections that the engine keeps from applications, out of `max_connections`.
     fn reserved_connections(&self) -> u32;
 

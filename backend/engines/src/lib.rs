@@ -4,6 +4,7 @@
 //! Refuses: connections, containers, clocks, randomness. Those arrive as values or not at all.
 
 mod description;
+mod parameter;
 mod postgresql;
 mod registry;
 
@@ -12,5 +13,6 @@ pub use description::{
     Mount, Owner, Place, Process, Protocol, PublicReach, Setup, Signal, Socket, UriParts, UriTls,
     UserVerifier, Version,
 };
+pub use parameter::{Parameter, ParameterKind};
 pub use postgresql::PostgreSql;
 pub use registry::{Registry, UnknownEngine};

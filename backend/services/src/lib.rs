@@ -5,12 +5,18 @@
 //! Refuses: HTTP, JSON, containers. What a request needs of the world comes through [`Outside`].
 
 mod caller;
+pub mod databases;
 mod error;
+mod given;
+mod note;
 mod outside;
+mod tags;
 mod told;
 
 pub use caller::Caller;
 pub use error::{Class, Code, Error, FieldError};
+pub use given::{Given, Maybe};
+pub use note::{Note, Severity, size_text};
 pub use outside::{
     Entropy, HostCapacity, ImageState, Outside, SystemEntropy, random, random_password,
 };

@@ -4,6 +4,7 @@ mod configuration;
 mod initialise;
 mod names;
 mod pooler;
+mod pooler_parameters;
 mod scram;
 mod statements;
 mod uri;
@@ -70,6 +71,10 @@ impl Description for PostgreSql {
 
     fn pooler_recipe(&self) -> Option<&'static str> {
         Some(versions::POOLER_RECIPE)
+    }
+
+    fn pooler_parameters(&self) -> &'static [crate::Parameter] {
+        pooler_parameters::ALL
     }
 
     fn reserved_connections(&self) -> u32 {

@@ -1,0 +1,183 @@
+//! Who reaches a database from outside its project's network.
+
+use super::{Base, Evaluator};
+use crate::note::not_one_of;
+use crate::{Code, Given, Maybe, Note};
+use berth_domain::TlsMode;
+use ipnet::IpNet;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// The most entries of an allow list.
+const ALLOW_LIST_MAX: usize = 256;
+
+impl Evaluator<'_> {
+    pub(super) fn expose(&mut self) -> Maybe<bool> {
+        match (&self.config.expose, self.base) {
+            (Given::Unknown, _) | (Given::Absent | Given::Null, Base::Unknown) => Maybe::Unknown,
+            (Given::Value(expose), _) => Maybe::Known(*expose),
+            (_, Base::Trash(row)) => Maybe::Known(row.expose),
+            (_, Base::New | Base::Row(_)) => Maybe::Known(false),
+        }
+    }
+
+    pub(super) fn public_port(&mut self, expose: Maybe<bool>) -> Maybe<Option<u16>> {
+        let given = match &self.config.public_port {
+            Given::Unknown => return Maybe::Unknown,
+            Given::Value(port) => Some(*port),
+            Given::Absent | Given::Null => None,
+        };
+        if let Some(port) = given {
+            return self.given_port(port);
+        }
+        let kept = match self.base {
+            Base::Unknown => return Maybe::Unknown,
+            Base::New => None,
+            // Kept for life, unless another took it while this one was destroyed.
+            Base::Row(row) | Base::Trash(row) => row
+                .public_port
+                .filter(|port| !self.facts.ports_used.contains(port)),
+        };
+        match (kept, expose) {
+            (Some(port), _) => Maybe::Known(Some(port)),
+            (None, Maybe::Known(false)) => Maybe::Known(None),
+            (None, Maybe::Known(true)) => {
+                let range = &self.rules.limits.public_ports;
+                if range
+                    .clone()
+                    .all(|port| self.facts.ports_used.contains(&port))
+                {
+                    self.refuse_as(
+                        Code::PortsExhausted,
+                        "expose",
+                        format!("every port from {} to {} is taken: stop exposing another database, or widen the range of berthd", range.start(), range.end()),
+                    );
+                }
+                Maybe::Unknown
+            }
+            (None, Maybe::Unknown) => Maybe::Unknown,
+        }
+    }
+
+    fn given_port(&mut self, port: u16) -> Maybe<Option<u16>> {
+        let range = &self.rules.limits.public_ports;
+        if self.base.row().and_then(|row| row.public_port) != Some(port) && !range.contains(&port) {
+            let message = format!("is {port}: use {} to {}", range.start(), range.end());
+            self.refuse("public_port", message);
+        } else if self.facts.ports_used.contains(&port) {
+            self.refuse_as(
+                Code::PortTaken,
+                "public_port",
+                format!("{port} belongs to another database: take another, or leave it out and a free one is given"),
+            );
+        } else {
+            return Maybe::Known(Some(port));
+        }
+        Maybe::Unknown
+    }
+
+    pub(super) fn allow_list(&mut self, expose: Maybe<bool>) -> Maybe<BTreeSet<IpNet>> {
+        let list = match (&self.config.allow_list, self.base) {
+            (Given::Unknown, _) | (Given::Absent | Given::Null, Base::Unknown) => Maybe::Unknown,
+            (Given::Value(entries), _) => self.networks(entries),
+            (_, Base::Trash(row)) => Maybe::Known(row.allow_list.clone()),
+            (_, Base::New | Base::Row(_)) => Maybe::Known(BTreeSet::new()),
+        };
+        if let (Maybe::Known(list), Maybe::Known(true)) = (&list, expose)
+            && list.is_empty()
+            && !self.rules.publishes_on_loopback()
+        {
+            self.refuse(
+                "allow_list",
+                format!(
+                    "is required: exposed databases are published on {}, which others reach; name the networks that may come in, such as 203.0.113.0/24",
+                    self.rules.addresses.public_host()
+                ),
+            );
+        }
+        list
+    }
+
+    fn networks(&mut self, entries: &BTreeSet<String>) -> Maybe<BTreeSet<IpNet>> {
+        let before = self.errors.len();
+        if entries.len() > ALLOW_LIST_MAX {
+            self.refuse(
+                "allow_list",
+                format!(
+                    "has {} entries: use at most {ALLOW_LIST_MAX}",
+                    entries.len()
+                ),
+            );
+        }
+        let mut networks = BTreeSet::new();
+        for entry in entries {
+            match network(entry) {
+                Ok(network) => {
+                    networks.insert(network);
+                }
+                Err(expected) => {
+                    let shown: String = entry.chars().take(64).collect();
+                    self.refuse(
+                        "allow_list",
+                        format!("\"{shown}\" is not a network in its usual spelling: {expected}"),
+                    );
+                }
+            }
+        }
+        if self.errors.len() > before {
+            return Maybe::Unknown;
+        }
+        Maybe::Known(networks)
+    }
+
+    pub(super) fn tls_mode(&mut self) -> Maybe<TlsMode> {
+        match (&self.config.tls_mode, self.base) {
+            (Given::Unknown, _) | (Given::Absent | Given::Null, Base::Unknown) => Maybe::Unknown,
+            (_, Base::Trash(row)) if self.config.tls_mode.value().is_none() => {
+                Maybe::Known(row.tls_mode)
+            }
+            (Given::Absent | Given::Null, _) => Maybe::Known(TlsMode::Allow),
+            (Given::Value(word), _) => match TlsMode::parse(word) {
+                Ok(mode) => {
+                    self.tls_note(mode);
+                    Maybe::Known(mode)
+                }
+                Err(error) => {
+                    let known: Vec<_> = error.known.split(", ").collect();
+                    self.refuse("tls_mode", not_one_of(word, "a TLS mode", &known));
+                    Maybe::Unknown
+                }
+            },
+        }
+    }
+
+    fn tls_note(&mut self, mode: TlsMode) {
+        if let Base::Row(row) = self.base
+            && row.tls_mode == TlsMode::Allow
+            && mode == TlsMode::Require
+        {
+            self.notes.push(Note::warning(
+                Some("tls_mode"),
+                "Plain connections will be refused",
+                format!("Clients of {} that connect without TLS, such as with sslmode=disable, get in no more.", row.name),
+            ));
+        }
+    }
+}
+
+/// A network in its canonical spelling; else what to write.
+fn network(text: &str) -> Result<IpNet, String> {
+    if let Ok(network) = text.parse::<IpNet>() {
+        let canonical = network.trunc();
+        if canonical.to_string() == text {
+            return Ok(network);
+        }
+        return Err(format!("write \"{canonical}\""));
+    }
+    match text.parse::<IpAddr>() {
+        Ok(address) => Err(format!("write \"{}\"", IpNet::from(address))),
+        Err(_) => {
+            Err("write an address, a slash and a prefix length, such as 203.0.113.0/24".to_owned())
+        }
+    }
+}
