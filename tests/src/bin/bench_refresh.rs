@@ -1,0 +1,212 @@
+//! How long a plan takes that refreshes 1,000 objects and finds nothing to do.
+//!
+//! Against 1,000 objects of a Go provider that does no input or output at all, and against 1,000
+//! of a provider made with the same framework that only echoes: what is above that floor is what
+//! the provider itself costs. Needs `terraform` or `tofu` on the path; no registry is asked.
+
+mod bench_support;
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+use std::time::Instant;
+
+use bench_support::berthd::Berthd;
+use bench_support::{Missing, Verdict, baseline_provider, median, release_binary, skip};
+use tempfile::TempDir;
+
+const OBJECTS: u32 = 1_000;
+const PLANS: usize = 5;
+const AGAINST_BASELINE_MAX: f64 = 0.4;
+const AGAINST_ECHO_MAX: f64 = 1.15;
+const REQUESTS_A_PLAN_MAX: u64 = 3;
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let found = client().and_then(|client| {
+        Ok((
+            client,
+            baseline_provider()?,
+            release_binary("terraform-provider-echo")?,
+        ))
+    });
+    let (client, baseline, echo) = match found {
+        Ok(found) => found,
+        Err(missing) => return Ok(skip(&missing)),
+    };
+    let berth = release_binary("terraform-provider-berth")
+        .and_then(|provider| Ok((provider, release_binary("berthd")?)));
+
+    let baseline = Workspace::new(&client, "hashicorp/time", &baseline, TIME)?;
+    let echo = Workspace::new(&client, "berth-dev/echo", &echo, ECHO)?;
+    let mut verdict = Verdict::default();
+    match berth {
+        Ok((provider, server)) => {
+            let server = Berthd::start(&server)?;
+            let program = BERTH
+                .replace("ENDPOINT", server.endpoint())
+                .replace("TOKEN_FILE", &server.token_file());
+            let berth = Workspace::new(&client, "berth-dev/berth", &provider, &program)?;
+            let before = server.requests()?;
+            let [berth_time, baseline_time, echo_time] = measure([&berth, &baseline, &echo])?;
+            let asked = server.requests()? - before;
+            verdict.ratio(
+                "refresh against the Go provider",
+                berth_time,
+                baseline_time,
+                AGAINST_BASELINE_MAX,
+            );
+            verdict.ratio(
+                "refresh against the echo",
+                berth_time,
+                echo_time,
+                AGAINST_ECHO_MAX,
+            );
+            verdict.count(
+                "requests a plan",
+                asked.div_ceil(PLANS as u64),
+                REQUESTS_A_PLAN_MAX,
+            );
+        }
+        Err(Missing(reason)) => {
+            println!("berth itself not measured: {reason}");
+            let [baseline_time, echo_time] = measure([&baseline, &echo])?;
+            verdict.ratio(
+                "the echo's refresh against the Go provider",
+                echo_time,
+                baseline_time,
+                AGAINST_BASELINE_MAX,
+            );
+        }
+    }
+    Ok(verdict.end())
+}
+
+const TIME: &str = r#"
+resource "time_static" "one" {
+  count = COUNT
+}
+"#;
+
+const ECHO: &str = r#"
+resource "echo_value" "one" {
+  count       = COUNT
+  name        = "echo-${count.index}"
+  description = "one of many"
+  tags        = { bench = "refresh" }
+}
+"#;
+
+const BERTH: &str = r#"
+provider "berth" {
+  endpoint   = "ENDPOINT"
+  token_file = "TOKEN_FILE"
+}
+
+resource "berth_project" "one" {
+  count               = COUNT
+  name                = "bench-${count.index}"
+  description         = "one of many"
+  deletion_protection = false
+  tags                = { bench = "refresh" }
+}
+"#;
+
+/// The median seconds of a plan in each workspace, taken in turns.
+fn measure<const N: usize>(workspaces: [&Workspace; N]) -> Result<[f64; N], Box<dyn Error>> {
+    let mut seconds: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
+    for _ in 0..PLANS {
+        for (workspace, seconds) in workspaces.iter().zip(&mut seconds) {
+            seconds.push(workspace.plan()?);
+        }
+    }
+    let medians = seconds.map(median);
+    for (workspace, median) in workspaces.iter().zip(medians) {
+        println!("{}: {median:.2} s", workspace.source);
+    }
+    Ok(medians)
+}
+
+fn client() -> Result<PathBuf, Missing> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .flat_map(|directory| [directory.join("terraform"), directory.join("tofu")])
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| Missing("neither terraform nor tofu is on the path".to_owned()))
+}
+
+/// A configuration that has been applied.
+struct Workspace {
+    directory: TempDir,
+    client: PathBuf,
+    source: String,
+}
+
+impl Workspace {
+    fn new(
+        client: &Path,
+        source: &str,
+        provider: &Path,
+        program: &str,
+    ) -> Result<Self, Box<dyn Error>> {
+        let directory = tempfile::tempdir()?;
+        let (_, kind) = source.split_once('/').ok_or("a source has a namespace")?;
+        let program = program.replace("COUNT", &OBJECTS.to_string());
+        fs::write(
+            directory.path().join("main.tf"),
+            format!(
+                "terraform {{\n  required_providers {{\n    {kind} = {{ source = \"{source}\" }}\n  }}\n}}\n{program}"
+            ),
+        )?;
+        let binaries = provider.parent().ok_or("a provider is in a directory")?;
+        fs::write(
+            directory.path().join("client.tfrc"),
+            format!(
+                "provider_installation {{\n  dev_overrides {{\n    \"{source}\" = \"{}\"\n  }}\n}}\n",
+                binaries.display()
+            ),
+        )?;
+        let workspace = Self {
+            directory,
+            client: client.to_path_buf(),
+            source: source.to_owned(),
+        };
+        workspace.run(["apply", "-auto-approve", "-no-color", "-input=false"])?;
+        Ok(workspace)
+    }
+
+    /// Seconds that a plan without changes takes.
+    fn plan(&self) -> Result<f64, Box<dyn Error>> {
+        let begun = Instant::now();
+        let output = self.run(["plan", "-no-color", "-input=false"])?;
+        let taken = begun.elapsed();
+        let text = String::from_utf8_lossy(&output.stdout);
+        if text.contains("No changes.") {
+            Ok(taken.as_secs_f64())
+        } else {
+            Err(format!("{} has something to do:\n{text}", self.source).into())
+        }
+    }
+
+    fn run<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Output, Box<dyn Error>> {
+        let output = Command::new(&self.client)
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env(
+                "TF_CLI_CONFIG_FILE",
+                self.directory.path().join("client.tfrc"),
+            )
+            .env("CHECKPOINT_DISABLE", "1")
+            .env_remove("TF_LOG")
+            .output()?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{}: {}", self.source, told.trim()).into())
+    }
+}

@@ -1,0 +1,106 @@
+//! A berthd on the fake runtime, for as long as a bench runs.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+const POLL: Duration = Duration::from_millis(50);
+const START_POLLS_MAX: u32 = 600;
+
+/// Ends with the value.
+pub struct Berthd {
+    child: Child,
+    root: TempDir,
+    address: String,
+    endpoint: String,
+}
+
+impl Berthd {
+    /// Starts it on a free port and waits until it is ready.
+    pub fn start(program: &Path) -> Result<Self, Box<dyn Error>> {
+        let root = tempfile::tempdir()?;
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .to_string();
+        let child = Command::new(program)
+            .args([
+                "serve",
+                "--runtime",
+                "fake",
+                "--listen",
+                &address,
+                "--data-root",
+            ])
+            .arg(root.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let endpoint = format!("http://{address}");
+        let mut server = Self {
+            child,
+            root,
+            address,
+            endpoint,
+        };
+        for _ in 0..START_POLLS_MAX {
+            if server
+                .get("/readyz")
+                .is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+            {
+                return Ok(server);
+            }
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("berthd ended with {status}").into());
+            }
+            thread::sleep(POLL);
+        }
+        Err("berthd does not get ready".into())
+    }
+
+    /// For the provider's configuration.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Where the first token is.
+    pub fn token_file(&self) -> String {
+        self.root.path().join("admin.token").display().to_string()
+    }
+
+    /// The number of API requests answered so far, as its metrics tell.
+    pub fn requests(&self) -> Result<u64, Box<dyn Error>> {
+        let metrics = self.get("/metrics")?;
+        let requests = metrics
+            .lines()
+            .filter(|line| line.starts_with("berth_http_requests_total") && line.contains("/v1/"))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(requests.sum::<f64>() as u64)
+    }
+
+    fn get(&self, path: &str) -> Result<String, Box<dyn Error>> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Berthd {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
