@@ -6,6 +6,7 @@
 //! [`provider::Provider`], [`resource::Resource`], [`data_source::DataSource`],
 //! [`ephemeral::EphemeralResource`] and [`function::Function`].
 
+pub mod core_rules;
 pub mod data_source;
 pub mod diagnostics;
 pub mod ephemeral;
@@ -23,6 +24,7 @@ pub mod provider;
 pub mod resource;
 mod rpc;
 pub mod schema;
+pub mod schema_check;
 pub mod secrets;
 pub mod serve;
 pub mod server;
@@ -31,4 +33,4 @@ pub mod tls;
 pub mod types;
 pub mod validate;
 pub mod value;
-mod wire;
+pub mod wire;

@@ -43,6 +43,7 @@ pub struct Attribute {
     pub(crate) validators: Vec<Validator>,
     pub(crate) modifiers: Vec<Modifier>,
     pub(crate) same_meaning: Option<SameMeaning>,
+    pub(crate) empty_is_a_value: bool,
 }
 
 /// What an attribute holds.
@@ -283,6 +284,7 @@ impl Attribute {
             validators: Vec::new(),
             modifiers: Vec::new(),
             same_meaning: None,
+            empty_is_a_value: false,
         }
     }
 
@@ -379,6 +381,14 @@ impl Attribute {
         same: impl Fn(&Value, &Value) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.same_meaning = Some(SameMeaning(Arc::new(same)));
+        self
+    }
+
+    /// An empty text or collection is not the same as none. Otherwise a server may answer one
+    /// for the other, and what was configured or stored is kept.
+    #[must_use]
+    pub fn empty_is_a_value(mut self) -> Self {
+        self.empty_is_a_value = true;
         self
     }
 

@@ -5,6 +5,17 @@
 //! Calls never fail: whatever goes wrong is among the diagnostics of the answer, and what is
 //! known of an object is in it too.
 
+mod apply;
+mod finish;
+mod lookups;
+mod plan;
+mod read;
+mod run;
+mod steps;
+mod validating;
+
+pub use plan::differing;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
@@ -19,6 +30,7 @@ use crate::path::Path;
 use crate::provider::Provider;
 use crate::resource::{ClientCapabilities, Resource, Upgrader};
 use crate::schema::{IdentitySchema, Schema};
+use crate::schema_check::{SchemaMistake, Subject};
 use crate::timeouts::Timeouts;
 use crate::validate::Rule;
 use crate::value::Value;
@@ -236,6 +248,32 @@ impl ProviderServer {
         found.ok_or_else(|| no_such("ephemeral resource", type_name))
     }
 
+    /// Every mistake in what the provider offers; errors, since the host would refuse it or
+    /// lose objects over it.
+    pub fn check_schemas(&self) -> Diagnostics {
+        let catalogue = self.catalogue();
+        let mut all = mistakes("the provider", catalogue.provider.check(Subject::Provider));
+        let prefix = format!("{}_", self.provider.name());
+        let lookups = catalogue.data_sources.iter().map(|(n, e)| (n, &e.schema));
+        let ephemeral = catalogue.ephemeral_resources.iter();
+        let lookups = lookups.chain(ephemeral.map(|(name, entry)| (name, &entry.schema)));
+        for (name, schema) in lookups {
+            all.append(mistakes(name, schema.check(Subject::Lookup)));
+            all.append(misnamed(name, &prefix));
+        }
+        for (name, entry) in &catalogue.resources {
+            all.append(mistakes(name, entry.schema.check(Subject::Resource)));
+            all.append(misnamed(name, &prefix));
+            if let Some(identity) = &entry.identity {
+                all.append(mistakes(name, identity.check()));
+            }
+        }
+        for (name, entry) in &catalogue.functions {
+            all.append(mistakes(name, entry.signature.check()));
+        }
+        all
+    }
+
     /// Asks every running handler to stop soon. Calls that come later are not affected.
     pub fn stop(&self) {
         let mut current = self.stop.lock().unwrap_or_else(|p| p.into_inner());
@@ -253,6 +291,23 @@ fn no_such(kind: &str, name: &str) -> Diagnostic {
         format!("Unknown {kind}"),
         format!("This provider offers no {kind} named {name}."),
     )
+}
+
+fn mistakes(subject: &str, mistakes: Vec<SchemaMistake>) -> Diagnostics {
+    let told = mistakes.into_iter().map(|mistake| {
+        let detail = format!("In {subject}, at {mistake}. This is a bug in the provider.");
+        Diagnostic::error("Invalid schema", detail)
+    });
+    told.collect()
+}
+
+/// The host finds a provider by the text before the first underscore of a type's name.
+fn misnamed(name: &str, prefix: &str) -> Diagnostics {
+    if name.starts_with(prefix) {
+        return Diagnostics::new();
+    }
+    let detail = format!("The name of {name} does not begin with {prefix}.");
+    Diagnostic::error("Invalid schema", detail).into()
 }
 
 impl Catalogue {
