@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::backtrace::Backtrace;
-use std::panic::PanicHookInfo;
 use std::thread;
 
 use crate::secrets;
@@ -19,7 +18,7 @@ pub(crate) fn install_hook() {
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let message = message_of_hook(panic);
+        let message = message(panic.payload());
         if thread::current().name() == Some(HANDLER_THREAD) {
             tracing::error!(place, %backtrace, "a handler panicked: {message}");
         } else {
@@ -30,13 +29,9 @@ pub(crate) fn install_hook() {
     }));
 }
 
-/// What a caught panic said, without secrets.
-pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
+/// What a panic said, without secrets.
+fn message(payload: &(dyn Any + Send)) -> String {
     secrets::mask(text(payload)).into_owned()
-}
-
-fn message_of_hook(panic: &PanicHookInfo<'_>) -> String {
-    secrets::mask(text(panic.payload())).into_owned()
 }
 
 fn text(payload: &dyn Any) -> &str {

@@ -11,7 +11,6 @@ use tracing::{Instrument, Span};
 use super::Rpc;
 use crate::diagnostics::Diagnostic;
 use crate::handshake::PROTOCOL_VERSION;
-use crate::panics;
 use crate::proto::tfplugin6 as proto;
 use crate::server::ProviderServer;
 use crate::wire::to_wire;
@@ -121,10 +120,8 @@ impl Rpc {
         match self.handlers.run(work).await {
             Ok(Ok(answer)) => reply = answer,
             Ok(Err(diagnostic)) => reply.blame(diagnostic),
-            Err(payload) => {
-                let what = panics::message(payload.as_ref());
-                reply.blame(panicked(C::NAME, &what));
-            }
+            // What the panic said is in the log, where secrets are masked.
+            Err(_panic) => reply.blame(panicked(C::NAME)),
         }
         span.in_scope(|| log_answer(begun, reply.told()));
         Ok(Response::new(reply))
@@ -169,13 +166,13 @@ fn log_answer(begun: Instant, told: &[proto::Diagnostic]) {
     );
 }
 
-fn panicked(call: &str, message: &str) -> Diagnostic {
+fn panicked(call: &str) -> Diagnostic {
     Diagnostic::error(
-        "The provider panicked",
+        "Provider failed unexpectedly",
         format!(
-            "This is a bug in the provider, in its answer to {call}: {message}. What it had \
-             already done may not be in the state. Run again with TF_LOG_PROVIDER=ERROR to see \
-             where, and report it."
+            "The provider panicked in its answer to {call}. This is a bug in the provider; its \
+             log has the details, with TF_LOG_PROVIDER=ERROR. What was known of the object was \
+             kept."
         ),
     )
 }

@@ -25,17 +25,27 @@ impl Call for Request {
     }
 
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
-        let signature = &server.function(&self.name)?.signature;
+        let Some(entry) = server.catalogue().functions.get(&self.name) else {
+            return Err(Diagnostic::error(
+                "Unknown function",
+                format!("This provider offers no function named {}.", self.name),
+            ));
+        };
         let arguments = self.arguments.into_iter().enumerate();
         let arguments = arguments
-            .map(|(position, message)| match signature.parameter(position) {
-                Some(parameter) => from_wire::value(Some(message), &parameter.ty),
-                None => Err(Diagnostic::error("Too many arguments", "The call has too many.")),
-            })
+            .map(
+                |(position, message)| match entry.signature.parameter(position) {
+                    Some(parameter) => from_wire::value(Some(message), &parameter.ty),
+                    None => Err(Diagnostic::error(
+                        "Too many arguments",
+                        "The function takes fewer.",
+                    )),
+                },
+            )
             .collect::<Result<Vec<_>, _>>()?;
-        match server.call_function(&self.name, &arguments) {
+        match server.call_function(&self.name, arguments) {
             Ok(result) => Ok(Response {
-                result: Some(to_wire::value(&result, signature.returns())?),
+                result: Some(to_wire::value(&result, entry.signature.returns())?),
                 error: None,
             }),
             Err(error) => Ok(Response {

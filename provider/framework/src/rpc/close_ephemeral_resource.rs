@@ -17,8 +17,8 @@ impl Call for Request {
     }
 
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
-        let private = self.private.unwrap_or_default().into();
-        let diagnostics = server.close_ephemeral(&self.type_name, private).await;
+        let private = self.private.unwrap_or_default();
+        let diagnostics = server.close_ephemeral(&self.type_name, &private).await;
         Ok(Response {
             diagnostics: to_wire::diagnostics(&diagnostics),
         })

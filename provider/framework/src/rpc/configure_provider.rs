@@ -15,7 +15,9 @@ impl Call for Request {
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
         let config = from_wire::object(self.config, &server.catalogue().provider)?;
         let capabilities = from_wire::capabilities(self.client_capabilities);
-        let diagnostics = server.configure(config, &self.terraform_version, capabilities).await;
+        let diagnostics = server
+            .configure(config, &self.terraform_version, capabilities)
+            .await;
         Ok(Response {
             diagnostics: to_wire::diagnostics(&diagnostics),
         })

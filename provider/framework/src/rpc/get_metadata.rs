@@ -22,17 +22,23 @@ impl Call for Request {
             resources: offered
                 .resources
                 .keys()
-                .map(|name| ResourceMetadata { type_name: type_name(name) })
+                .map(|name| ResourceMetadata {
+                    type_name: type_name(name),
+                })
                 .collect(),
             data_sources: offered
                 .data_sources
                 .keys()
-                .map(|name| DataSourceMetadata { type_name: type_name(name) })
+                .map(|name| DataSourceMetadata {
+                    type_name: type_name(name),
+                })
                 .collect(),
             ephemeral_resources: offered
                 .ephemeral_resources
                 .keys()
-                .map(|name| EphemeralMetadata { type_name: type_name(name) })
+                .map(|name| EphemeralMetadata {
+                    type_name: type_name(name),
+                })
                 .collect(),
             functions: offered
                 .functions

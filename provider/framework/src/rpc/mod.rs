@@ -3,17 +3,34 @@
 //! Owns: that every call gets an answer, and that what was known of an object stays in it.
 //! Refuses: behaviour. That belongs to `server`, which knows nothing of messages.
 
+mod apply_resource_change;
 mod call;
+mod call_function;
+mod close_ephemeral_resource;
+mod configure_provider;
 mod generate_resource_config;
 mod get_functions;
 mod get_metadata;
+mod get_provider_schema;
 mod get_resource_identity_schemas;
+mod import_resource_state;
 mod invoke_action;
 mod list_resource;
 mod move_resource_state;
+mod open_ephemeral_resource;
 mod plan_action;
+mod plan_resource_change;
+mod read_data_source;
+mod read_resource;
+mod renew_ephemeral_resource;
+mod upgrade_resource_identity;
+mod upgrade_resource_state;
 mod validate_action_config;
+mod validate_data_resource_config;
+mod validate_ephemeral_resource_config;
 mod validate_list_resource_config;
+mod validate_provider_config;
+mod validate_resource_config;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -102,10 +119,87 @@ impl proto::provider_server::Provider for Rpc {
         self.call(request).await
     }
 
+    async fn get_provider_schema(
+        &self,
+        request: Request<proto::get_provider_schema::Request>,
+    ) -> Answer<proto::get_provider_schema::Response> {
+        self.call(request).await
+    }
+
     async fn get_resource_identity_schemas(
         &self,
         request: Request<proto::get_resource_identity_schemas::Request>,
     ) -> Answer<proto::get_resource_identity_schemas::Response> {
+        self.call(request).await
+    }
+
+    async fn validate_provider_config(
+        &self,
+        request: Request<proto::validate_provider_config::Request>,
+    ) -> Answer<proto::validate_provider_config::Response> {
+        self.call(request).await
+    }
+
+    async fn validate_resource_config(
+        &self,
+        request: Request<proto::validate_resource_config::Request>,
+    ) -> Answer<proto::validate_resource_config::Response> {
+        self.call(request).await
+    }
+
+    async fn validate_data_resource_config(
+        &self,
+        request: Request<proto::validate_data_resource_config::Request>,
+    ) -> Answer<proto::validate_data_resource_config::Response> {
+        self.call(request).await
+    }
+
+    async fn upgrade_resource_state(
+        &self,
+        request: Request<proto::upgrade_resource_state::Request>,
+    ) -> Answer<proto::upgrade_resource_state::Response> {
+        self.call(request).await
+    }
+
+    async fn upgrade_resource_identity(
+        &self,
+        request: Request<proto::upgrade_resource_identity::Request>,
+    ) -> Answer<proto::upgrade_resource_identity::Response> {
+        self.call(request).await
+    }
+
+    async fn configure_provider(
+        &self,
+        request: Request<proto::configure_provider::Request>,
+    ) -> Answer<proto::configure_provider::Response> {
+        self.call(request).await
+    }
+
+    async fn read_resource(
+        &self,
+        request: Request<proto::read_resource::Request>,
+    ) -> Answer<proto::read_resource::Response> {
+        self.call(request).await
+    }
+
+    async fn plan_resource_change(
+        &self,
+        request: Request<proto::plan_resource_change::Request>,
+    ) -> Answer<proto::plan_resource_change::Response> {
+        self.call(request).await
+    }
+
+    async fn apply_resource_change(
+        &self,
+        request: Request<proto::apply_resource_change::Request>,
+    ) -> Answer<proto::apply_resource_change::Response> {
+        self.call(request).await
+    }
+
+    async fn import_resource_state(
+        &self,
+        request: Request<proto::import_resource_state::Request>,
+    ) -> Answer<proto::import_resource_state::Response> {
         self.call(request).await
     }
 
@@ -123,6 +217,41 @@ impl proto::provider_server::Provider for Rpc {
         self.call(request).await
     }
 
+    async fn read_data_source(
+        &self,
+        request: Request<proto::read_data_source::Request>,
+    ) -> Answer<proto::read_data_source::Response> {
+        self.call(request).await
+    }
+
+    async fn validate_ephemeral_resource_config(
+        &self,
+        request: Request<proto::validate_ephemeral_resource_config::Request>,
+    ) -> Answer<proto::validate_ephemeral_resource_config::Response> {
+        self.call(request).await
+    }
+
+    async fn open_ephemeral_resource(
+        &self,
+        request: Request<proto::open_ephemeral_resource::Request>,
+    ) -> Answer<proto::open_ephemeral_resource::Response> {
+        self.call(request).await
+    }
+
+    async fn renew_ephemeral_resource(
+        &self,
+        request: Request<proto::renew_ephemeral_resource::Request>,
+    ) -> Answer<proto::renew_ephemeral_resource::Response> {
+        self.call(request).await
+    }
+
+    async fn close_ephemeral_resource(
+        &self,
+        request: Request<proto::close_ephemeral_resource::Request>,
+    ) -> Answer<proto::close_ephemeral_resource::Response> {
+        self.call(request).await
+    }
+
     async fn validate_list_resource_config(
         &self,
         request: Request<proto::validate_list_resource_config::Request>,
@@ -134,6 +263,13 @@ impl proto::provider_server::Provider for Rpc {
         &self,
         request: Request<proto::get_functions::Request>,
     ) -> Answer<proto::get_functions::Response> {
+        self.call(request).await
+    }
+
+    async fn call_function(
+        &self,
+        request: Request<proto::call_function::Request>,
+    ) -> Answer<proto::call_function::Response> {
         self.call(request).await
     }
 

@@ -19,8 +19,7 @@ impl Call for Request {
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
         let schema = &server.ephemeral(&self.type_name)?.schema;
         let config = from_wire::object(self.config, schema)?;
-        let capabilities = from_wire::capabilities(self.client_capabilities);
-        let opened = server.open_ephemeral(&self.type_name, config, capabilities).await;
+        let opened = server.open_ephemeral(&self.type_name, config).await;
         Ok(Response {
             result: Some(to_wire::object(&opened.result, schema)?),
             private: Some(opened.private.into()),

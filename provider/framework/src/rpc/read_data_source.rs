@@ -19,9 +19,7 @@ impl Call for Request {
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
         let schema = &server.data_source(&self.type_name)?.schema;
         let config = from_wire::object(self.config, schema)?;
-        let capabilities = from_wire::capabilities(self.client_capabilities);
-        let (state, diagnostics) =
-            server.read_data_source(&self.type_name, config, capabilities).await;
+        let (state, diagnostics) = server.read_data_source(&self.type_name, config).await;
         Ok(Response {
             state: Some(to_wire::object(&state, schema)?),
             diagnostics: to_wire::diagnostics(&diagnostics),

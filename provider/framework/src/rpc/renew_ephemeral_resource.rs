@@ -24,8 +24,8 @@ impl Call for Request {
     }
 
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
-        let private = self.private.unwrap_or_default().into();
-        let renewed = server.renew_ephemeral(&self.type_name, private).await;
+        let private = self.private.unwrap_or_default();
+        let renewed = server.renew_ephemeral(&self.type_name, &private).await;
         Ok(Response {
             private: Some(renewed.private.into()),
             renew_at: renewed.renew_at.map(to_wire::moment),

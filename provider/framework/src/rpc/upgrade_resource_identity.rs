@@ -19,10 +19,11 @@ impl Call for Request {
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
         let schema = server.resource(&self.type_name)?.identity.as_ref();
         let stored = from_wire::raw_state(self.raw_identity)?;
-        let (identity, diagnostics) =
-            server.upgrade_identity(&self.type_name, self.version, &stored);
+        let (identity, diagnostics) = server
+            .upgrade_identity(&self.type_name, self.version, &stored)
+            .await;
         Ok(Response {
-            upgraded_identity: to_wire::identity(identity.as_ref(), schema)?,
+            upgraded_identity: to_wire::identity(Some(&identity), schema)?,
             diagnostics: to_wire::diagnostics(&diagnostics),
         })
     }

@@ -19,7 +19,9 @@ impl Call for Request {
     async fn answer(self, server: Arc<ProviderServer>) -> Result<Response, Diagnostic> {
         let schema = &server.resource(&self.type_name)?.schema;
         let stored = from_wire::raw_state(self.raw_state)?;
-        let (state, diagnostics) = server.upgrade_state(&self.type_name, self.version, &stored);
+        let (state, diagnostics) = server
+            .upgrade_resource(&self.type_name, self.version, &stored)
+            .await;
         Ok(Response {
             upgraded_state: Some(to_wire::object(&state, schema)?),
             diagnostics: to_wire::diagnostics(&diagnostics),

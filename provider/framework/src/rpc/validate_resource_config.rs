@@ -20,7 +20,9 @@ impl Call for Request {
         let schema = &server.resource(&self.type_name)?.schema;
         let config = from_wire::object(self.config, schema)?;
         let capabilities = from_wire::capabilities(self.client_capabilities);
-        let diagnostics = server.validate_resource(&self.type_name, config, capabilities).await;
+        let diagnostics = server
+            .validate_resource(&self.type_name, config, capabilities)
+            .await;
         Ok(Response {
             diagnostics: to_wire::diagnostics(&diagnostics),
         })

@@ -37,7 +37,10 @@ pub(crate) fn value(message: Option<proto::DynamicValue>, ty: &Type) -> Result<V
 fn unreadable(error: &(dyn std::error::Error + 'static), path: &Path) -> Diagnostic {
     Diagnostic::error(
         "Value does not fit the schema",
-        format!("The provider could not read a value it was sent: {}.", error_chain(error)),
+        format!(
+            "The provider could not read a value it was sent: {}.",
+            error_chain(error)
+        ),
     )
     .at(path.clone())
 }

@@ -37,7 +37,9 @@ fn in_nested(nesting: Nesting, block: &Block, value: &Value) {
     match nesting {
         Nesting::Single => in_block(block, value),
         Nesting::List | Nesting::Set | Nesting::Map => {
-            value.children().for_each(|element| in_block(block, element));
+            value
+                .children()
+                .for_each(|element| in_block(block, element));
         }
     }
 }
@@ -68,14 +70,19 @@ mod tests {
                 "users",
                 [
                     Attribute::string("login").optional(),
-                    Attribute::map("keys", Type::list(Type::String)).optional().sensitive(),
+                    Attribute::map("keys", Type::list(Type::String))
+                        .optional()
+                        .sensitive(),
                 ],
             )
             .optional(),
         ]);
         let user = Value::object([
             ("login", Value::from("sensitive-test-login")),
-            ("keys", Value::map([("ssh", Value::list(["sensitive-test-key"]))])),
+            (
+                "keys",
+                Value::map([("ssh", Value::list(["sensitive-test-key"]))]),
+            ),
         ]);
         let value = Value::object([
             ("name", Value::from("sensitive-test-name")),

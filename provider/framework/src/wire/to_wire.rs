@@ -114,7 +114,9 @@ fn block(content: &Block, version: i64) -> proto::schema::Block {
 fn attribute(attribute: &Attribute) -> proto::schema::Attribute {
     let (r#type, nested_type) = match &attribute.kind {
         AttributeKind::Plain(ty) => (Bytes::from(ty.to_json_bytes()), None),
-        AttributeKind::Nested(nesting, content) => (Bytes::new(), Some(nested_type(*nesting, content))),
+        AttributeKind::Nested(nesting, content) => {
+            (Bytes::new(), Some(nested_type(*nesting, content)))
+        }
     };
     proto::schema::Attribute {
         name: attribute.name.clone(),
