@@ -1,1 +1,22 @@
-fn main() {}
+//! `terraform-provider-berth`: managed databases for Terraform and OpenTofu.
+//!
+//! Owns: the schemas, what an edit of each argument does, and how the backend is asked as
+//! seldom as possible. Refuses: rules about databases; those are the backend's, asked at plan.
+
+mod backend;
+mod client;
+mod convert;
+mod data_sources;
+mod ephemeral;
+mod gather;
+mod plan;
+mod provider;
+mod resources;
+mod settings;
+mod snapshot;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    berth_plugin::serve::serve(provider::Berth::new)
+}

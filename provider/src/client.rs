@@ -1,0 +1,350 @@
+//! Typed calls to the backend.
+//!
+//! Owns: the routes that the provider uses, which of them may be repeated, how long a change
+//! is waited for; and, in [`Error`], how refusals become diagnostics.
+//! Refuses: what an answer means for a resource.
+
+mod error;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_api::{
+    Catalogue, Credentials, Database, DatabaseBody, DatabaseEnvelope, Operation, PlanAnswer,
+    PlanItem, PlanRequest, PlannedItem, Project, ProjectBody, ProjectEnvelope, Server, Snapshot,
+};
+use berth_plugin::resource::Context;
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+
+pub use error::{Error, Shared};
+use transport::{Connection, Request};
+
+use crate::settings::Settings;
+
+/// How long one question after an operation waits at the server.
+const OPERATION_WAIT_SECONDS: u64 = 30;
+/// The pause before asking again after an operation that is not done, so that a server that
+/// does not wait is not asked in a circle.
+const OPERATION_PAUSE_MILLIS: u64 = 100;
+/// How often a change that was superseded is followed to the one that came after it.
+const SUPERSEDED_MAX: u32 = 10;
+/// Pages of one snapshot: at 10,000 objects each, more than a host can carry.
+const SNAPSHOT_PAGES_MAX: u32 = 1_000;
+
+/// The backend, asked for the first time when there is something to ask.
+#[derive(Debug, Clone)]
+pub struct Client {
+    settings: Option<Arc<Settings>>,
+    // A failure is remembered: a backend that is down is waited for once, and not once for
+    // each resource.
+    connection: Arc<OnceCell<Result<Connection, Shared>>>,
+}
+
+impl Client {
+    /// A client of the backend that the settings name.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings: Some(Arc::new(settings)),
+            connection: Arc::default(),
+        }
+    }
+
+    /// A client of a backend that is not known yet. Everything asked of it is an error.
+    pub fn unknown() -> Self {
+        Self {
+            settings: None,
+            connection: Arc::default(),
+        }
+    }
+
+    /// Whether it is known which backend to ask.
+    pub fn is_known(&self) -> bool {
+        self.settings.is_some()
+    }
+
+    async fn connection(&self) -> Result<&Connection, Shared> {
+        let Some(settings) = &self.settings else {
+            return Err(Arc::new(Error::SettingsUnknown));
+        };
+        let open = || async { Connection::open(settings).await.map_err(Arc::new) };
+        self.connection
+            .get_or_init(open)
+            .await
+            .as_ref()
+            .map_err(Arc::clone)
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Shared> {
+        let connection = self.connection().await?;
+        connection.send(request).await.map_err(Arc::new)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, act: &str, path: &[&str]) -> Result<T, Shared> {
+        self.send(Request::new(act, Method::GET, path)).await
+    }
+
+    /// What can be ordered.
+    pub async fn catalogue(&self) -> Result<Catalogue, Shared> {
+        self.get("reading the catalogue", &["v1", "catalogue"])
+            .await
+    }
+
+    /// What serves it.
+    pub async fn server(&self) -> Result<Server, Shared> {
+        self.get("reading the installation", &["v1", "server"])
+            .await
+    }
+
+    /// What would come of `items`, in their order.
+    pub async fn plan(&self, items: Vec<PlanItem>) -> Result<Vec<PlannedItem>, Shared> {
+        let asked = items.len();
+        let request = Request::new("asking for a plan", Method::POST, &["v1", "plan"])
+            .json(&PlanRequest { resources: items })
+            // It writes nothing, so that a repetition is safe; the key says so.
+            .key(fresh_key());
+        let PlanAnswer { resources } = self.send(request).await?;
+        if resources.len() == asked {
+            return Ok(resources);
+        }
+        let error = format!("{} plans for {asked} questions", resources.len());
+        let connection = self.connection().await?;
+        Err(Arc::new(connection.unreadable("asking for a plan", error)))
+    }
+
+    /// All objects of `kind`, of one project or of all that the token sees, as they are at
+    /// one version of the store.
+    pub async fn snapshot(
+        &self,
+        kind: &'static str,
+        project: Option<&str>,
+    ) -> Result<Vec<Snapshot>, Shared> {
+        let mut pages: Vec<Snapshot> = Vec::new();
+        let mut page_token: Option<String> = None;
+        for _ in 0..SNAPSHOT_PAGES_MAX {
+            let mut request = Request::new(
+                format!("refreshing all of kind {kind}"),
+                Method::GET,
+                &["v1", "snapshot"],
+            )
+            .query("kind", kind);
+            if let Some(project) = project {
+                request = request.query("project_id", project);
+            }
+            if let Some(token) = page_token {
+                request = request.query("page_token", token);
+            }
+            let mut page: Snapshot = self.send(request).await?;
+            page_token = page.next_page_token.take();
+            pages.push(page);
+            if page_token.is_none() {
+                break;
+            }
+        }
+        Ok(pages)
+    }
+
+    /// The project with that id or name.
+    pub async fn project(&self, key: &str) -> Result<Project, Shared> {
+        let act = format!("reading project {key}");
+        let ProjectEnvelope { project } = self.get(&act, &["v1", "projects", key]).await?;
+        Ok(project)
+    }
+
+    /// Makes a project, unclaimed when the body says so.
+    pub async fn create_project(&self, body: &ProjectBody) -> Result<Project, Shared> {
+        let request = Request::new("creating a project", Method::POST, &["v1", "projects"])
+            .json(body)
+            .key(fresh_key());
+        let ProjectEnvelope { project } = self.send(request).await?;
+        Ok(project)
+    }
+
+    /// Takes over a project that this token made.
+    pub async fn claim_project(&self, id: &str) -> Result<Project, Shared> {
+        let act = format!("claiming project {id}");
+        let request = Request::new(act, Method::POST, &["v1", "projects", id, "claim"]);
+        let ProjectEnvelope { project } = self.send(request.key(fresh_key())).await?;
+        Ok(project)
+    }
+
+    /// Changes the fields that the body has.
+    pub async fn change_project(&self, id: &str, body: &ProjectBody) -> Result<Project, Shared> {
+        let act = format!("changing project {id}");
+        let request = Request::new(act, Method::PATCH, &["v1", "projects", id]).json(body);
+        let ProjectEnvelope { project } = self.send(request).await?;
+        Ok(project)
+    }
+
+    /// Takes a project away. One that is gone already is a success.
+    pub async fn destroy_project(&self, id: &str, only_if_empty: bool) -> Result<(), Shared> {
+        let act = format!("destroying project {id}");
+        let mut request = Request::new(act, Method::DELETE, &["v1", "projects", id]);
+        if only_if_empty {
+            request = request.query("if_empty", "true");
+        }
+        self.destroy(&request).await
+    }
+
+    /// The database with that id, or with that name in `project` or anywhere.
+    pub async fn database(&self, key: &str, project: Option<&str>) -> Result<Database, Shared> {
+        let act = format!("reading database {key}");
+        let mut request = Request::new(act, Method::GET, &["v1", "databases", key]);
+        if let Some(project) = project {
+            request = request.query("project_id", project);
+        }
+        let DatabaseEnvelope { database } = self.send(request).await?;
+        Ok(database)
+    }
+
+    /// Orders a database, unclaimed when the body says so.
+    pub async fn create_database(&self, body: &DatabaseBody) -> Result<Database, Shared> {
+        let request = Request::new("creating a database", Method::POST, &["v1", "databases"])
+            .json(body)
+            .key(fresh_key());
+        let DatabaseEnvelope { database } = self.send(request).await?;
+        Ok(database)
+    }
+
+    /// Takes over a database that this token made.
+    pub async fn claim_database(&self, id: &str) -> Result<Database, Shared> {
+        let act = format!("claiming database {id}");
+        let request = Request::new(act, Method::POST, &["v1", "databases", id, "claim"]);
+        let DatabaseEnvelope { database } = self.send(request.key(fresh_key())).await?;
+        Ok(database)
+    }
+
+    /// Changes the fields that the body has.
+    pub async fn change_database(&self, id: &str, body: &DatabaseBody) -> Result<Database, Shared> {
+        let act = format!("changing database {id}");
+        let request = Request::new(act, Method::PATCH, &["v1", "databases", id]).json(body);
+        let DatabaseEnvelope { database } = self.send(request).await?;
+        Ok(database)
+    }
+
+    /// Takes a database away, into the trash, and names the operation that does it. One that
+    /// is gone already is a success without an operation.
+    pub async fn destroy_database(&self, id: &str) -> Result<Option<String>, Shared> {
+        let act = format!("destroying database {id}");
+        let request = Request::new(act, Method::DELETE, &["v1", "databases", id]);
+        self.destroy(&request).await?;
+        match self.database(id, None).await {
+            Ok(database) => Ok(database.operation_id),
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn destroy(&self, request: &Request<'_>) -> Result<(), Shared> {
+        let connection = self.connection().await?;
+        match connection.send_for_bytes(request).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_absence() || error.code() == Some("database_destroyed") => {
+                Ok(())
+            }
+            Err(error) => Err(Arc::new(error)),
+        }
+    }
+
+    /// How to log in. What comes back is secret; its password is kept out of logs from here.
+    pub async fn credentials(
+        &self,
+        id: &str,
+        network: Option<&str>,
+    ) -> Result<Credentials, Shared> {
+        let act = format!("reading the credentials of database {id}");
+        let mut request = Request::new(act, Method::GET, &["v1", "databases", id, "credentials"]);
+        if let Some(network) = network {
+            request = request.query("network", network);
+        }
+        let credentials: Credentials = self.send(request).await?;
+        berth_plugin::secrets::remember(&credentials.password);
+        Ok(credentials)
+    }
+
+    /// Waits until what was asked of the database is done, following operations that were
+    /// superseded. Ends early when the user asks to stop or the call's time is over.
+    ///
+    /// `act` says what is waited for: `creating database orders`.
+    pub async fn wait(
+        &self,
+        act: &str,
+        id: &str,
+        operation: Option<String>,
+        context: &Context,
+    ) -> Result<(), Shared> {
+        let work = self.follow(act, id, operation);
+        tokio::select! {
+            done = work => done,
+            () = context.stop.cancelled() => Err(Arc::new(Error::Stopped { act: act.to_owned() })),
+            () = tokio::time::sleep_until(context.deadline) => Err(Arc::new(Error::TooLong {
+                act: act.to_owned(),
+                seconds: context.limit.as_secs(),
+            })),
+        }
+    }
+
+    async fn follow(
+        &self,
+        act: &str,
+        id: &str,
+        mut operation: Option<String>,
+    ) -> Result<(), Shared> {
+        for _ in 0..SUPERSEDED_MAX {
+            let Some(current) = operation.take() else {
+                return Ok(());
+            };
+            let ended = self.await_operation(act, &current).await?;
+            match ended.state.as_str() {
+                "succeeded" => return Ok(()),
+                "superseded" => {
+                    let next = match self.database(id, None).await {
+                        Ok(database) => database.operation_id,
+                        Err(error) if error.is_absence() => None,
+                        Err(error) => return Err(error),
+                    };
+                    operation = next.filter(|next| *next != current);
+                }
+                _ => return Err(Arc::new(failed(act, ended))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks until the operation has ended; the caller bounds the time.
+    async fn await_operation(&self, act: &str, operation: &str) -> Result<Operation, Shared> {
+        loop {
+            let request = Request::new(act, Method::GET, &["v1", "operations", operation])
+                .query("wait", OPERATION_WAIT_SECONDS.to_string());
+            let operation: Operation = self.send(request).await?;
+            if operation.state != "pending" {
+                return Ok(operation);
+            }
+            tracing::info!(
+                operation = operation.id,
+                step = operation.step,
+                attempt = operation.attempt,
+                "still working"
+            );
+            tokio::time::sleep(Duration::from_millis(OPERATION_PAUSE_MILLIS)).await;
+        }
+    }
+}
+
+fn failed(act: &str, operation: Operation) -> Error {
+    let message = operation
+        .failure
+        .map_or_else(|| format!("{act} failed"), |failure| failure.message);
+    Error::Operation {
+        act: act.to_owned(),
+        operation: operation.id,
+        message,
+    }
+}
+
+/// A key under which the server recognises the repetitions of one request.
+fn fresh_key() -> String {
+    uuid::Uuid::new_v4().to_string()
+}

@@ -1,0 +1,389 @@
+//! What can go wrong between here and the backend, and how a user is told.
+
+use std::sync::Arc;
+
+use berth_api::{ApiError, VersionRange};
+use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
+use berth_plugin::path::Path;
+use url::Url;
+
+use crate::settings;
+
+/// Why the backend gave no answer that can be used. Shared, since one answer may be
+/// awaited by many resources.
+pub type Shared = Arc<Error>;
+
+/// Why the backend gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The `provider` block does not say whom to ask.
+    #[error("the provider is not configured well enough to ask the backend")]
+    Settings {
+        /// What is wrong with it.
+        source: settings::Error,
+    },
+    /// The `provider` block has values that are known only after apply.
+    #[error("the provider's configuration is not known yet")]
+    SettingsUnknown,
+    /// The HTTP client cannot be made of the settings.
+    #[error("could not prepare the connection to {endpoint}")]
+    Prepare {
+        /// The backend.
+        endpoint: Url,
+        /// What the HTTP client says.
+        source: reqwest::Error,
+    },
+    /// No answer came.
+    #[error("could not reach berthd at {endpoint} while {act}")]
+    Unreachable {
+        /// What was being done.
+        act: String,
+        /// The backend.
+        endpoint: Url,
+        /// What the HTTP client says.
+        source: reqwest::Error,
+    },
+    /// The answer is not what the API promises.
+    #[error("berthd at {endpoint} gave an answer that cannot be read while {act}")]
+    Unreadable {
+        /// What was being done.
+        act: String,
+        /// The backend.
+        endpoint: Url,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The request cannot be written as JSON.
+    #[error("could not write the request for {act}: {reason}")]
+    Unwritable {
+        /// What was being done.
+        act: String,
+        /// What the writer says.
+        reason: String,
+    },
+    /// The answer is a refusal.
+    #[error("berthd refused while {act}: {}", answer.error)]
+    Refused {
+        /// What was being done.
+        act: String,
+        /// The HTTP status.
+        status: u16,
+        /// The reason, field by field where it can be told.
+        answer: ApiError,
+    },
+    /// The two sides speak no common revision of the API.
+    #[error("this provider and berthd {version} at {endpoint} do not understand each other")]
+    Version {
+        /// The backend.
+        endpoint: Url,
+        /// The backend's version.
+        version: String,
+        /// The revisions that it speaks.
+        theirs: VersionRange,
+    },
+    /// A change was accepted and then failed.
+    #[error("{act} failed: {message}")]
+    Operation {
+        /// What was being done.
+        act: String,
+        /// The operation's id.
+        operation: String,
+        /// Why it failed.
+        message: String,
+    },
+    /// A change took longer than was granted.
+    #[error("{act} was not finished after {seconds} seconds")]
+    TooLong {
+        /// What was being done.
+        act: String,
+        /// The time that was granted.
+        seconds: u64,
+    },
+    /// The user asked to stop.
+    #[error("{act} was stopped")]
+    Stopped {
+        /// What was being done.
+        act: String,
+    },
+}
+
+impl Error {
+    /// Whether the backend says that the object does not exist.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, answer, .. } if answer.code.ends_with("_not_found"))
+    }
+
+    /// The code of a refusal.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { answer, .. } => Some(&answer.code),
+            _ => None,
+        }
+    }
+
+    /// What the user is told. `fields` says which attribute a field of the API is.
+    pub fn diagnostics(&self, fields: impl Fn(&str) -> Option<Path>) -> Diagnostics {
+        match self {
+            Self::Refused { answer, .. } if !answer.details.is_empty() => {
+                let summary = sentence_start(&answer.error);
+                answer
+                    .details
+                    .iter()
+                    .map(|detail| {
+                        let text = format!("{}{}", detail.message, traced(&answer.request_id));
+                        let at = fields(&detail.field);
+                        Diagnostic::error(summary.clone(), text).at(at.unwrap_or_default())
+                    })
+                    .collect()
+            }
+            _ => self.diagnostic().into(),
+        }
+    }
+
+    fn diagnostic(&self) -> Diagnostic {
+        match self {
+            Self::Settings { source } => {
+                Diagnostic::error("Provider configuration", sentence(&chain(source)))
+            }
+            Self::SettingsUnknown => Diagnostic::error(
+                "Provider configuration not known yet",
+                "The provider block of berth depends on values that are known only after apply. \
+                 Apply what they depend on first, for example with -target.",
+            ),
+            Self::Prepare { .. } => Diagnostic::error(
+                "Provider configuration",
+                format!("{} Check ca_cert_pem.", sentence(&chain(self))),
+            ),
+            Self::Unreachable { endpoint, .. } => Diagnostic::error(
+                "berthd cannot be reached",
+                format!(
+                    "{} Is berthd running at {endpoint}, and can this machine reach it? The \
+                     argument endpoint or the variable BERTH_ENDPOINT says where it is.",
+                    sentence(&chain(self))
+                ),
+            ),
+            Self::Unreadable { endpoint, .. } => Diagnostic::error(
+                "Answer cannot be read",
+                format!(
+                    "{} Is {endpoint} a berthd, or is something else listening there?",
+                    sentence(&chain(self))
+                ),
+            ),
+            Self::Unwritable { .. } => {
+                Diagnostic::error("Error in the provider", sentence(&self.to_string()))
+            }
+            Self::Refused { status, answer, .. } => refusal(self, *status, answer),
+            Self::Version {
+                endpoint,
+                version,
+                theirs,
+            } => version_gap(endpoint, version, *theirs),
+            Self::Operation {
+                operation, message, ..
+            } => Diagnostic::error(
+                "Operation failed",
+                format!(
+                    "{} The operation is {operation}; berthd's log says more about it.",
+                    sentence(message)
+                ),
+            ),
+            Self::TooLong { .. } => Diagnostic::error(
+                "Timeout",
+                format!(
+                    "{} berthd goes on with it. Run apply again to wait for the rest, or grant \
+                     more time in the block timeouts.",
+                    sentence(&self.to_string())
+                ),
+            ),
+            Self::Stopped { .. } => Diagnostic::error(
+                "Stopped",
+                format!(
+                    "{} berthd goes on with what it has accepted; run apply again to see the \
+                     result.",
+                    sentence(&self.to_string())
+                ),
+            ),
+        }
+    }
+}
+
+fn refusal(error: &Error, status: u16, answer: &ApiError) -> Diagnostic {
+    let traced = traced(&answer.request_id);
+    let said = sentence(&answer.error);
+    match status {
+        401 => Diagnostic::error(
+            "Token not accepted",
+            format!(
+                "{said} Check token, token_file or BERTH_TOKEN; `berthd token list` shows which \
+                 tokens are valid.{traced}"
+            ),
+        ),
+        403 => Diagnostic::error(
+            "Not allowed",
+            format!(
+                "{said} `berthd token create --for apply` makes a token with the rights of a \
+                 pipeline.{traced}"
+            ),
+        ),
+        429 => Diagnostic::error(
+            "Too many requests",
+            format!("{} Try again later.{traced}", sentence(&error.to_string())),
+        ),
+        500.. => Diagnostic::error(
+            "berthd failed",
+            format!(
+                "{} This is an error of berthd, not of the configuration.{traced}",
+                sentence(&error.to_string())
+            ),
+        ),
+        _ => Diagnostic::error("Request refused", format!("{said}{traced}")),
+    }
+}
+
+fn version_gap(endpoint: &Url, version: &str, theirs: VersionRange) -> Diagnostic {
+    let ours = VersionRange::HERE;
+    let advice = if theirs.minimum > ours.current {
+        "Upgrade the provider: raise its version in required_providers and run init -upgrade."
+    } else {
+        "Upgrade berthd, or use an older provider."
+    };
+    Diagnostic::error(
+        "Versions do not fit together",
+        format!(
+            "berthd {version} at {endpoint} speaks the revisions {} to {} of its API, this \
+             provider {} speaks {} to {}. {advice}",
+            theirs.minimum,
+            theirs.current,
+            env!("CARGO_PKG_VERSION"),
+            ours.minimum,
+            ours.current,
+        ),
+    )
+}
+
+/// By which berthd's log is searched; nothing when the answer names no request.
+fn traced(request_id: &str) -> String {
+    if request_id.is_empty() {
+        String::new()
+    } else {
+        format!(" (request {request_id})")
+    }
+}
+
+/// The error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// `text` with a capital at its start.
+fn sentence_start(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    // The program's name keeps its small letter.
+    if text.starts_with("berthd") {
+        return text.to_owned();
+    }
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// `text` as a sentence.
+fn sentence(text: &str) -> String {
+    let text = sentence_start(text);
+    if text.ends_with(['!', '?', ')']) {
+        text
+    } else {
+        format!("{text}.")
+    }
+}
+
+impl From<settings::Error> for Error {
+    fn from(source: settings::Error) -> Self {
+        Self::Settings { source }
+    }
+}
+
+impl From<&Error> for Diagnostics {
+    fn from(error: &Error) -> Self {
+        error.diagnostics(|_| None)
+    }
+}
+
+impl From<Error> for Diagnostics {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_api::ErrorDetail;
+
+    fn refused(status: u16, details: &[(&str, &str)]) -> Error {
+        Error::Refused {
+            act: "creating database orders".into(),
+            status,
+            answer: ApiError {
+                error: "the name orders is taken".into(),
+                code: "name_taken".into(),
+                request_id: "req_1".into(),
+                details: details
+                    .iter()
+                    .map(|(field, message)| ErrorDetail {
+                        field: (*field).into(),
+                        message: (*message).into(),
+                    })
+                    .collect(),
+            },
+        }
+    }
+
+    fn version(minimum: u32, current: u32) -> String {
+        let error = Error::Version {
+            endpoint: Url::parse("http://127.0.0.1:8420").unwrap(),
+            version: "9.9.9".into(),
+            theirs: VersionRange { minimum, current },
+        };
+        Diagnostics::from(error).to_string()
+    }
+
+    #[test]
+    fn a_refusal_stands_at_its_attribute_and_names_the_request() {
+        let error = refused(409, &[("name", "Use another one."), ("config.x", "No.")]);
+        let told = error.diagnostics(|field| (field == "name").then(|| Path::from(field)));
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "error at name: The name orders is taken: Use another one. (request req_1)",
+                "error: The name orders is taken: No. (request req_1)",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_version_error_says_which_side_to_upgrade() {
+        assert!(version(2, 3).contains("Upgrade the provider"));
+        assert!(version(0, 0).contains("Upgrade berthd"));
+    }
+
+    #[test]
+    fn an_error_of_the_server_is_told_apart_from_one_of_the_user() {
+        let told = |status| Diagnostics::from(refused(status, &[])).to_string();
+        assert!(told(401).contains("Token not accepted"));
+        assert!(told(500).contains("an error of berthd"));
+        assert!(told(409).contains("Request refused: The name orders is taken. (request req_1)"));
+    }
+}

@@ -1,0 +1,129 @@
+//! `data.berth_database`: a database that is managed elsewhere, with the facts that change
+//! by themselves and therefore stand in no resource.
+
+use async_trait::async_trait;
+use berth_plugin::data_source::{DataSource, ReadDataRequest, ReadDataResponse};
+use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
+use berth_plugin::provider::Configured;
+use berth_plugin::resource::Resource;
+use berth_plugin::schema::{Attribute, Schema};
+use berth_plugin::validate::Rule;
+
+use super::{number, shown, text};
+use crate::backend::Backend;
+use crate::convert::{fields_of, object_of};
+use crate::resources::{self, misfit};
+
+/// What a resource has and a lookup has not: what only an order says, and secrets.
+const LEFT_OUT: [&str; 5] = [
+    "expose_credentials_in_state",
+    "password",
+    "pooled_uri",
+    "restore_from",
+    "uri",
+];
+
+/// The data source.
+pub struct Database {
+    backend: Configured<Backend>,
+}
+
+impl Database {
+    /// Works with the backend that is configured later.
+    pub fn new(backend: Configured<Backend>) -> Self {
+        Self { backend }
+    }
+}
+
+fn volatile() -> Vec<Attribute> {
+    vec![
+        text(
+            "status",
+            "`provisioning`, `running`, `stopped`, `error` or `destroyed`.",
+        ),
+        text("phase", "What is going on, in a word."),
+        text("version_actual", "The engine's own version text."),
+        number("storage_used_bytes", "Bytes that the data takes."),
+        number(
+            "connections",
+            "Client connections when it was last looked at.",
+        ),
+        text("observed_at", "When it was last looked at."),
+        text("destroyed_at", "When it was destroyed."),
+        text("recoverable_until", "Until when it can be restored."),
+        Attribute::nested_list(
+            "conditions",
+            [
+                text("type", "Its name, such as `Ready`."),
+                text("status", "`True`, `False` or `Unknown`."),
+                text("reason", "A word for programs."),
+                text("message", "A sentence for people."),
+                text("since", "Since when it is so."),
+            ],
+        )
+        .computed()
+        .description("Facts beside the status."),
+    ]
+}
+
+#[async_trait]
+impl DataSource for Database {
+    fn type_name(&self) -> &str {
+        "berth_database"
+    }
+
+    fn schema(&self) -> Schema {
+        let managed = resources::database::Database::new(self.backend.clone()).schema();
+        let keys = ["id", "name", "project_id"];
+        Schema::new(
+            shown(&managed, &keys, &LEFT_OUT)
+                .into_iter()
+                .chain(volatile()),
+        )
+        .description(
+            "Looks a database up by its id, or by its name and project. A destroyed one is \
+             found by its id while its data is kept.",
+        )
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        vec![
+            Rule::exactly_one_of(["id", "name"]),
+            Rule::conflicting(["id", "project_id"]),
+        ]
+    }
+
+    async fn read(&self, request: ReadDataRequest<'_>, response: &mut ReadDataResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let config = request.config;
+        let project = config.string("project_id")?.or(backend.project.as_deref());
+        let found = match config.string("id")? {
+            Some(id) => backend.client.database(id, None).await,
+            None => {
+                backend
+                    .client
+                    .database(config.require_string("name")?, project)
+                    .await
+            }
+        };
+        let database = found.map_err(|error| {
+            if error.is_absence() {
+                Diagnostic::error(
+                    "Database not found",
+                    format!(
+                        "{error}. Names are looked up in one project; project_id says in \
+                             which."
+                    ),
+                )
+                .into()
+            } else {
+                Diagnostics::from(&*error)
+            }
+        })?;
+        let fields = fields_of(&database).map_err(misfit)?;
+        response
+            .state
+            .replace(object_of(&fields, self.schema().object_type()));
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! What exists for the time of one run and stands in no plan and no state.
+
+pub mod database_credentials;

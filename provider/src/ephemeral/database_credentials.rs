@@ -1,0 +1,101 @@
+//! `berth_database_credentials`: how to log in, without storing it.
+
+use async_trait::async_trait;
+use berth_plugin::diagnostics::{Diagnostic, Outcome};
+use berth_plugin::ephemeral::{EphemeralResource, OpenRequest, OpenResponse};
+use berth_plugin::path::Path;
+use berth_plugin::provider::Configured;
+use berth_plugin::schema::{Attribute, Schema};
+use berth_plugin::validate::one_of;
+
+use crate::backend::Backend;
+use crate::convert::{fields_of, object_of};
+use crate::resources::misfit;
+
+/// The ephemeral resource.
+pub struct DatabaseCredentials {
+    backend: Configured<Backend>,
+}
+
+impl DatabaseCredentials {
+    /// Works with the backend that is configured later.
+    pub fn new(backend: Configured<Backend>) -> Self {
+        Self { backend }
+    }
+}
+
+fn schema() -> Schema {
+    let text = |name, description| Attribute::string(name).computed().description(description);
+    let port = |name, description| Attribute::number(name).computed().description(description);
+    Schema::new([
+        Attribute::string("database_id")
+            .required()
+            .description("The database, by its id."),
+        Attribute::string("network")
+            .optional()
+            .computed()
+            .description(
+                "As seen from where: `project` for containers in the project's network, \
+                 `public` for the published port. Public when the database is exposed.",
+            )
+            .validate(one_of(["project", "public"])),
+        text("host", "The engine's host."),
+        port("port", "The engine's port."),
+        text("pooler_host", "The pooler's host."),
+        port("pooler_port", "The pooler's port."),
+        text("username", "The login."),
+        text("password", "Its password.").sensitive(),
+        text("database", "The logical database."),
+        text("ssl_mode", "`disable` or `require`."),
+        text("uri", "The URI past the pooler.").sensitive(),
+        text("pooled_uri", "The URI through the pooler.").sensitive(),
+        text(
+            "ca_certificate",
+            "The authority that signs its certificate, as PEM.",
+        ),
+    ])
+    .description(
+        "How to log in to a database, for this run only: the values reach no plan and no \
+         state.",
+    )
+}
+
+#[async_trait]
+impl EphemeralResource for DatabaseCredentials {
+    fn type_name(&self) -> &str {
+        "berth_database_credentials"
+    }
+
+    fn schema(&self) -> Schema {
+        schema()
+    }
+
+    async fn open(&self, request: OpenRequest<'_>, response: &mut OpenResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let id = request.config.require_string("database_id")?;
+        let network = request.config.string("network")?;
+        let at = |field: &str| match field {
+            "network" => Some(Path::from("network")),
+            _ => Some(Path::from("database_id")),
+        };
+        let credentials = backend
+            .client
+            .credentials(id, network)
+            .await
+            .map_err(|error| error.diagnostics(at))?;
+        if credentials.inert {
+            response.diagnostics.push(Diagnostic::warning(
+                "Credentials that open nothing",
+                "The token may plan and not read credentials, so that password and URIs are \
+                 well formed and log nobody in. An apply with a token of its own gets the real \
+                 ones.",
+            ));
+        }
+        let mut fields = fields_of(&credentials).map_err(misfit)?;
+        fields.insert("database_id".to_owned(), id.into());
+        response
+            .result
+            .replace(object_of(&fields, schema().object_type()));
+        Ok(())
+    }
+}

@@ -1,0 +1,525 @@
+//! Plans: what the backend is asked, and what of its answer becomes the planned state.
+//!
+//! The backend decides what an order leads to; here it is decided what the order is. An
+//! attribute that the configuration leaves out means different things in a change, and the
+//! table of [`Field`]s says which.
+
+use std::collections::BTreeSet;
+
+use berth_api::{Note, PlanItem, PlannedItem, Severity};
+use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
+use berth_plugin::object::Object;
+use berth_plugin::path::Path;
+use berth_plugin::private::Private;
+use berth_plugin::resource::{PlanRequest, PlanResponse};
+use berth_plugin::schema::Schema;
+use berth_plugin::value::Value;
+use serde_json::{Map, Value as Json};
+
+use crate::backend::Backend;
+use crate::convert::{json_of, value_of};
+
+/// Under this key of the private state stands the id of the object. A replacement is planned
+/// as a create that still has it, which is the only trace of what it replaces.
+pub const PRIVATE_ID: &str = "id";
+/// Under this key stand the [`Manner::Adopted`] attributes that the configuration gave.
+const PRIVATE_CONFIGURED: &str = "configured";
+
+/// What it means that the configuration leaves an attribute out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// There is nothing: the API's `null`.
+    Absent,
+    /// The schema has a default.
+    Default,
+    /// It stays as it is; at create the backend chooses.
+    Sticky,
+    /// As [`Manner::Sticky`], while the switch of that name is on; else there is nothing.
+    StickyWhile(&'static str),
+    /// As [`Manner::Sticky`]; but once the configuration gave it and does so no more, the
+    /// backend's default returns.
+    Adopted,
+    /// It counts at create and never again.
+    Once,
+}
+
+/// An attribute that a request of the API may carry.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// The name, in the schema and in the API.
+    pub name: &'static str,
+    /// What leaving it out means.
+    pub manner: Manner,
+}
+
+/// How one kind of object is planned.
+#[derive(Debug)]
+pub struct Kind {
+    /// The API's word.
+    pub name: &'static str,
+    /// The schema.
+    pub schema: Schema,
+    /// What can be ordered.
+    pub fields: &'static [Field],
+    /// What the provider decides by itself.
+    pub own: &'static [&'static str],
+}
+
+/// An order as the API takes it: the values that are known, and the paths of the others.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Order {
+    /// Fields with known values.
+    pub config: Map<String, Json>,
+    /// Paths of the fields whose values will be known later.
+    pub unknown: Vec<String>,
+}
+
+impl Order {
+    fn add(&mut self, name: &str, value: &Value) {
+        match (value, json_of(value)) {
+            (_, Some(json)) => {
+                self.config.insert(name.to_owned(), json);
+            }
+            // A nested object may be known in part; a map or a list is known or not.
+            (Value::Object(object), None) => {
+                let mut known = Map::new();
+                for (inner, value) in object.iter() {
+                    match json_of(value) {
+                        Some(json) => {
+                            known.insert(inner.to_owned(), json);
+                        }
+                        None => self.unknown.push(format!("{name}.{inner}")),
+                    }
+                }
+                self.config.insert(name.to_owned(), Json::Object(known));
+            }
+            (_, None) => self.unknown.push(name.to_owned()),
+        }
+    }
+
+    /// Drops what is null, as a create may leave it out.
+    fn without_nulls(mut self) -> Self {
+        self.config.retain(|_, json| !json.is_null());
+        for json in self.config.values_mut() {
+            if let Json::Object(inner) = json {
+                inner.retain(|_, json| !json.is_null());
+            }
+        }
+        self
+    }
+
+    /// Whether the order asks for something else than `state` is.
+    fn differs_from(&self, state: &Object) -> bool {
+        let same = |name: &String, json: &Json| {
+            let value = state.get(name).ok().and_then(json_of);
+            value.is_some_and(|value| agrees(json, &value))
+        };
+        !self.unknown.is_empty() || !self.config.iter().all(|(name, json)| same(name, json))
+    }
+}
+
+/// Whether what is ordered is already there; an object's fields that are not ordered do not
+/// count.
+fn agrees(ordered: &Json, there: &Json) -> bool {
+    match (ordered, there) {
+        (Json::Object(ordered), Json::Object(there)) => ordered
+            .iter()
+            .all(|(name, json)| agrees(json, there.get(name).unwrap_or(&Json::Null))),
+        (Json::Array(ordered), Json::Array(there)) => {
+            ordered.len() == there.len() && ordered.iter().all(|json| there.contains(json))
+        }
+        _ => ordered == there,
+    }
+}
+
+impl Kind {
+    /// The attribute that a field of the API is, for diagnostics.
+    pub fn path(&self, field: &str) -> Option<Path> {
+        let field = field.strip_prefix("config.").unwrap_or(field);
+        let first = field.split(['.', '[']).next()?;
+        let attribute = self.schema.root().attribute(first)?;
+        // Only nested attributes have paths below themselves that a user has written.
+        let nested = matches!(
+            attribute.kind(),
+            berth_plugin::schema::AttributeKind::Nested(..)
+        );
+        Some(Path::from(if nested { field } else { first }))
+    }
+
+    /// What is ordered: the whole of it, as for a create.
+    ///
+    /// `planned` has the schema's defaults in it, `prior` is what is there already.
+    pub fn order(
+        &self,
+        config: &Object,
+        planned: &Object,
+        prior: Option<&Object>,
+        private: &Private,
+        backend: &Backend,
+    ) -> Outcome<Order> {
+        let configured = configured(private)?;
+        let mut order = Order::default();
+        for field in self.fields {
+            let given = config.get(field.name)?;
+            let there = prior.map(|prior| prior.get(field.name)).transpose()?;
+            let value = match (field.manner, there) {
+                (Manner::Once, Some(_)) => continue,
+                (Manner::Adopted, Some(there)) => adopted(field.name, given, there, &configured),
+                _ if !given.is_null() => given.clone(),
+                (Manner::Default, _) => planned.get(field.name)?.clone(),
+                (Manner::Sticky, Some(there)) => there.clone(),
+                (Manner::StickyWhile(switch), Some(there))
+                    if *planned.get(switch)? == Value::from(true) =>
+                {
+                    there.clone()
+                }
+                _ => preset(field.name, backend),
+            };
+            order.add(field.name, &value);
+        }
+        Ok(order)
+    }
+
+    /// Plans a create, a change, a replacement or a destruction.
+    pub async fn plan(
+        &self,
+        backend: &Backend,
+        request: PlanRequest<'_>,
+        response: &mut PlanResponse,
+    ) -> Outcome {
+        let Some(config) = request.config else {
+            return self
+                .plan_destruction(backend, request.prior, response)
+                .await;
+        };
+        let Some(planned) = response.planned.take() else {
+            return Ok(());
+        };
+        if !backend.client.is_known() {
+            response.planned = Some(planned);
+            return Ok(());
+        }
+        let order = self.order(config, &planned, request.prior, request.private, backend)?;
+        remember_configured(self, config, &mut response.private)?;
+        let asked = request.prior.is_none_or(|prior| order.differs_from(prior));
+        let answer = if asked {
+            let id = request
+                .prior
+                .map(|prior| prior.require_string("id"))
+                .transpose()?;
+            let replaced: Option<String> = match id {
+                Some(_) => None,
+                None => request.private.get(PRIVATE_ID)?,
+            };
+            self.ask(backend, id, order, replaced, &mut response.diagnostics)
+                .await
+        } else {
+            None
+        };
+        let planned = self.planned(config, planned, request.prior, asked, answer.as_ref())?;
+        response.planned = Some(planned);
+        Ok(())
+    }
+
+    /// Asks what would come of an order. None when it is refused; the diagnostics say why.
+    async fn ask(
+        &self,
+        backend: &Backend,
+        id: Option<&str>,
+        order: Order,
+        replaced: Option<String>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<PlannedItem> {
+        let order = order.without_nulls();
+        let mut item = PlanItem {
+            kind: self.name.to_owned(),
+            id: id.map(str::to_owned),
+            replaces: replaced,
+            destroy: false,
+            config: order.config,
+            unknown: order.unknown,
+        };
+        // A replacement is never asked for a destroy plan, so what the destruction costs is
+        // asked here.
+        let (mut answer, ()) = tokio::join!(backend.gather.plan(item.clone()), async {
+            if let Some(id) = &item.replaces {
+                let told = self.destruction(backend, id).await;
+                diagnostics.append(told);
+            }
+        });
+        let is_taken = |answer: &PlannedItem| answer.errors.iter().any(|e| e.field == "name");
+        if item.id.is_none() && item.replaces.is_none() && answer.as_ref().is_ok_and(is_taken) {
+            let name = item
+                .config
+                .get("name")
+                .and_then(Json::as_str)
+                .unwrap_or_default();
+            if let Some(holder) = backend.seen.holder(self.name, name) {
+                diagnostics.push(self.held(name, &holder));
+                item.replaces = Some(holder);
+                answer = backend.gather.plan(item).await;
+            }
+        }
+        match answer {
+            Err(error) => {
+                diagnostics.append(error.diagnostics(|field| self.path(field)));
+                None
+            }
+            Ok(answer) => {
+                self.tell(&answer, diagnostics);
+                Some(answer)
+            }
+        }
+    }
+
+    /// The replacement of a tainted object arrives as a plain create, whose name its
+    /// predecessor still has. That it was refreshed in this run is the only trace of it.
+    fn held(&self, name: &str, holder: &str) -> Diagnostic {
+        Diagnostic::warning(
+            "The name is still in use",
+            format!(
+                "{holder}, which this configuration has in its state, is named {name:?}. When \
+                 it is tainted, it is destroyed first and the name becomes free. When another \
+                 resource manages it, the apply will refuse the name."
+            ),
+        )
+        .at("name")
+    }
+
+    async fn plan_destruction(
+        &self,
+        backend: &Backend,
+        prior: Option<&Object>,
+        response: &mut PlanResponse,
+    ) -> Outcome {
+        let Some(id) = prior.map(|prior| prior.string("id")).transpose()?.flatten() else {
+            return Ok(());
+        };
+        if backend.client.is_known() {
+            let told = self.destruction(backend, id).await;
+            response.diagnostics.append(told);
+        }
+        Ok(())
+    }
+
+    /// What a destruction costs, or why it is refused.
+    pub async fn destruction(&self, backend: &Backend, id: &str) -> Diagnostics {
+        let item = PlanItem {
+            kind: self.name.to_owned(),
+            id: Some(id.to_owned()),
+            replaces: None,
+            destroy: true,
+            config: Map::new(),
+            unknown: Vec::new(),
+        };
+        let mut diagnostics = Diagnostics::new();
+        match backend.gather.plan(item).await {
+            Err(error) => diagnostics.append(error.diagnostics(|field| self.path(field))),
+            // What is gone already needs no destruction, and none is refused.
+            Ok(answer) if answer.errors.iter().any(|error| error.field == "id") => {}
+            Ok(answer) => self.tell(&answer, &mut diagnostics),
+        }
+        diagnostics
+    }
+
+    fn tell(&self, answer: &PlannedItem, diagnostics: &mut Diagnostics) {
+        for note in &answer.notes {
+            self.note(note, diagnostics);
+        }
+        for error in &answer.errors {
+            let path = self.path(&error.field).unwrap_or_default();
+            let summary = match path.is_root() {
+                true => format!("This {} cannot be planned", self.name),
+                false => "Invalid value".to_owned(),
+            };
+            diagnostics.push(Diagnostic::error(summary, error.message.clone()).at(path));
+        }
+    }
+
+    fn note(&self, note: &Note, diagnostics: &mut Diagnostics) {
+        match note.severity {
+            // The host knows errors and warnings; what is merely worth knowing would look
+            // like a warning.
+            Severity::Info => tracing::info!(note = note.message, "{}", note.summary),
+            Severity::Warning => {
+                let path = note.field.as_deref().and_then(|field| self.path(field));
+                diagnostics.push(
+                    Diagnostic::warning(note.summary.clone(), note.message.clone())
+                        .at(path.unwrap_or_default()),
+                );
+            }
+        }
+    }
+
+    /// The planned state: what is configured as it is written, the provider's own attributes
+    /// as the caller left them, and the rest as the backend answers or as it is.
+    fn planned(
+        &self,
+        config: &Object,
+        planned: Object,
+        prior: Option<&Object>,
+        asked: bool,
+        answer: Option<&PlannedItem>,
+    ) -> Outcome<Object> {
+        let types = self.schema.object_type();
+        let mut result = planned.clone();
+        for attribute in self.schema.root().attributes() {
+            let name = attribute.name();
+            if self.own.contains(&name) || !attribute.is_computed() {
+                continue;
+            }
+            let source = match (asked, prior, types.get(name)) {
+                (false, Some(prior), _) => Source::There(prior.get(name)?),
+                (_, _, Some(ty)) => Source::Answer(answer, ty),
+                _ => continue,
+            };
+            let has_default = self
+                .fields
+                .iter()
+                .any(|field| field.name == name && field.manner == Manner::Default);
+            let value = match config.get(name)? {
+                Value::Null if has_default => continue,
+                Value::Null => source.value(name),
+                Value::Object(given) => fill(name, given, &source),
+                written => written.clone(),
+            };
+            result.set(name, value)?;
+        }
+        Ok(result)
+    }
+}
+
+/// Where the value of an attribute comes from that is not configured.
+enum Source<'a> {
+    /// The state.
+    There(&'a Value),
+    /// The backend; without an answer everything is open.
+    Answer(Option<&'a PlannedItem>, &'a berth_plugin::types::Type),
+}
+
+impl Source<'_> {
+    fn value(&self, name: &str) -> Value {
+        match self {
+            Self::There(value) => (*value).clone(),
+            Self::Answer(answer, ty) => {
+                let Some((answer, fields)) =
+                    answer.and_then(|answer| answer.planned.as_ref().map(|p| (answer, p)))
+                else {
+                    return Value::unknown();
+                };
+                if answer.unknown.iter().any(|path| path == name) {
+                    return Value::unknown();
+                }
+                let value = fields
+                    .get(name)
+                    .map_or(Value::Null, |json| value_of(json, ty));
+                // An object of which something is open is filled where it is known.
+                let prefix = format!("{name}.");
+                match value {
+                    Value::Object(object) => object
+                        .map_values(|inner, value| {
+                            let open = |path: &String| path.strip_prefix(&prefix) == Some(inner);
+                            match answer.unknown.iter().any(open) {
+                                true => Value::unknown(),
+                                false => value,
+                            }
+                        })
+                        .into(),
+                    value => value,
+                }
+            }
+        }
+    }
+}
+
+/// A nested object with the values that its configuration leaves out.
+fn fill(name: &str, given: &Object, source: &Source<'_>) -> Value {
+    let rest = source.value(name);
+    given
+        .clone()
+        .map_values(|inner, written| match (written, &rest) {
+            (Value::Null, Value::Object(rest)) => rest.get(inner).cloned().unwrap_or(Value::Null),
+            (Value::Null, Value::Unknown(_)) => Value::unknown(),
+            (written, _) => written,
+        })
+        .into()
+}
+
+/// The provider's own word on an attribute that neither configuration nor state has.
+fn preset(name: &str, backend: &Backend) -> Value {
+    match name {
+        "project_id" => Value::from(backend.project.clone()),
+        "region" => Value::from(backend.region.clone()),
+        _ => Value::Null,
+    }
+}
+
+/// The order for an adopted attribute that is there: what is given, what is there, or, where
+/// something was given before, nothing.
+fn adopted(name: &str, given: &Value, there: &Value, configured: &BTreeSet<String>) -> Value {
+    match (given, there) {
+        (Value::Object(given), Value::Object(there)) => given
+            .clone()
+            .map_values(|inner, given| {
+                let there = there.get(inner).unwrap_or(&Value::Null);
+                adopted(&format!("{name}.{inner}"), &given, there, configured)
+            })
+            .into(),
+        (Value::Null, _) if configured.contains(name) => Value::Null,
+        (Value::Null, there) => there.clone(),
+        (given, _) => given.clone(),
+    }
+}
+
+fn configured(private: &Private) -> Outcome<BTreeSet<String>> {
+    Ok(private.get(PRIVATE_CONFIGURED)?.unwrap_or_default())
+}
+
+/// Notes which adopted attributes the configuration gives, for the plan that finds them gone.
+pub fn remember_configured(kind: &Kind, config: &Object, private: &mut Private) -> Outcome {
+    let mut configured = BTreeSet::new();
+    let adopted = |field: &&Field| field.manner == Manner::Adopted;
+    for field in kind.fields.iter().filter(adopted) {
+        let value = config.get(field.name)?;
+        if value.is_null() {
+            continue;
+        }
+        configured.insert(field.name.to_owned());
+        if let Value::Object(object) = value {
+            let given = object.iter().filter(|(_, value)| !value.is_null());
+            configured.extend(given.map(|(inner, _)| format!("{}.{inner}", field.name)));
+        }
+    }
+    Ok(private.set(PRIVATE_CONFIGURED, &configured)?)
+}
+
+/// The fields in which `planned` differs from `prior`, as a change carries them. What the
+/// backend changes along with them by itself is not among them.
+pub fn change(
+    kind: &Kind,
+    config: &Object,
+    prior: &Object,
+    planned: &Object,
+) -> Outcome<Map<String, Json>> {
+    let mut change = Map::new();
+    for field in kind.fields {
+        let (before, after) = (prior.get(field.name)?, planned.get(field.name)?);
+        let follows = match field.manner {
+            Manner::Once => true,
+            Manner::Sticky | Manner::StickyWhile(_) => config.get(field.name)?.is_null(),
+            Manner::Absent | Manner::Default | Manner::Adopted => false,
+        };
+        if follows || before == after {
+            continue;
+        }
+        if let Some(json) = json_of(after) {
+            change.insert(field.name.to_owned(), json);
+        }
+    }
+    Ok(change)
+}
+
+/// The fields of a create: the order, without what is left to the backend.
+pub fn body(order: Order) -> Map<String, Json> {
+    order.without_nulls().config
+}

@@ -1,0 +1,386 @@
+//! `berth_database`: one database with its pooler and its login.
+
+mod schema;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_api::{Database as Answer, DatabaseBody};
+use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
+use berth_plugin::object::Object;
+use berth_plugin::path::Path;
+use berth_plugin::provider::Configured;
+use berth_plugin::resource::{
+    CreateRequest, DeleteRequest, ImportRequest, ImportTarget, PlanRequest, PlanResponse,
+    ReadRequest, Resource, StateResponse, UpdateRequest,
+};
+use berth_plugin::schema::Schema;
+use berth_plugin::timeouts::Timeouts;
+use berth_plugin::value::Value;
+
+use super::{body, misfit};
+use crate::backend::Backend;
+use crate::client::{Client, Shared};
+use crate::convert::{fields_of, state_of};
+use crate::plan::{self, Kind};
+
+/// The attributes whose change makes new credentials, or new addresses in the URIs.
+const MOVES_CREDENTIALS: [&str; 6] = [
+    "credential_version",
+    "expose",
+    "public_port",
+    "tls_mode",
+    "pooler",
+    "username",
+];
+
+/// The managed resource.
+pub struct Database {
+    backend: Configured<Backend>,
+    kind: Kind,
+}
+
+impl Database {
+    /// Works with the backend that is configured later.
+    pub fn new(backend: Configured<Backend>) -> Self {
+        let kind = Kind {
+            name: "database",
+            schema: schema::schema(),
+            fields: schema::FIELDS,
+            own: schema::OWN,
+        };
+        Self { backend, kind }
+    }
+
+    fn told(&self) -> impl Fn(Shared) -> Diagnostics + '_ {
+        |error| error.diagnostics(|field| self.kind.path(field))
+    }
+
+    /// Makes what is answered the state, with the attributes that are the provider's own as
+    /// in `template`.
+    fn state(&self, answer: &Answer, template: &Object, response: &mut StateResponse) -> Outcome {
+        let fields = fields_of(answer).map_err(misfit)?;
+        let types = self.kind.schema.object_type();
+        let mut state = state_of(&fields, template, types, self.kind.own);
+        // The backend has no pooler where the configuration has one that is switched off.
+        let written = template.get("pooler")?;
+        if state.is_null("pooler")? && is_switched_off(written) {
+            state.set("pooler", written.clone().unknown_to_null())?;
+        }
+        response.state.replace(state);
+        Ok(response.private.set(plan::PRIVATE_ID, &answer.id)?)
+    }
+
+    /// Writes the credentials into the state.
+    async fn expose(&self, client: &Client, id: &str, response: &mut StateResponse) -> Outcome {
+        let credentials = client.credentials(id, None).await.map_err(self.told())?;
+        response.state.set("password", credentials.password)?;
+        response.state.set("uri", credentials.uri)?;
+        response.state.set("pooled_uri", credentials.pooled_uri)?;
+        Ok(())
+    }
+
+    /// A changed engine is another database: the old one is destroyed, if it may be.
+    async fn plan_replacement(
+        &self,
+        backend: &Backend,
+        prior: &Object,
+        response: &mut PlanResponse,
+    ) -> Outcome {
+        response.requires_replace.push(Path::from("engine"));
+        if prior.boolean("deletion_protection")? == Some(true) {
+            response.diagnostics.push(
+                Diagnostic::error(
+                    "Replacement refused",
+                    "Another engine needs a new database, and this one is protected. To keep \
+                     its data, order a second database beside it. To give it up, set \
+                     deletion_protection = false, apply, and then change the engine.",
+                )
+                .at("engine"),
+            );
+            return Ok(());
+        }
+        let id = prior.require_string("id")?;
+        let told = self.kind.destruction(backend, id).await;
+        response.diagnostics.append(told);
+        Ok(())
+    }
+}
+
+/// Whether a pooler is written down and switched off.
+fn is_switched_off(pooler: &Value) -> bool {
+    pooler
+        .as_object()
+        .is_some_and(|pooler| pooler.boolean("enabled") == Ok(Some(false)))
+}
+
+/// Plans the attributes with secrets in them: null unless they are asked for, kept while
+/// nothing moves them, else open until the apply.
+fn plan_secrets(planned: &mut Object, prior: Option<&Object>) -> Outcome {
+    let switch = planned.get("expose_credentials_in_state")?;
+    let stays = |prior: &Object| -> Outcome<bool> {
+        let mut stays = prior.get("expose_credentials_in_state")? == &Value::from(true)
+            && !prior.is_null("password")?;
+        for name in MOVES_CREDENTIALS {
+            stays &= prior.get(name)? == planned.get(name)?;
+        }
+        Ok(stays)
+    };
+    let open = switch.is_unknown();
+    let wanted = *switch == Value::from(true);
+    let kept = match prior {
+        Some(prior) if wanted && stays(prior)? => Some(prior),
+        _ => None,
+    };
+    for name in schema::SECRETS {
+        let value = match kept {
+            Some(prior) => prior.get(name)?.clone(),
+            None if wanted || open => Value::unknown(),
+            None => Value::Null,
+        };
+        planned.set(name, value)?;
+    }
+    Ok(())
+}
+
+/// Notes that a restore does not happen again.
+fn note_late_restore(config: &Object, prior: &Object, diagnostics: &mut Diagnostics) -> Outcome {
+    let (now, before) = (config.get("restore_from")?, prior.get("restore_from")?);
+    if now != before && !now.is_null() {
+        diagnostics.push(
+            Diagnostic::warning(
+                "restore_from has no effect any more",
+                "A database is restored once, when it is created. This change is written into \
+                 the state and changes no data.",
+            )
+            .at("restore_from"),
+        );
+    }
+    Ok(())
+}
+
+/// How to bring a destroyed database back, in words that can be pasted.
+fn undo(answer: &Answer) -> String {
+    let until = answer
+        .recoverable_until
+        .as_deref()
+        .map(|until| format!(" Its data is kept until {until}."))
+        .unwrap_or_default();
+    format!(
+        "{} was destroyed.{until} To bring it back with its id, its login and its data, add to \
+         the resource and apply:\n\n  restore_from = {{\n    deleted_database_id = {:?}\n  }}",
+        answer.name, answer.id
+    )
+}
+
+#[async_trait]
+impl Resource for Database {
+    fn type_name(&self) -> &str {
+        "berth_database"
+    }
+
+    fn schema(&self) -> Schema {
+        self.kind.schema.clone()
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        Timeouts {
+            create: minutes(20),
+            read: minutes(2),
+            update: minutes(60),
+            delete: minutes(20),
+        }
+    }
+
+    async fn validate(&self, config: &Object, diagnostics: &mut Diagnostics) {
+        let is_null = |name| config.is_null(name).unwrap_or(false);
+        if is_null("engine") && is_null("restore_from") {
+            diagnostics.push(
+                Diagnostic::error(
+                    "Missing engine",
+                    "Say which engine to run, such as engine = \"postgresql\". Only with \
+                     restore_from it may be left out.",
+                )
+                .at("engine"),
+            );
+        }
+        if config.boolean("expose_credentials_in_state") == Ok(Some(true)) {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "The password will be in the state",
+                    "Whoever reads the state can log in. The ephemeral resource \
+                     berth_database_credentials hands credentials over without storing them.",
+                )
+                .at("expose_credentials_in_state"),
+            );
+        }
+    }
+
+    async fn plan(&self, request: PlanRequest<'_>, response: &mut PlanResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let prior = request.prior;
+        if let (Some(config), Some(prior)) = (request.config, prior) {
+            note_late_restore(config, prior, &mut response.diagnostics)?;
+            let (engine, before) = (config.get("engine")?, prior.get("engine")?);
+            if engine.is_set() && engine != before {
+                if backend.client.is_known() {
+                    self.plan_replacement(&backend, prior, response).await?;
+                }
+                return Ok(());
+            }
+        }
+        self.kind.plan(&backend, request, response).await?;
+        match &mut response.planned {
+            Some(planned) => plan_secrets(planned, prior),
+            None => Ok(()),
+        }
+    }
+
+    /// The database stays unclaimed until it runs: when this ends before that, the state has
+    /// its id, and a run that knows nothing of it finds it by its name and goes on.
+    async fn create(&self, request: CreateRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let client = &backend.client;
+        let order = self.kind.order(
+            request.config,
+            request.planned,
+            None,
+            &response.private,
+            &backend,
+        )?;
+        let mut fields = plan::body(order);
+        fields.insert("unclaimed".to_owned(), true.into());
+        let ordered: DatabaseBody = body(fields)?;
+        let made = client
+            .create_database(&ordered)
+            .await
+            .map_err(self.told())?;
+        self.state(&made, request.planned, response)?;
+        backend.snapshots.forget().await;
+        let act = format!("creating database {}", made.name);
+        client
+            .wait(&act, &made.id, made.operation_id, request.context)
+            .await
+            .map_err(self.told())?;
+        let claimed = client.claim_database(&made.id).await.map_err(self.told())?;
+        self.state(&claimed, request.planned, response)?;
+        if request.planned.get("password")?.is_unknown() {
+            self.expose(client, &made.id, response).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, request: ReadRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        if !backend.client.is_known() {
+            return Ok(());
+        }
+        let state = request.state;
+        let id = state.require_string("id")?;
+        let project = state.string("project_id")?;
+        let found = backend
+            .snapshots
+            .database(id, project)
+            .await
+            .map_err(self.told())?;
+        let Some(database) = found else {
+            response.state.remove();
+            return Ok(());
+        };
+        if database.status == "destroyed" {
+            response.state.remove();
+            let summary = "A database was destroyed outside of this configuration";
+            response
+                .diagnostics
+                .push(Diagnostic::warning(summary, undo(&database)));
+            return Ok(());
+        }
+        backend.seen.note(self.kind.name, &database.name, id);
+        self.state(&database, state, response)?;
+        let wanted = state.boolean("expose_credentials_in_state")? == Some(true);
+        let known = state.integer("credential_version")? == Some(database.credential_version)
+            && !state.is_null("password")?;
+        if wanted && !known {
+            self.expose(&backend.client, id, response).await?;
+        }
+        Ok(())
+    }
+
+    async fn update(&self, request: UpdateRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let client = &backend.client;
+        let id = request.prior.require_string("id")?;
+        let fields = plan::change(&self.kind, request.config, request.prior, request.planned)?;
+        if fields.is_empty() {
+            // Only what the provider keeps to itself.
+            response.state.replace(request.planned.clone());
+        } else {
+            let changed = client
+                .change_database(id, &body(fields)?)
+                .await
+                .map_err(self.told())?;
+            backend.snapshots.forget().await;
+            // What is under way is not the state before any more, and not yet the plan.
+            self.state(&changed, request.prior, response)?;
+            if request.planned.get("password")?.is_unknown() {
+                // Should the rest fail, the next refresh sees that they are missing.
+                for name in schema::SECRETS {
+                    response.state.set(name, Value::Null)?;
+                }
+            }
+            let act = format!("changing database {}", changed.name);
+            client
+                .wait(&act, id, changed.operation_id, request.context)
+                .await
+                .map_err(self.told())?;
+            let settled = client.database(id, None).await.map_err(self.told())?;
+            self.state(&settled, request.planned, response)?;
+        }
+        if request.planned.get("password")?.is_unknown() {
+            self.expose(client, id, response).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, request: DeleteRequest<'_>, _: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let id = request.prior.require_string("id")?;
+        let name = request.prior.string("name")?.unwrap_or(id);
+        let operation = backend.client.destroy_database(id).await;
+        backend.snapshots.forget().await;
+        let act = format!("destroying database {name}");
+        backend
+            .client
+            .wait(&act, id, operation.map_err(self.told())?, request.context)
+            .await
+            .map_err(self.told())
+    }
+
+    /// By id, by name in the provider's project, or by `project/name`.
+    async fn import(&self, request: ImportRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let key = match request.target {
+            ImportTarget::Id(key) => key,
+            ImportTarget::Identity(identity) => identity.require_string("id")?,
+        };
+        let (project, key) = match key.split_once('/') {
+            Some((project, name)) => (Some(project), name),
+            None if key.starts_with("db_") => (None, key),
+            None => (backend.project.as_deref(), key),
+        };
+        let found = backend
+            .client
+            .database(key, project)
+            .await
+            .map_err(self.told())?;
+        if found.status == "destroyed" {
+            return Err(
+                Diagnostic::error("A destroyed database cannot be imported", undo(&found)).into(),
+            );
+        }
+        let mut template = Object::null(self.kind.schema.object_type());
+        template.set("expose_credentials_in_state", false)?;
+        self.state(&found, &template, response)
+    }
+}

@@ -1,0 +1,335 @@
+//! What may be said of a database, and what is told of it.
+
+use berth_plugin::schema::{Attribute, Schema};
+use berth_plugin::timeouts::{self, Operation};
+use berth_plugin::types::Type;
+use berth_plugin::validate::{each, one_of, size, whole};
+
+use crate::plan::{Field, Manner};
+use crate::resources::rules;
+
+/// What an order carries, and what leaving it out means.
+pub const FIELDS: &[Field] = &[
+    Field {
+        name: "name",
+        manner: Manner::Absent,
+    },
+    Field {
+        name: "project_id",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "engine",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "version",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "plan",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "region",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "storage_gb",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "desired_status",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "database_name",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "username",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "pooler",
+        manner: Manner::Adopted,
+    },
+    // A rotation from outside raises it; a default would then ask for a lower one.
+    Field {
+        name: "credential_version",
+        manner: Manner::Sticky,
+    },
+    Field {
+        name: "expose",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "public_port",
+        manner: Manner::StickyWhile("expose"),
+    },
+    Field {
+        name: "allow_list",
+        manner: Manner::Absent,
+    },
+    Field {
+        name: "tls_mode",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "restore_from",
+        manner: Manner::Once,
+    },
+    Field {
+        name: "deletion_protection",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "recovery_window_days",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "tags",
+        manner: Manner::Absent,
+    },
+];
+
+/// What the backend knows nothing of.
+pub const OWN: &[&str] = &[
+    "expose_credentials_in_state",
+    "password",
+    "pooled_uri",
+    "restore_from",
+    "timeouts",
+    "uri",
+];
+
+/// The attributes that hold secrets, and only on request.
+pub const SECRETS: [&str; 3] = ["password", "uri", "pooled_uri"];
+
+/// The schema of `berth_database`.
+pub fn schema() -> Schema {
+    let attributes = ordered()
+        .into_iter()
+        .chain(reach())
+        .chain(safety())
+        .chain(told())
+        .chain(secrets());
+    Schema::new(attributes)
+        .block(timeouts::block([
+            Operation::Create,
+            Operation::Read,
+            Operation::Update,
+            Operation::Delete,
+        ]))
+        .description(
+            "A database: an engine with its pooler, its login and its data. No argument but \
+             `engine` ever replaces it; everything else changes in place, or the plan says why \
+             it cannot.",
+        )
+}
+
+/// What is ordered.
+fn ordered() -> Vec<Attribute> {
+    vec![
+        Attribute::string("name")
+            .required()
+            .description(
+                "The name, unique in its project: 3 to 48 lower-case letters, digits and \
+                 hyphens. It can be changed; `slug`, hosts and login stay.",
+            )
+            .validate(rules::name()),
+        Attribute::string("project_id")
+            .optional()
+            .computed()
+            .description("The project; the provider's, or the default one.")
+            .validate(rules::id(
+                "proj_",
+                "berth_project.….id or data.berth_project.….id",
+            )),
+        Attribute::string("engine")
+            .optional()
+            .computed()
+            .description(
+                "The engine, such as `postgresql`. Required unless `restore_from` is given. \
+                 Another engine is another database: it is replaced, and only while it is \
+                 unprotected.",
+            )
+            .validate(rules::engine()),
+        Attribute::string("version")
+            .optional()
+            .computed()
+            .description("The major version, such as `17`. The server's default when left out."),
+        Attribute::string("plan")
+            .optional()
+            .computed()
+            .description("The size; the data source `berth_plans` lists them."),
+        Attribute::string("region")
+            .optional()
+            .computed()
+            .description("The region; the provider's, the project's or the server's default."),
+        Attribute::number("storage_gb")
+            .optional()
+            .computed()
+            .description("Storage in GB. It grows in place and never shrinks.")
+            .validate(whole(1..=16_384)),
+        Attribute::string("desired_status")
+            .optional()
+            .default("running")
+            .description("`running` or `stopped`.")
+            .validate(one_of(["running", "stopped"])),
+        Attribute::string("database_name")
+            .optional()
+            .computed()
+            .description("The first logical database; the slug when left out. Fixed at create."),
+        Attribute::string("username")
+            .optional()
+            .computed()
+            .description(
+                "The login that owns it; `app_` and the slug when left out. Fixed at create.",
+            ),
+        pooler(),
+        Attribute::number("credential_version")
+            .optional()
+            .computed()
+            .description("A higher number sets a new generated password, in place. Starts at 1.")
+            .validate(whole(1..)),
+        Attribute::nested(
+            "restore_from",
+            [Attribute::string("deleted_database_id")
+                .required()
+                .description(
+                    "The id of a destroyed database that is still recoverable. It comes back \
+                     with its id, its login and its data.",
+                )
+                .validate(rules::id("db_", "`berthd trash list`"))],
+        )
+        .optional()
+        .description("Where the data comes from. Counts at create and never again."),
+        Attribute::map("tags", Type::String)
+            .optional()
+            .description("Labels."),
+    ]
+}
+
+fn pooler() -> Attribute {
+    let inner = |attribute: Attribute| attribute.optional().computed();
+    Attribute::nested(
+        "pooler",
+        [
+            inner(Attribute::boolean("enabled")).description("Whether there is a pooler."),
+            inner(Attribute::string("mode"))
+                .description("`transaction`, `session` or `statement`.")
+                .validate(one_of(["transaction", "session", "statement"])),
+            inner(Attribute::number("default_pool_size"))
+                .description("Server connections for each pair of user and database.")
+                .validate(whole(1..=10_000)),
+            inner(Attribute::number("max_client_connections"))
+                .description("Client connections that are accepted.")
+                .validate(whole(1..=100_000)),
+            inner(Attribute::number("reserve_pool_size"))
+                .description("Server connections beyond the pool size while clients wait.")
+                .validate(whole(0..=10_000)),
+            inner(Attribute::number("server_idle_timeout_seconds"))
+                .description("Seconds after which an idle server connection is closed.")
+                .validate(whole(0..=2_592_000)),
+            inner(Attribute::map("parameters", Type::String))
+                .description("Further settings by the pooler's own names."),
+        ],
+    )
+    .optional()
+    .computed()
+    .description("The connection pooler in front of PostgreSQL; on by default.")
+}
+
+/// Who can reach it.
+fn reach() -> Vec<Attribute> {
+    vec![
+        Attribute::boolean("expose")
+            .optional()
+            .default(false)
+            .description("Whether it is published on the host, beyond the project's network."),
+        Attribute::number("public_port")
+            .optional()
+            .computed()
+            .description("The published port. Chosen by the server when left out, then kept.")
+            .validate(whole(1..=65_535)),
+        Attribute::set("allow_list", Type::String)
+            .optional()
+            .description(
+                "Networks in CIDR notation that may use the published port. Required when it \
+                 is published beyond loopback.",
+            )
+            .validate(size(1..))
+            .validate(each(rules::network())),
+        Attribute::string("tls_mode")
+            .optional()
+            .default("allow")
+            .description(
+                "`allow` offers TLS in the project's network, `require` insists on it. The \
+                 published port always insists.",
+            )
+            .validate(one_of(["allow", "require"])),
+    ]
+}
+
+/// What protects its data.
+fn safety() -> Vec<Attribute> {
+    vec![
+        Attribute::boolean("deletion_protection")
+            .optional()
+            .default(true)
+            .description("Whether its destruction is refused, at plan already. On by default."),
+        Attribute::number("recovery_window_days")
+            .optional()
+            .default(7)
+            .description("Days for which the data is kept after a destruction.")
+            .validate(whole(0..=90)),
+        Attribute::boolean("expose_credentials_in_state")
+            .optional()
+            .default(false)
+            .description(
+                "Whether `password`, `uri` and `pooled_uri` are written into the state, for \
+                 clients without ephemeral values.",
+            ),
+    ]
+}
+
+/// What is told of it; all but `id` and `created_at` is known at plan.
+fn told() -> Vec<Attribute> {
+    let text = |name, description| Attribute::string(name).computed().description(description);
+    let port = |name, description| Attribute::number(name).computed().description(description);
+    vec![
+        text("id", "The id, which begins with `db_`.").keep_prior(),
+        text("slug", "Made from the name at create and kept for life.").keep_prior(),
+        text("created_at", "When it was made.").keep_prior(),
+        text("host", "The engine's host in the project's network."),
+        port("port", "The engine's port there."),
+        text("pooler_host", "The pooler's host there."),
+        port("pooler_port", "The pooler's port there."),
+        text("public_host", "The address of the published port."),
+        text(
+            "ca_certificate",
+            "The authority that signs its certificate, as PEM.",
+        ),
+        text(
+            "uri_template",
+            "A URI with `{password}` in the password's place.",
+        ),
+    ]
+}
+
+fn secrets() -> Vec<Attribute> {
+    let secret = |name, description| {
+        Attribute::string(name)
+            .computed()
+            .sensitive()
+            .description(format!(
+                "{description} Null unless `expose_credentials_in_state`."
+            ))
+    };
+    vec![
+        secret("password", "The password."),
+        secret("uri", "The URI past the pooler."),
+        secret("pooled_uri", "The URI through the pooler."),
+    ]
+}

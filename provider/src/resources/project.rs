@@ -1,0 +1,229 @@
+//! `berth_project`: a group of databases with a network of their own.
+
+use async_trait::async_trait;
+use berth_plugin::diagnostics::Outcome;
+use berth_plugin::object::Object;
+use berth_plugin::provider::Configured;
+use berth_plugin::resource::{
+    CreateRequest, DeleteRequest, ImportRequest, ImportTarget, PlanRequest, PlanResponse,
+    ReadRequest, Resource, StateResponse, UpdateRequest,
+};
+use berth_plugin::schema::{Attribute, Schema};
+use berth_plugin::types::Type;
+use berth_plugin::validate::{length, one_of};
+
+use super::{body, misfit, rules};
+use crate::backend::Backend;
+use crate::client::Shared;
+use crate::convert::{fields_of, state_of};
+use crate::plan::{self, Field, Kind, Manner};
+
+const FIELDS: &[Field] = &[
+    Field {
+        name: "name",
+        manner: Manner::Absent,
+    },
+    Field {
+        name: "description",
+        manner: Manner::Absent,
+    },
+    Field {
+        name: "default_region",
+        manner: Manner::Adopted,
+    },
+    Field {
+        name: "deletion_protection",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "on_destroy",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "tags",
+        manner: Manner::Absent,
+    },
+];
+
+/// The managed resource.
+pub struct Project {
+    backend: Configured<Backend>,
+    kind: Kind,
+}
+
+impl Project {
+    /// Works with the backend that is configured later.
+    pub fn new(backend: Configured<Backend>) -> Self {
+        let kind = Kind {
+            name: "project",
+            schema: schema(),
+            fields: FIELDS,
+            own: &[],
+        };
+        Self { backend, kind }
+    }
+
+    fn told(&self) -> impl Fn(Shared) -> berth_plugin::diagnostics::Diagnostics + '_ {
+        |error| error.diagnostics(|field| self.kind.path(field))
+    }
+
+    fn state(
+        &self,
+        project: &berth_api::Project,
+        template: &Object,
+        response: &mut StateResponse,
+    ) -> Outcome {
+        let fields = fields_of(project).map_err(misfit)?;
+        let types = self.kind.schema.object_type();
+        response
+            .state
+            .replace(state_of(&fields, template, types, self.kind.own));
+        Ok(response.private.set(plan::PRIVATE_ID, &project.id)?)
+    }
+}
+
+fn schema() -> Schema {
+    Schema::new([
+        Attribute::string("id")
+            .computed()
+            .keep_prior()
+            .description("The id, which begins with `proj_`."),
+        Attribute::string("name")
+            .required()
+            .description(
+                "The name, unique in the installation: 3 to 48 lower-case letters, digits and \
+                 hyphens. It can be changed; `slug` and the network's name stay.",
+            )
+            .validate(rules::name()),
+        Attribute::string("description")
+            .optional()
+            .description("A sentence for people, at most 256 characters.")
+            .validate(length(..=256)),
+        Attribute::string("default_region")
+            .optional()
+            .computed()
+            .description("The region of databases that name none."),
+        Attribute::boolean("deletion_protection")
+            .optional()
+            .default(true)
+            .description("Whether its destruction is refused, at plan already. On by default."),
+        Attribute::string("on_destroy")
+            .optional()
+            .default("refuse")
+            .description(
+                "What happens to a project with databases in it: `refuse` its destruction, or \
+                 `cascade` and destroy them too, each into its recovery window.",
+            )
+            .validate(one_of(["refuse", "cascade"])),
+        Attribute::map("tags", Type::String)
+            .optional()
+            .description("Labels."),
+        Attribute::string("slug")
+            .computed()
+            .keep_prior()
+            .description("Made from the name at create and kept for life."),
+        Attribute::string("network_name")
+            .computed()
+            .keep_prior()
+            .description("The container network of its databases."),
+        Attribute::string("created_at")
+            .computed()
+            .keep_prior()
+            .description("When it was made."),
+    ])
+    .description("A project: databases that share a network and a bill of rights.")
+}
+
+#[async_trait]
+impl Resource for Project {
+    fn type_name(&self) -> &str {
+        "berth_project"
+    }
+
+    fn schema(&self) -> Schema {
+        self.kind.schema.clone()
+    }
+
+    async fn plan(&self, request: PlanRequest<'_>, response: &mut PlanResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        self.kind.plan(&backend, request, response).await
+    }
+
+    async fn create(&self, request: CreateRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let order = self.kind.order(
+            request.config,
+            request.planned,
+            None,
+            &response.private,
+            &backend,
+        )?;
+        let mut fields = plan::body(order);
+        fields.insert("unclaimed".to_owned(), true.into());
+        let made = backend
+            .client
+            .create_project(&body(fields)?)
+            .await
+            .map_err(self.told())?;
+        self.state(&made, request.planned, response)?;
+        backend.snapshots.forget().await;
+        let claimed = backend
+            .client
+            .claim_project(&made.id)
+            .await
+            .map_err(self.told())?;
+        self.state(&claimed, request.planned, response)
+    }
+
+    async fn read(&self, request: ReadRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        if !backend.client.is_known() {
+            return Ok(());
+        }
+        let id = request.state.require_string("id")?;
+        match backend.snapshots.project(id).await.map_err(self.told())? {
+            Some(project) => {
+                backend.seen.note(self.kind.name, &project.name, id);
+                self.state(&project, request.state, response)
+            }
+            None => {
+                response.state.remove();
+                Ok(())
+            }
+        }
+    }
+
+    async fn update(&self, request: UpdateRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let id = request.prior.require_string("id")?;
+        let fields = plan::change(&self.kind, request.config, request.prior, request.planned)?;
+        let project = backend
+            .client
+            .change_project(id, &body(fields)?)
+            .await
+            .map_err(self.told())?;
+        backend.snapshots.forget().await;
+        self.state(&project, request.planned, response)
+    }
+
+    async fn delete(&self, request: DeleteRequest<'_>, _: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let id = request.prior.require_string("id")?;
+        let cascades = request.prior.string("on_destroy")? == Some("cascade");
+        let destroyed = backend.client.destroy_project(id, !cascades).await;
+        backend.snapshots.forget().await;
+        destroyed.map_err(self.told())
+    }
+
+    /// By id or by name.
+    async fn import(&self, request: ImportRequest<'_>, response: &mut StateResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let key = match request.target {
+            ImportTarget::Id(key) => key,
+            ImportTarget::Identity(identity) => identity.require_string("id")?,
+        };
+        let project = backend.client.project(key).await.map_err(self.told())?;
+        let template = Object::null(self.kind.schema.object_type());
+        self.state(&project, &template, response)
+    }
+}
