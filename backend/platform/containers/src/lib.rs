@@ -1,1 +1,33 @@
-//! Not written yet.
+//! Database instances rendered onto containers.
+//!
+//! Owns: which containers, networks and host directories an instance is made of, in which
+//! order they come and go, and how each step is taken up again after a crash; the trait
+//! `ContainerRuntime` and a fake of it that behaves.
+//! Refuses: any container engine's own API, what is wanted (an `InstanceSpec` says it),
+//! what an engine is (its description says it).
+
+pub mod contract;
+mod crash;
+mod fake;
+mod host;
+mod instance;
+mod layout;
+mod network;
+mod platform;
+mod record;
+mod runtime;
+mod sessions;
+mod spares;
+mod volatile;
+mod workload;
+
+pub use crash::{ALL_CRASH_POINTS, crashes_are_possible};
+pub use fake::{FakeRuntime, Fault};
+pub use layout::Layout;
+pub use platform::{ContainerPlatform, Settings};
+pub use runtime::{
+    Attachment, ContainerId, ContainerRuntime, ContainerState, Containers, Details, Events, Exec,
+    ExecOutcome, Found, FoundNetwork, HostMount, Images, Labels, Limits, NetworkId, NetworkPlan,
+    Networks, Published, Role, RuntimeError, RuntimeEvent, RuntimeFacts, Stop, Workload,
+};
+pub use sessions::{Dialer, SocketDialer, Target};

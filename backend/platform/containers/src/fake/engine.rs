@@ -1,0 +1,258 @@
+//! Engines and poolers that are nothing but a file in a data directory.
+
+use super::FakeRuntime;
+use super::state::State;
+use super::verbs::serves;
+use crate::runtime::{Cause, Exec, ExecOutcome, HostMount, Role, RuntimeError, Workload};
+use crate::sessions::{Dialer, Target};
+use async_trait::async_trait;
+use berth_domain::{Effect, Secret, Statement};
+use berth_engines::{Access, Registry};
+use berth_platform::{Dialled, Endpoint, Error, Login, Row, Session};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What an image's id begins with here.
+pub(super) const IMAGE_ID: &str = "fake:";
+/// The file in a data directory that stands for all that an engine keeps.
+const FILE: &str = "fake.json";
+
+/// What a fake engine keeps.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    verifiers: BTreeMap<String, Option<String>>,
+    databases: BTreeSet<String>,
+}
+
+impl Kept {
+    fn read(data: &Path) -> std::io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(data.join(FILE))?)?)
+    }
+
+    fn write(&self, data: &Path) -> std::io::Result<()> {
+        std::fs::write(data.join(FILE), serde_json::to_vec(self)?)
+    }
+
+    fn apply(&mut self, effect: &Effect) {
+        match effect {
+            Effect::None => {}
+            Effect::Login { username, database } => {
+                self.verifiers.entry(username.clone()).or_default();
+                self.databases.insert(database.clone());
+            }
+            Effect::Verifier { username, verifier } => {
+                let verifier = Some(verifier.reveal().to_owned());
+                self.verifiers.insert(username.clone(), verifier);
+            }
+        }
+    }
+}
+
+/// What happens when a container starts: a job does its work and ends with a code.
+pub(super) fn start(registry: &Registry, workload: &Workload) -> Result<Option<i64>, RuntimeError> {
+    if workload.labels.role != Role::Initialise {
+        return Ok(None);
+    }
+    // What the contract's suite asks a job for.
+    if workload.command.iter().any(|word| word == "exit 3") {
+        return Ok(Some(3));
+    }
+    let made = (|| {
+        let image = workload.image.trim_start_matches(IMAGE_ID);
+        let marker = registry
+            .iter()
+            .flat_map(|engine| engine.versions().iter().map(move |v| (engine, v)))
+            .find(|(_, version)| version.image == image)
+            .map(|(engine, version)| engine.initialisation(version).marker);
+        for mount in workload.mounts.iter().filter(|m| m.access == Access::Write) {
+            if let Some(marker) = marker.map(|m| mount.source.join(m)) {
+                if let Some(parent) = marker.parent() {
+                    std::fs::create_dir_all(parent)?;
+                }
+                std::fs::write(marker, b"fake")?;
+            }
+            Kept::default().write(&mount.source)?;
+        }
+        Ok::<_, std::io::Error>(Some(0))
+    })();
+    made.map_err(|source| RuntimeError::Failed {
+        act: "initialise a data directory",
+        source: source.into(),
+    })
+}
+
+/// Only `cat` exists here.
+pub(super) fn exec(exec: &Exec) -> ExecOutcome {
+    if exec.command == ["cat"] {
+        ExecOutcome {
+            exit_code: 0,
+            output: String::from_utf8_lossy(&exec.stdin).into_owned(),
+        }
+    } else {
+        ExecOutcome {
+            exit_code: 127,
+            output: String::new(),
+        }
+    }
+}
+
+fn source_of<'a>(mounts: &'a [HostMount], wanted: &Path) -> Option<&'a HostMount> {
+    mounts.iter().find(|mount| mount.source == wanted)
+}
+
+/// The data directory behind a socket, and whether the process at it runs.
+fn behind(state: &State, endpoint: Endpoint, sockets: &Path) -> Option<PathBuf> {
+    let engine_sockets = match endpoint {
+        Endpoint::Engine => sockets.to_owned(),
+        Endpoint::Pooler => {
+            let pooler = state.containers.values().find(|c| {
+                serves(c, Role::Pooler) && source_of(&c.workload.mounts, sockets).is_some()
+            })?;
+            // It reads its configuration and reaches its engine; the latter is a mount that
+            // an engine has too.
+            let engines = state
+                .containers
+                .values()
+                .filter(|c| serves(c, Role::Engine));
+            engines
+                .flat_map(|c| &c.workload.mounts)
+                .map(|m| m.source.clone())
+                .find(|source| source_of(&pooler.workload.mounts, source).is_some())?
+        }
+    };
+    let engine = state.containers.values().find(|c| {
+        serves(c, Role::Engine) && source_of(&c.workload.mounts, &engine_sockets).is_some()
+    })?;
+    let mut written = engine
+        .workload
+        .mounts
+        .iter()
+        .filter(|m| m.access == Access::Write && m.source != engine_sockets);
+    written.next().map(|mount| mount.source.clone())
+}
+
+/// Whether the pooler's configuration lets this verifier through.
+fn is_listed(state: &State, sockets: &Path, verifier: &str) -> bool {
+    let pooler = state
+        .containers
+        .values()
+        .find(|c| serves(c, Role::Pooler) && source_of(&c.workload.mounts, sockets).is_some());
+    let read = pooler
+        .iter()
+        .flat_map(|c| &c.workload.mounts)
+        .filter(|m| m.access == Access::Read);
+    read.filter_map(|mount| std::fs::read_dir(&mount.source).ok())
+        .flatten()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .any(|text| text.contains(verifier))
+}
+
+fn silent(why: &str) -> Dialled {
+    Dialled::Silent(Cause::from(why.to_owned()))
+}
+
+#[async_trait]
+impl Dialer for FakeRuntime {
+    async fn dial(&self, target: &Target<'_>, login: &Login) -> Result<Box<dyn Session>, Dialled> {
+        let sockets = target.socket.parent().unwrap_or(&target.socket).to_owned();
+        let state = self.state();
+        let data = behind(&state, target.endpoint, &sockets)
+            .ok_or_else(|| silent("nothing runs there"))?;
+        let kept = Kept::read(&data).map_err(|e| Dialled::Silent(e.into()))?;
+        let socket = match target.endpoint {
+            Endpoint::Engine => Some(target.engine.engine_socket()),
+            Endpoint::Pooler => target.engine.pooler_socket(),
+        };
+        let is_administrator = login.password.reveal().is_empty()
+            && socket.is_some_and(|socket| socket.administrator == login.username);
+        if !is_administrator {
+            let verifier = kept.verifiers.get(&login.username).cloned().flatten();
+            let fits = verifier.is_some_and(|verifier| {
+                let listed =
+                    target.endpoint == Endpoint::Engine || is_listed(&state, &sockets, &verifier);
+                listed
+                    && target
+                        .engine
+                        .verifies(&login.password, &Secret::new(verifier))
+            });
+            if !fits || !kept.databases.contains(&login.database_name) {
+                return Err(Dialled::Refused(Cause::from(
+                    "password authentication failed",
+                )));
+            }
+        }
+        Ok(Box::new(FakeSession {
+            runtime: self.clone(),
+            endpoint: target.endpoint,
+            sockets,
+            data,
+            may_change: is_administrator && target.endpoint == Endpoint::Engine,
+            answers: answers(target),
+        }))
+    }
+}
+
+/// The questions that a description asks, and what a fake says to them.
+fn answers(target: &Target<'_>) -> Vec<(Statement, String)> {
+    let engine = target.engine;
+    let version = format!("{}.0", engine.default_version());
+    vec![
+        (engine.ask_version(), version),
+        (engine.ask_size(), (8 * 1024 * 1024).to_string()),
+        (engine.ask_connections(), "0".to_owned()),
+    ]
+}
+
+struct FakeSession {
+    runtime: FakeRuntime,
+    endpoint: Endpoint,
+    sockets: PathBuf,
+    data: PathBuf,
+    may_change: bool,
+    answers: Vec<(Statement, String)>,
+}
+
+impl FakeSession {
+    fn alive(&self, act: &str) -> Result<(), Error> {
+        let found = behind(&self.runtime.state(), self.endpoint, &self.sockets);
+        if found.as_ref() == Some(&self.data) {
+            Ok(())
+        } else {
+            Err(Error::Statement {
+                act: act.to_owned(),
+                source: "the connection is closed".into(),
+            })
+        }
+    }
+}
+
+#[async_trait]
+impl Session for FakeSession {
+    async fn run(&self, statements: &[Statement]) -> Result<(), Error> {
+        for statement in statements {
+            let act = statement.act();
+            self.alive(act)?;
+            if !self.may_change || *statement.effect() == Effect::None {
+                continue;
+            }
+            let changed = Kept::read(&self.data).and_then(|mut kept| {
+                kept.apply(statement.effect());
+                kept.write(&self.data)
+            });
+            changed.map_err(|source| Error::Statement {
+                act: act.to_owned(),
+                source: source.into(),
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, question: &Statement) -> Result<Vec<Row>, Error> {
+        self.alive(question.act())?;
+        let known = self.answers.iter().find(|(asked, _)| asked == question);
+        let answer = known.map_or_else(|| "1".to_owned(), |(_, answer)| answer.clone());
+        Ok(vec![vec![Some(answer)]])
+    }
+}

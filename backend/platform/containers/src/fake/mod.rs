@@ -1,0 +1,140 @@
+//! A container engine in memory that behaves like a real one.
+//!
+//! What it does is pinned by the suite in `contract`, which the real one passes too. It
+//! mounts the host's directories for real: an "engine" keeps its logins in its data
+//! directory, so that they go into the trash with it and come back with it.
+
+mod engine;
+mod state;
+mod verbs;
+
+use crate::runtime::{Cause, RuntimeError, RuntimeEvent};
+use berth_engines::Registry;
+use state::State;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+
+/// How many events a slow watcher may be behind before it is told of a gap.
+const EVENTS_KEPT_MAX: usize = 1024;
+
+/// What goes wrong with a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It takes effect, and the answer is lost.
+    AnswerLost,
+    /// It takes no effect, and nobody answers.
+    Unreachable,
+    /// It takes no effect, and the answer is an error.
+    Fails,
+}
+
+/// The fake. Clones are the same engine.
+#[derive(Clone)]
+pub struct FakeRuntime {
+    state: Arc<Mutex<State>>,
+    events: broadcast::Sender<RuntimeEvent>,
+    registry: Arc<Registry>,
+}
+
+impl FakeRuntime {
+    /// An engine that has every image of the registry.
+    pub fn new(registry: Arc<Registry>) -> Self {
+        let mut state = State::default();
+        for engine in registry.iter() {
+            let versions = engine.versions().iter().map(|version| version.image);
+            state
+                .images
+                .extend(versions.chain(engine.pooler_image()).map(str::to_owned));
+        }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            events: broadcast::channel(EVENTS_KEPT_MAX).0,
+            registry,
+        }
+    }
+
+    /// The `nth` call of `verb` from now on, counted from 1, meets `fault`. Verbs are
+    /// called as the traits' methods.
+    pub fn fail(&self, verb: &'static str, nth: u32, fault: Fault) {
+        self.state().faults.push((verb, nth, fault));
+    }
+
+    /// From now on nobody answers, or everybody does again.
+    pub fn reachable(&self, reachable: bool) {
+        let mut state = self.state();
+        state.unreachable = !reachable;
+        drop(state);
+        if reachable {
+            self.tell(RuntimeEvent::Gap);
+        }
+    }
+
+    /// The engine ends and comes up again: what was running and restarts runs again, the
+    /// rest does not.
+    pub fn restart(&self) {
+        self.state().restart();
+        self.tell(RuntimeEvent::Gap);
+    }
+
+    /// Takes an image away.
+    pub fn forget_image(&self, reference: &str) {
+        self.state().images.remove(reference);
+    }
+
+    /// How often a verb has been called.
+    pub fn calls(&self, verb: &str) -> u32 {
+        self.state().calls.get(verb).copied().unwrap_or_default()
+    }
+
+    /// The names of all containers, for tests that count what is left.
+    pub fn container_names(&self) -> Vec<String> {
+        let state = self.state();
+        state
+            .containers
+            .values()
+            .map(|c| c.workload.name.clone())
+            .collect()
+    }
+
+    /// The names of all networks.
+    pub fn network_names(&self) -> Vec<String> {
+        let state = self.state();
+        state.networks.values().map(|n| n.name.clone()).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: RuntimeEvent) {
+        // Nobody watching is fine.
+        let _ = self.events.send(event);
+    }
+
+    /// Runs a verb with the fault that waits for it, if any.
+    fn verb<T>(
+        &self,
+        verb: &'static str,
+        effect: impl FnOnce(&mut State) -> Result<T, RuntimeError>,
+    ) -> Result<T, RuntimeError> {
+        let mut state = self.state();
+        match state.meet(verb) {
+            None => effect(&mut state),
+            Some(Fault::AnswerLost) => {
+                effect(&mut state)?;
+                Err(silence())
+            }
+            Some(Fault::Unreachable) => Err(silence()),
+            Some(Fault::Fails) => Err(RuntimeError::Failed {
+                act: verb,
+                source: Cause::from("a fault was planted here"),
+            }),
+        }
+    }
+}
+
+fn silence() -> RuntimeError {
+    RuntimeError::Unreachable {
+        source: Cause::from("connection reset"),
+    }
+}

@@ -1,0 +1,264 @@
+//! Initialised data directories that wait for a database.
+//!
+//! Each comes from an `initdb` of its own, so that no two databases share an identity, and
+//! is on disk before it gets its final name: a directory that has one is whole.
+
+use crate::Layout;
+use crate::crash::crash_point;
+use crate::host::{self, Owner, SERVICE};
+use crate::instance::{failed, on_host, remove};
+use crate::runtime::{
+    ContainerRuntime, HostMount, Labels, Limits, Role, RuntimeError, Stop, Workload,
+};
+use berth_domain::{InstallationId, InstanceId};
+use berth_engines::{Access, Description, Initialisation, Signal, Version};
+use berth_platform::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A directory in the making; what is left of it after a crash is rubbish.
+const MAKING: &str = ".making-";
+/// How much of an image's id a spare's name carries: it goes only to an instance that is
+/// bound to the same image.
+const IMAGE_DIGITS: usize = 12;
+const LIMITS: Limits = Limits {
+    cpu_millis: 2000,
+    memory_mb: 512,
+    processes_max: 64,
+};
+
+/// What makes and hands out spares.
+pub(crate) struct Spares<'a> {
+    pub runtime: &'a dyn ContainerRuntime,
+    pub layout: &'a Layout,
+    pub installation: &'a InstallationId,
+    pub engine: &'a dyn Description,
+    pub version: &'a Version,
+    /// The image's id.
+    pub image: &'a str,
+}
+
+impl Spares<'_> {
+    fn directory(&self) -> PathBuf {
+        self.layout.spares_of(self.engine.name(), self.version.name)
+    }
+
+    /// What the names of spares of this image begin with.
+    fn image_prefix(&self) -> String {
+        let digits = self.image.rsplit(':').next().unwrap_or(self.image);
+        digits.chars().take(IMAGE_DIGITS).collect()
+    }
+
+    /// The spares that wait, of this image and of others.
+    async fn waiting(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
+        let directory = self.directory();
+        let prefix = self.image_prefix();
+        on_host("look for spare data directories", move || {
+            let names = host::names(&directory)?;
+            Ok(names
+                .into_iter()
+                .map(|name| (name.starts_with(&prefix), directory.join(name)))
+                .partition::<Vec<_>, _>(|(same, _)| *same))
+        })
+        .await
+        .map(|(same, other): (Vec<_>, Vec<_>)| {
+            let paths = |found: Vec<(bool, PathBuf)>| found.into_iter().map(|(_, p)| p).collect();
+            (paths(same), paths(other))
+        })
+    }
+
+    /// Fills up to `count`, and throws away those that a rebuilt image has left behind.
+    pub(crate) async fn fill(
+        &self,
+        count: usize,
+        fresh: &(dyn Fn() -> InstanceId + Send + Sync),
+    ) -> Result<(), Error> {
+        let (same, other) = self.waiting().await?;
+        for stale in other {
+            on_host("remove a stale spare", move || host::no_tree(&stale)).await?;
+        }
+        for _ in same.len()..count {
+            self.make(&fresh()).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves a spare to `data`, making one when none waits. Durable once the caller has
+    /// synced the parent of `data`.
+    pub(crate) async fn claim(&self, data: &Path, id: &InstanceId) -> Result<(), Error> {
+        let (same, _) = self.waiting().await?;
+        let to = data.to_owned();
+        let claimed = on_host("claim a spare data directory", move || {
+            for spare in &same {
+                if take(spare, &to)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await?;
+        if claimed {
+            return Ok(());
+        }
+        let made = self.make(id).await?;
+        let to = data.to_owned();
+        on_host("claim a new data directory", move || {
+            if take(&made, &to)? {
+                Ok(())
+            } else {
+                Err(io::Error::other("another database took it"))
+            }
+        })
+        .await
+    }
+
+    /// Makes one spare: runs the initialisation, syncs, gives it its name.
+    async fn make(&self, id: &InstanceId) -> Result<PathBuf, Error> {
+        let making = self.layout.spares().join(format!("{MAKING}{id}"));
+        let (aside, data) = (making.clone(), making.join("data"));
+        on_host("make room for a data directory", move || {
+            host::directory(&aside, Owner::PRIVATE)?;
+            host::directory(&data, Owner::DATA)
+        })
+        .await?;
+        let plan = self.engine.initialisation(self.version);
+        self.run(id, &plan, &making.join("data")).await?;
+        let marker = making.join("data").join(plan.marker);
+        let kept = self
+            .directory()
+            .join(format!("{}-{id}", self.image_prefix()));
+        let to = kept.clone();
+        on_host("keep a data directory", move || {
+            if !marker.exists() {
+                return Err(io::Error::other("the initialisation left no data"));
+            }
+            crash_point("spare.keep.before");
+            host::sync_file_system(&making)?;
+            if let Some(parent) = to.parent() {
+                host::directory(parent, Owner::PRIVATE)?;
+            }
+            host::relocate(&making, &to)?;
+            crash_point("spare.keep.after");
+            Ok(())
+        })
+        .await?;
+        Ok(kept)
+    }
+
+    /// Runs the initialisation in a container of its own and takes that away.
+    async fn run(&self, id: &InstanceId, plan: &Initialisation, data: &Path) -> Result<(), Error> {
+        let workload = self.workload(id, plan, data);
+        let act = || format!("initialise a data directory for {}", self.engine.title());
+        crash_point("spare.run.before");
+        let container = self
+            .runtime
+            .create(&workload)
+            .await
+            .map_err(|e| failed(act(), e))?;
+        self.runtime
+            .start(&container)
+            .await
+            .map_err(|e| failed(act(), e))?;
+        crash_point("spare.run.after");
+        let limit = Duration::from_secs(u64::from(plan.timeout_seconds));
+        let ended = tokio::time::timeout(limit, self.runtime.wait(&container)).await;
+        let outcome = match ended {
+            Ok(Ok(0)) => Ok(()),
+            Ok(Ok(code)) => {
+                let words = self.runtime.logs(&container, 5).await.unwrap_or_default();
+                let words = words.join(" / ");
+                Err(Error::failed(
+                    act(),
+                    io::Error::other(format!("it ended with code {code}: {words}")),
+                ))
+            }
+            Ok(Err(error)) => Err(failed(act(), error)),
+            Err(late) => Err(Error::failed(act(), late)),
+        };
+        for stop_or_remove in [
+            self.runtime.stop(&container).await,
+            self.runtime.remove(&container).await,
+        ] {
+            match stop_or_remove {
+                Ok(()) | Err(RuntimeError::NotFound { .. }) => {}
+                Err(error) => return outcome.and(Err(failed(act(), error))),
+            }
+        }
+        outcome
+    }
+
+    fn workload(&self, id: &InstanceId, plan: &Initialisation, data: &Path) -> Workload {
+        Workload {
+            name: format!("berth-initialise-{id}"),
+            labels: Labels {
+                installation: self.installation.to_string(),
+                instance: id.to_string(),
+                role: Role::Initialise,
+                spec: String::new(),
+            },
+            image: self.image.to_owned(),
+            command: plan.command.clone(),
+            owner: SERVICE,
+            mounts: vec![HostMount {
+                source: data.to_owned(),
+                target: plan.data_path.to_owned(),
+                access: Access::Write,
+            }],
+            network: None,
+            published: None,
+            limits: LIMITS,
+            shared_memory_mb: 64,
+            stop: Stop {
+                signal: Signal::Terminate,
+                timeout_seconds: 1,
+            },
+            restarts: false,
+        }
+    }
+}
+
+/// Moves the data out of a spare; `false` when someone else was quicker.
+fn take(spare: &Path, to: &Path) -> io::Result<bool> {
+    crash_point("data.claim.before");
+    if !host::rename(&spare.join("data"), to)? {
+        return Ok(false);
+    }
+    crash_point("data.claim.after");
+    host::no_tree(spare)?;
+    Ok(true)
+}
+
+/// Removes what an interrupted making has left. Call it before anything is being made.
+pub(crate) async fn sweep(
+    runtime: &dyn ContainerRuntime,
+    layout: &Layout,
+    installation: &InstallationId,
+) -> Result<(), Error> {
+    let found = runtime
+        .find(installation.as_str(), None)
+        .await
+        .map_err(|e| failed("look for interrupted initialisations", e))?;
+    for job in found.iter().filter(|f| f.labels.role == Role::Initialise) {
+        remove(runtime, job).await?;
+    }
+    let (spares, rubbish) = (layout.spares(), layout.rubbish());
+    on_host("remove interrupted initialisations", move || {
+        for name in host::names(&spares)? {
+            if name.starts_with(MAKING) {
+                host::no_tree(&spares.join(name))?;
+            }
+        }
+        // A claimed spare whose emptied directory a crash has left.
+        for version in host::names(&spares)? {
+            let version = spares.join(version);
+            for name in host::names(&version)? {
+                if !version.join(&name).join("data").exists() {
+                    host::no_tree(&version.join(name))?;
+                }
+            }
+        }
+        host::no_tree(&rubbish)
+    })
+    .await
+}

@@ -1,0 +1,82 @@
+//! What an instance has in memory: configuration, keys, sockets.
+
+use crate::host::{self, Owner};
+use crate::workload::Wanted;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The file beside a configuration that says which one the process was last told. It is
+/// written after the telling, so a crash in between only tells it once more.
+fn told_file(wanted: &Wanted) -> PathBuf {
+    wanted.config.with_extension("told")
+}
+
+/// Writes the configuration and makes the directories that a container mounts.
+pub(crate) fn write(wanted: &Wanted) -> io::Result<()> {
+    if let Some(parent) = wanted.config.parent() {
+        host::directory(parent, Owner::PRIVATE)?;
+    }
+    host::directory(&wanted.config, Owner::CONFIG)?;
+    for sockets in &wanted.sockets {
+        host::directory(sockets, Owner::SOCKETS)?;
+    }
+    for file in &wanted.files {
+        let path = wanted.config.join(file.name);
+        host::file(&path, file.content.reveal().as_bytes(), Owner::CONFIG_FILE)?;
+    }
+    Ok(())
+}
+
+/// Whether the running process already knows its configuration and its limits.
+pub(crate) fn is_told(wanted: &Wanted) -> bool {
+    std::fs::read_to_string(told_file(wanted)).is_ok_and(|told| told == wanted.live)
+}
+
+/// Remembers that it does.
+pub(crate) fn told(wanted: &Wanted) -> io::Result<()> {
+    host::file(&told_file(wanted), wanted.live.as_bytes(), Owner::PRIVATE).map(drop)
+}
+
+/// Makes `path` a directory whose files are in memory only: keys and verifiers go there.
+pub(crate) fn in_memory(path: &Path) -> io::Result<()> {
+    host::directory(path, Owner::PRIVATE)?;
+    if is_in_memory(path)? {
+        return Ok(());
+    }
+    let options = c"mode=0700,size=256m";
+    rustix::mount::mount(
+        "berth",
+        path,
+        "tmpfs",
+        rustix::mount::MountFlags::NOSUID
+            | rustix::mount::MountFlags::NODEV
+            | rustix::mount::MountFlags::NOEXEC,
+        options,
+    )?;
+    Ok(())
+}
+
+/// Whether files at `path` are in memory only.
+pub(crate) fn is_in_memory(path: &Path) -> io::Result<bool> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    const RAMFS_MAGIC: u64 = 0x8584_58f6;
+    let kind = rustix::fs::statfs(path)?.f_type;
+    let kind = u64::try_from(kind).unwrap_or_default();
+    Ok(kind == TMPFS_MAGIC || kind == RAMFS_MAGIC)
+}
+
+/// Takes the directory away once it holds nothing, with the file system that `in_memory`
+/// put there. Others still using it is fine: it stays.
+pub(crate) fn withdraw(path: &Path) -> io::Result<()> {
+    if !path.exists() || !host::names(path)?.is_empty() {
+        return Ok(());
+    }
+    let is_mount = match path.parent() {
+        Some(parent) => rustix::fs::stat(path)?.st_dev != rustix::fs::stat(parent)?.st_dev,
+        None => false,
+    };
+    if is_mount {
+        rustix::mount::unmount(path, rustix::mount::UnmountFlags::empty())?;
+    }
+    std::fs::remove_dir(path)
+}
