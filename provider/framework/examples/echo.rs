@@ -218,7 +218,7 @@ async fn misbehave(config: &Object, context: &Context) -> Outcome {
             context.stop.cancelled().await;
             Err(Diagnostic::error("Stopped", "The user wants to stop.").into())
         }
-        "block" => block_until_exists(Path::new(text)),
+        "block" => block(Path::new(text)),
         "log" => {
             let secret = config.string("secret")?;
             let write_only = config.string("secret_wo")?;
@@ -229,15 +229,22 @@ async fn misbehave(config: &Object, context: &Context) -> Outcome {
     }
 }
 
-/// Holds the thread, as an author's blocking call would.
-fn block_until_exists(path: &Path) -> Outcome {
+/// Holds the thread, as an author's blocking call would: from the file `begun` in `directory`
+/// until there is one called `go`, and then leaves `done`.
+fn block(directory: &Path) -> Outcome {
+    touch(&directory.join("begun"))?;
     for _ in 0..BLOCKED_POLLS_MAX {
-        if path.exists() {
-            return Ok(());
+        if directory.join("go").exists() {
+            return touch(&directory.join("done"));
         }
         std::thread::sleep(Duration::from_millis(BLOCKED_POLL_MILLISECONDS));
     }
     Err(Diagnostic::error("Blocked for too long", "Nobody made the file.").into())
+}
+
+fn touch(path: &Path) -> Outcome {
+    let written = std::fs::write(path, "");
+    written.map_err(|error| Diagnostic::error("Cannot leave a mark", error.to_string()).into())
 }
 
 struct EchoLookup;

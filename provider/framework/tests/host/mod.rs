@@ -19,6 +19,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use berth_plugin::handshake::{CLIENT_CERTIFICATE_VARIABLE, COOKIE, COOKIE_VARIABLE};
 use berth_plugin::proto::plugin::grpc_controller_client::GrpcControllerClient;
 use berth_plugin::proto::tfplugin6::provider_client::ProviderClient;
+use berth_plugin::proto::tfplugin6::{DynamicValue, Schema};
+use berth_plugin::types::Type;
+use berth_plugin::value::Value;
+use berth_plugin::wire::msgpack;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -37,8 +41,8 @@ pub const PROVIDER: &str = env!("CARGO_BIN_EXE_terraform-provider-echo");
 
 /// As large as the host's own limit.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
-const PATIENCE: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(10);
+pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const POLL: Duration = Duration::from_millis(10);
 
 /// Certificate and key as the host makes them: P-521, and an authority.
 pub struct HostCertificate {
@@ -67,6 +71,8 @@ pub struct Started {
     pub line: String,
     pub stdout: BufReader<ChildStdout>,
     certificate: Option<HostCertificate>,
+    /// Where a process that is killed leaves its socket.
+    temporary: tempfile::TempDir,
 }
 
 /// What a start may differ in.
@@ -99,7 +105,9 @@ impl Started {
         if let Some(host) = &certificate {
             command.env(CLIENT_CERTIFICATE_VARIABLE, host.certificate.pem());
         }
+        let temporary = tempfile::tempdir().unwrap();
         let mut child = command
+            .env("TMPDIR", temporary.path())
             .env("PLUGIN_PROTOCOL_VERSIONS", "5,6")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -114,6 +122,7 @@ impl Started {
             line,
             stdout,
             certificate,
+            temporary,
         }
     }
 
@@ -229,6 +238,38 @@ pub fn clean_command(program: &Path) -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// The type of the objects a schema describes, as the host reads it.
+pub fn object_type(schema: &Schema) -> Type {
+    let attributes = &schema.block.as_ref().unwrap().attributes;
+    Type::object(attributes.iter().map(|attribute| {
+        let ty = Type::from_json_bytes(&attribute.r#type).unwrap();
+        (attribute.name.as_str(), ty)
+    }))
+}
+
+/// A value on its way to the provider.
+pub fn to_provider(value: &Value, ty: &Type) -> Option<DynamicValue> {
+    let msgpack = msgpack::encode(value, ty).unwrap();
+    Some(DynamicValue {
+        msgpack: msgpack.into(),
+        ..DynamicValue::default()
+    })
+}
+
+/// A value the provider answered.
+pub fn from_provider(message: Option<&DynamicValue>, ty: &Type) -> Value {
+    msgpack::decode(&message.unwrap().msgpack, ty).unwrap()
+}
+
+/// Waits until `holds`, and fails the test when it never does.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// One HTTP/2 connection, in the form generated clients take.
