@@ -1,1 +1,37 @@
-//! Not written yet.
+//! Makes what is match what is wanted.
+//!
+//! Owns: the steps of every operation, their leases, deadlines and attempts; adoption at start,
+//! repair, health, storage watch, purge and spare directories; how rows become an instance.
+//! Refuses: containers, SQL, HTTP, what a request means. It knows a platform, a store and the
+//! engines' descriptions.
+
+mod backoff;
+mod care;
+mod certificates;
+mod control;
+mod crash_loop;
+mod error;
+mod failpoint;
+mod findings;
+mod locks;
+mod operations;
+#[cfg(test)]
+mod samples;
+mod sessions;
+mod settle;
+mod spec;
+mod step;
+mod steps;
+mod storage;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+pub use certificates::{Certificates, ServerCertificate};
+pub use control::{Control, Limits, Parts};
+pub use error::{Class, Error};
+pub use failpoint::ALL_CRASH_POINTS;
+pub use spec::{Rows, certificate_names, instance_spec};
+pub use step::{BEGIN, Next, Step};
+pub use storage::Pressure;

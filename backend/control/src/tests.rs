@@ -1,0 +1,1 @@
+//! The loop as a whole, over a real store.
