@@ -38,6 +38,8 @@ pub enum Class {
     Unauthenticated,
     /// Ask with more rights.
     Forbidden,
+    /// Ask again later.
+    Unavailable,
 }
 
 codes! {
@@ -71,6 +73,8 @@ codes! {
     NotDestroyed = "database_not_destroyed", Conflict;
     /// Its data is gone for good.
     Purged = "database_purged", Conflict;
+    /// It is being created by another token.
+    ClaimRefused = "claim_refused", Conflict;
     /// It changed meanwhile; read it again.
     ChangedMeanwhile = "changed_meanwhile", Conflict;
     /// It is stopped, and what was asked for needs it to run.
@@ -81,6 +85,10 @@ codes! {
     InvalidField = "invalid_field", Invalid;
     /// The request as a whole cannot be read.
     InvalidRequest = "invalid_request", Invalid;
+    /// The page token names nothing that is still there.
+    PageGone = "page_gone", Invalid;
+    /// Others write at this moment; nothing was done.
+    Busy = "busy", Unavailable;
     /// No token, or one that is not valid.
     Unauthenticated = "unauthenticated", Unauthenticated;
     /// The token lacks a right.
@@ -135,7 +143,7 @@ pub enum Error {
         /// What was being done.
         act: &'static str,
         /// Why it failed.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: berth_store::Error,
     },
     /// Something that this program wrote itself does not fit together.
     #[error("could not {act}: {reason}")]
@@ -188,17 +196,26 @@ impl Error {
 }
 
 /// Names the act that a failure of the store belongs to.
-#[expect(dead_code, reason = "its callers follow")]
 pub(crate) trait Doing<T> {
     /// Says what was being done, after "could not".
     fn doing(self, act: &'static str) -> Result<T, Error>;
 }
 
-impl<T, E: std::error::Error + Send + Sync + 'static> Doing<T> for Result<T, E> {
+impl<T> Doing<T> for Result<T, berth_store::Error> {
     fn doing(self, act: &'static str) -> Result<T, Error> {
-        self.map_err(|source| Error::Store {
-            act,
-            source: Box::new(source),
+        self.map_err(|source| match source {
+            berth_store::Error::PageGone => Error::refused(
+                Code::PageGone,
+                "This page token has expired: start again with the first page",
+            ),
+            berth_store::Error::Conflict { id } => Error::refused(
+                Code::ChangedMeanwhile,
+                format!("{id} was changed meanwhile: read it again"),
+            ),
+            berth_store::Error::Busy { .. } => {
+                Error::refused(Code::Busy, "The store is busy: try again")
+            }
+            source => Error::Store { act, source },
         })
     }
 }

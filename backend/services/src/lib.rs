@@ -7,17 +7,34 @@
 mod caller;
 pub mod databases;
 mod error;
+mod events;
 mod given;
 mod note;
+mod operations;
 mod outside;
+mod plan;
+pub mod projects;
+mod server;
+mod services;
 mod tags;
+mod tokens;
 mod told;
+mod view;
 
 pub use caller::Caller;
 pub use error::{Class, Code, Error, FieldError};
+pub use events::{EventList, EventStream};
 pub use given::{Given, Maybe};
 pub use note::{Note, Severity, size_text};
+pub use operations::WAIT_SECONDS_MAX;
 pub use outside::{
     Entropy, HostCapacity, ImageState, Outside, SystemEntropy, random, random_password,
 };
+pub use plan::{Outcome, PLAN_RESOURCES_MAX, PlannedResource, Wish};
+pub use server::{Capacity, OfferedEngine, OfferedVersion, SNAPSHOT_PAGE};
+pub use services::{Answered, FIRST_STEP, Keyed, Parts, Replay, Services};
+pub use tokens::{MadeToken, NewToken, TOKEN_PREFIX};
 pub use told::{Listener, Told};
+
+// What crosses from the store to the adapters as it is.
+pub use berth_store::{DatabaseRecord, Page, SnapshotKind, SnapshotPage, SnapshotRows};

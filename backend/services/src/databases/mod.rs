@@ -1,13 +1,27 @@
 //! Databases: what may be asked of them and what becomes of it.
 
+mod change;
 mod config;
+mod create;
+mod credentials;
+mod destroy;
 mod evaluate;
 mod facts;
+mod find;
+mod gather;
 mod planned;
 mod rules;
 
+pub use change::{Act, Reference};
 pub use config::{DatabaseConfig, PoolerConfig, desired_status};
+pub use create::ClaimManner;
+pub use credentials::{Credentials, Network};
 pub use evaluate::{Evaluation, evaluate};
 pub use facts::{Authority, Facts, Holder, ProjectFact, RestoreFact};
+pub use find::DatabaseList;
 pub use planned::{Derived, PlannedDatabase, PlannedPooler, uri_tls};
 pub use rules::{Limits, Rules};
+
+pub(crate) use create::claim_of;
+pub(crate) use destroy::{protected, unkeyed};
+pub(crate) use gather::{Gatherer, Taken, find_project};

@@ -1,0 +1,297 @@
+//! Changing a database that lives.
+
+use super::config::DatabaseConfig;
+use super::find::not_found;
+use crate::error::Doing;
+use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal};
+use crate::view::View;
+use crate::{Caller, Code, Error, FieldError, Given, Services};
+use berth_domain::{Claim, Database, Intent, OperationKind};
+use berth_store::DatabaseRecord;
+
+/// A change that is not of attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// It is to run.
+    Start,
+    /// It is to stop and keep its data.
+    Stop,
+    /// It stops and starts again once.
+    Restart,
+    /// It gets a new password.
+    Rotate,
+}
+
+/// Where the database to change is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference<'a> {
+    /// Its id or name.
+    pub database: &'a str,
+    /// The project that narrows a name.
+    pub project: Option<&'a str>,
+}
+
+impl Services {
+    /// Changes what `config` names and nothing else.
+    pub async fn update_database(
+        &self,
+        caller: &Caller,
+        reference: Reference<'_>,
+        config: &DatabaseConfig,
+    ) -> Result<DatabaseRecord, Error> {
+        if config.restore_from.value().is_some() {
+            return Err(Error::fields(vec![FieldError::invalid(
+                "restore_from",
+                "acts once, when a database is created: leave it out of a change",
+            )]));
+        }
+        match self
+            .alter(caller, reference, Alteration::Config(config), None)
+            .await?
+        {
+            Answered::Fresh(record) => Ok(record),
+            Answered::Replayed(_) => Err(Error::Inconsistent {
+                act: "change a database",
+                reason: "a request without a key has an earlier answer".to_owned(),
+            }),
+        }
+    }
+
+    /// Starts, stops, restarts, or gives a new password.
+    pub async fn act_on_database(
+        &self,
+        caller: &Caller,
+        reference: Reference<'_>,
+        act: Act,
+        keyed: Option<Keyed<'_, DatabaseRecord>>,
+    ) -> Result<Answered<DatabaseRecord>, Error> {
+        self.alter(caller, reference, Alteration::Act(act), keyed)
+            .await
+    }
+
+    async fn alter(
+        &self,
+        caller: &Caller,
+        reference: Reference<'_>,
+        alteration: Alteration<'_>,
+        keyed: Option<Keyed<'_, DatabaseRecord>>,
+    ) -> Result<Answered<DatabaseRecord>, Error> {
+        let world = self.world().await;
+        let mut writing = match self.begin(caller, keyed).await? {
+            Begun::Write(writing) => writing,
+            Begun::Replay(replay) => return Ok(Answered::Replayed(replay)),
+        };
+        let now = writing.now;
+        let row = self.living(&mut writing, caller, reference).await?;
+        let config = alteration.config(&row).over(&row);
+        let evaluation = self
+            .evaluated(&mut writing.tx, caller, &world, &row, &config, now)
+            .await?;
+        let mut changed = row.clone();
+        evaluation.planned.write_into(&mut changed)?;
+        self.draw_port(&mut writing.tx, &mut changed).await?;
+        let restart = matches!(alteration, Alteration::Act(Act::Restart));
+        if restart && changed.intent != Intent::Run {
+            return Err(Error::refused(
+                Code::NotRunning,
+                format!("{} is stopped: start it instead", row.name),
+            ));
+        }
+        if changed != row || restart {
+            self.write_change(&mut writing, caller, &row, changed, restart)
+                .await?;
+        }
+        let record = self.reread(&mut writing.tx, &row.id).await?;
+        self.commit(writing, record).await
+    }
+
+    async fn write_change<T>(
+        &self,
+        writing: &mut Writing<'_, T>,
+        caller: &Caller,
+        before: &Database,
+        mut changed: Database,
+        restart: bool,
+    ) -> Result<(), Error> {
+        let (tx, now) = (&mut writing.tx, writing.now);
+        let kind = kind_of_change(before, &changed, restart);
+        changed.generation += 1;
+        changed.updated_at = now;
+        tx.update_database(&changed)
+            .await
+            .doing("store a changed database")?;
+        let operation = match kind {
+            Some(kind) => Some(self.order(tx, &changed, kind, now).await?),
+            None => None,
+        };
+        journal(
+            tx,
+            &caller.actor,
+            now,
+            Happened {
+                kind: if restart {
+                    "database.restarted"
+                } else {
+                    "database.changed"
+                },
+                project: Some(&changed.project_id),
+                database: Some(&changed.id),
+                operation: operation.as_ref().map(|o| &o.id),
+                message: message(before, &changed, restart),
+            },
+        )
+        .await
+    }
+
+    /// The database to change, which must be there for its users.
+    pub(super) async fn living<T>(
+        &self,
+        writing: &mut Writing<'_, T>,
+        caller: &Caller,
+        reference: Reference<'_>,
+    ) -> Result<Database, Error> {
+        let mut view = View::Tx(&mut writing.tx);
+        let record = self
+            .find(&mut view, caller, reference.database, reference.project)
+            .await?;
+        let row = record.database;
+        if row.is_living() {
+            return Ok(row);
+        }
+        Err(match row.purged_at {
+            Some(_) => not_found(),
+            None => Error::refused(
+                Code::Destroyed,
+                format!(
+                    "{} is destroyed: bring it back with restore_from = {{ deleted_database_id = \"{}\" }}",
+                    row.name, row.id
+                ),
+            ),
+        })
+    }
+
+    /// The client that created it has taken it over. May be said again.
+    pub async fn claim_database(
+        &self,
+        caller: &Caller,
+        reference: Reference<'_>,
+        keyed: Option<Keyed<'_, DatabaseRecord>>,
+    ) -> Result<Answered<DatabaseRecord>, Error> {
+        let mut writing = match self.begin(caller, keyed).await? {
+            Begun::Write(writing) => writing,
+            Begun::Replay(replay) => return Ok(Answered::Replayed(replay)),
+        };
+        let row = self.living(&mut writing, caller, reference).await?;
+        if let Claim::Unclaimed { token, .. } = &row.claim {
+            if caller.token().is_some_and(|own| own != token) {
+                return Err(Error::refused(
+                    Code::ClaimRefused,
+                    format!("{} is being created by another token", row.name),
+                ));
+            }
+            writing
+                .tx
+                .claim_database(&row.id)
+                .await
+                .doing("claim a database")?;
+            let now = writing.now;
+            journal(
+                &mut writing.tx,
+                &caller.actor,
+                now,
+                Happened {
+                    kind: "database.claimed",
+                    project: Some(&row.project_id),
+                    database: Some(&row.id),
+                    operation: None,
+                    message: format!("{} was taken over by the client that created it", row.name),
+                },
+            )
+            .await?;
+        }
+        let record = self.reread(&mut writing.tx, &row.id).await?;
+        self.commit(writing, record).await
+    }
+}
+
+enum Alteration<'a> {
+    Config(&'a DatabaseConfig),
+    Act(Act),
+}
+
+impl Alteration<'_> {
+    /// The act as a wish for attributes.
+    fn config(&self, row: &Database) -> DatabaseConfig {
+        let status = |word: &str| DatabaseConfig {
+            desired_status: Given::Value(word.to_owned()),
+            ..DatabaseConfig::default()
+        };
+        match self {
+            Self::Config(config) => (*config).clone(),
+            Self::Act(Act::Start) => status("running"),
+            Self::Act(Act::Stop) => status("stopped"),
+            Self::Act(Act::Restart) => DatabaseConfig::default(),
+            Self::Act(Act::Rotate) => DatabaseConfig {
+                credential_version: Given::Value(row.credential_version.saturating_add(1)),
+                ..DatabaseConfig::default()
+            },
+        }
+    }
+}
+
+/// The work that a change leaves; none when only the row says something else.
+fn kind_of_change(before: &Database, after: &Database, restart: bool) -> Option<OperationKind> {
+    if after.credential_version != before.credential_version {
+        return Some(OperationKind::Rotate);
+    }
+    if restart {
+        return Some(OperationKind::Restart);
+    }
+    // What runs knows nothing of these.
+    let told_only = Database {
+        name: before.name.clone(),
+        tags: before.tags.clone(),
+        deletion_protection: before.deletion_protection,
+        recovery_window_days: before.recovery_window_days,
+        claim: before.claim.clone(),
+        ..after.clone()
+    };
+    (told_only != *before).then_some(OperationKind::Change)
+}
+
+/// Which attributes changed, for people.
+fn message(before: &Database, after: &Database, restart: bool) -> String {
+    if restart {
+        return format!("{} restarts", after.name);
+    }
+    let fields = [
+        ("name", before.name != after.name),
+        ("plan", before.plan != after.plan),
+        ("storage_gb", before.storage_gb != after.storage_gb),
+        ("desired_status", before.intent != after.intent),
+        ("pooler", before.pooler != after.pooler),
+        (
+            "credential_version",
+            before.credential_version != after.credential_version,
+        ),
+        ("expose", before.expose != after.expose),
+        ("public_port", before.public_port != after.public_port),
+        ("allow_list", before.allow_list != after.allow_list),
+        ("tls_mode", before.tls_mode != after.tls_mode),
+        (
+            "deletion_protection",
+            before.deletion_protection != after.deletion_protection,
+        ),
+        (
+            "recovery_window_days",
+            before.recovery_window_days != after.recovery_window_days,
+        ),
+        ("tags", before.tags != after.tags),
+    ];
+    let changed: Vec<_> = fields
+        .iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(f, _)| *f)
+        .collect();
+    format!("{}: {} changed", after.name, changed.join(", "))
+}

@@ -1,0 +1,377 @@
+//! Making a database, new or out of the trash.
+
+use super::config::DatabaseConfig;
+use super::evaluate::{Evaluation, evaluate};
+use super::facts::{ProjectFact, RestoreFact};
+use super::gather::{Gatherer, Taken, World};
+use crate::error::Doing;
+use crate::services::{Answered, Begun, Happened, Keyed, journal};
+use crate::view::View;
+use crate::{Caller, Code, Error, FieldError, Services, random, random_password};
+use berth_domain::{
+    Claim, Database, DatabaseId, EngineName, Fingerprint, InstanceId, Intent, Observation,
+    OperationKind, Project, Timestamp, TlsMode,
+};
+use berth_store::{CredentialState, CredentialVersion, DatabaseRecord, Tx};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether the client will say that it has the id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimManner {
+    /// It has it with the answer.
+    AtOnce,
+    /// Its last call says so; until then an equal request resumes the create.
+    Later,
+}
+
+impl Services {
+    /// Makes a database, brings one back out of the trash, or resumes a create that was begun
+    /// by the same token with an equal request.
+    pub async fn create_database(
+        &self,
+        caller: &Caller,
+        config: &DatabaseConfig,
+        manner: ClaimManner,
+        keyed: Option<Keyed<'_, DatabaseRecord>>,
+    ) -> Result<Answered<DatabaseRecord>, Error> {
+        let world = self.world().await;
+        let mut writing = match self.begin(caller, keyed).await? {
+            Begun::Write(writing) => writing,
+            Begun::Replay(replay) => return Ok(Answered::Replayed(replay)),
+        };
+        let now = writing.now;
+        let (evaluation, facts) = {
+            let mut view = View::Tx(&mut writing.tx);
+            let gatherer = Gatherer {
+                services: self,
+                view: &mut view,
+                caller,
+                world: &world,
+                taken: &Taken::default(),
+                replaces: None,
+                now,
+            };
+            let facts = gatherer.facts(None, config).await?;
+            (evaluate(None, config, &facts, &self.rules), facts)
+        };
+        if !evaluation.errors.is_empty() {
+            return Err(Error::fields(evaluation.errors));
+        }
+        if let Some(id) = &evaluation.resumes {
+            let record = self.reread(&mut writing.tx, id).await?;
+            return self.commit(writing, record).await;
+        }
+        let claim = claim_of(manner, caller, evaluation.fingerprint.clone());
+        let id = match (facts.restore, facts.project) {
+            (RestoreFact::Found(row), ProjectFact::Found(project)) => {
+                self.bring_back(
+                    &mut writing.tx,
+                    caller,
+                    *row,
+                    *project,
+                    evaluation,
+                    claim,
+                    now,
+                )
+                .await?
+            }
+            (_, ProjectFact::Found(project)) => {
+                self.make(&mut writing.tx, caller, &project, evaluation, claim, now)
+                    .await?
+            }
+            (_, ProjectFact::Unknown | ProjectFact::Missing { .. }) => {
+                return Err(Error::Inconsistent {
+                    act: "create a database",
+                    reason: "its project is unknown".to_owned(),
+                });
+            }
+        };
+        let record = self.reread(&mut writing.tx, &id).await?;
+        self.commit(writing, record).await
+    }
+
+    /// Writes a new row with its password and orders its provisioning.
+    async fn make(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        project: &Project,
+        evaluation: Evaluation,
+        claim: Claim,
+        now: Timestamp,
+    ) -> Result<DatabaseId, Error> {
+        let mut row = blank(
+            DatabaseId::from_entropy(random(&*self.entropy)),
+            InstanceId::from_entropy(random(&*self.entropy)),
+            project,
+            claim,
+            now,
+        );
+        evaluation.planned.write_into(&mut row)?;
+        self.draw_port(tx, &mut row).await?;
+        tx.insert_database(&row).await.doing("store a database")?;
+        self.first_password(tx, &row).await?;
+        tx.put_observation(&row.id, &Observation::none_yet(now))
+            .await
+            .doing("store what is known of a database")?;
+        let operation = self.order(tx, &row, OperationKind::Provision, now).await?;
+        journal(
+            tx,
+            &caller.actor,
+            now,
+            Happened {
+                kind: "database.created",
+                project: Some(&row.project_id),
+                database: Some(&row.id),
+                operation: Some(&operation.id),
+                message: format!("{} {} {} was ordered", row.engine, row.version, row.name),
+            },
+        )
+        .await?;
+        Ok(row.id)
+    }
+
+    async fn first_password(&self, tx: &mut Tx, row: &Database) -> Result<(), Error> {
+        let engine = self
+            .rules
+            .engines
+            .get(&row.engine)
+            .map_err(|e| Error::Inconsistent {
+                act: "make a password",
+                reason: e.to_string(),
+            })?;
+        let password = random_password(&*self.entropy);
+        let verifier = engine.verifier(&password, random(&*self.entropy));
+        let credential = CredentialVersion {
+            version: row.credential_version,
+            password,
+            verifier,
+            state: CredentialState::Current,
+        };
+        tx.put_credentials(&row.id, &credential)
+            .await
+            .doing("seal a password")
+    }
+
+    /// Brings a destroyed row back: same id, instance, login and password.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the act")]
+    async fn bring_back(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        mut row: Database,
+        mut project: Project,
+        evaluation: Evaluation,
+        claim: Claim,
+        now: Timestamp,
+    ) -> Result<DatabaseId, Error> {
+        if project.destroyed_at.is_some() {
+            self.revive(tx, &mut project, now).await?;
+        }
+        evaluation.planned.write_into(&mut row)?;
+        row.claim = claim;
+        row.destroyed_at = None;
+        row.recoverable_until = None;
+        row.updated_at = now;
+        row.generation += 1;
+        self.draw_port(tx, &mut row).await?;
+        tx.update_database(&row)
+            .await
+            .doing("bring a database back")?;
+        let mut observation = tx
+            .observation(&row.id)
+            .await
+            .doing("read an observation")?
+            .unwrap_or_else(|| Observation::none_yet(now));
+        // What runs of it is being taken away or gone; it is not running until seen again.
+        observation.observed = berth_domain::Observed::Absent;
+        "queued".clone_into(&mut observation.phase);
+        tx.put_observation(&row.id, &observation)
+            .await
+            .doing("store what is known of a database")?;
+        let operation = self.order(tx, &row, OperationKind::Restore, now).await?;
+        journal(
+            tx,
+            &caller.actor,
+            now,
+            Happened {
+                kind: "database.restored",
+                project: Some(&row.project_id),
+                database: Some(&row.id),
+                operation: Some(&operation.id),
+                message: format!("{} is brought back out of the trash", row.name),
+            },
+        )
+        .await?;
+        Ok(row.id)
+    }
+
+    /// A destroyed project comes back with the first database that is restored into it.
+    async fn revive(
+        &self,
+        tx: &mut Tx,
+        project: &mut Project,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let named = tx
+            .project_by_name(&project.name)
+            .await
+            .doing("look for a project")?;
+        let slugged = tx
+            .living_project_by_slug(&project.slug)
+            .await
+            .doing("look for a project")?;
+        if let Some(holder) = named.or(slugged) {
+            return Err(Error::fields(vec![FieldError::of(
+                Code::NameTaken,
+                "restore_from.deleted_database_id",
+                format!(
+                    "its project {} was destroyed too, and {} has the name \"{}\" by now: rename that project first",
+                    project.id, holder.id, project.name
+                ),
+            )]));
+        }
+        project.destroyed_at = None;
+        project.updated_at = now;
+        project.generation += 1;
+        tx.update_project(project)
+            .await
+            .doing("bring a project back")
+    }
+
+    /// Gives an exposed database a port for life: the lowest that nobody has, of those that no
+    /// destroyed database may want back if there is one.
+    pub(super) async fn draw_port(&self, tx: &mut Tx, row: &mut Database) -> Result<(), Error> {
+        if !row.expose {
+            return Ok(());
+        }
+        let used = tx.used_public_ports().await.doing("list ports in use")?;
+        if let Some(port) = row.public_port {
+            // Its own is among those in use when the row lives already.
+            let others = tx.database_by_id(&row.id).await.doing("read a database")?;
+            let own = others
+                .filter(Database::is_living)
+                .and_then(|found| found.public_port);
+            if own == Some(port) || !used.contains(&port) {
+                return Ok(());
+            }
+        }
+        let kept = tx
+            .kept_public_ports()
+            .await
+            .doing("list ports in the trash")?;
+        let range = self.rules.limits.public_ports.clone();
+        let free = |port: &u16| !used.contains(port);
+        let port = range
+            .clone()
+            .find(|port| free(port) && !kept.contains(port))
+            .or_else(|| range.clone().find(free));
+        row.public_port = Some(port.ok_or_else(|| {
+            Error::fields(vec![FieldError::of(
+                Code::PortsExhausted,
+                "expose",
+                "every public port is taken",
+            )])
+        })?);
+        Ok(())
+    }
+
+    pub(super) async fn reread(
+        &self,
+        tx: &mut Tx,
+        id: &DatabaseId,
+    ) -> Result<DatabaseRecord, Error> {
+        let found = tx.database_record(id).await.doing("read a database")?;
+        found.ok_or_else(|| Error::Inconsistent {
+            act: "read a database",
+            reason: format!("{id} is not there"),
+        })
+    }
+
+    /// What becomes of a wish, in the transaction that carries it out.
+    pub(super) async fn evaluated(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        world: &World,
+        row: &Database,
+        config: &DatabaseConfig,
+        now: Timestamp,
+    ) -> Result<Evaluation, Error> {
+        let mut view = View::Tx(tx);
+        let gatherer = Gatherer {
+            services: self,
+            view: &mut view,
+            caller,
+            world,
+            taken: &Taken::default(),
+            replaces: None,
+            now,
+        };
+        let facts = gatherer.facts(Some(row), config).await?;
+        let evaluation = evaluate(Some(row), config, &facts, &self.rules);
+        if evaluation.errors.is_empty() {
+            Ok(evaluation)
+        } else {
+            Err(Error::fields(evaluation.errors))
+        }
+    }
+}
+
+/// The local socket has no token to resume by, so what it makes is its own at once.
+pub(crate) fn claim_of(
+    manner: ClaimManner,
+    caller: &Caller,
+    fingerprint: Option<Fingerprint>,
+) -> Claim {
+    match (manner, caller.token(), fingerprint) {
+        (ClaimManner::Later, Some(token), Some(request)) => Claim::Unclaimed {
+            token: token.clone(),
+            request,
+        },
+        _ => Claim::Claimed,
+    }
+}
+
+/// A row before the outcome is written into it.
+fn blank(
+    id: DatabaseId,
+    instance: InstanceId,
+    project: &Project,
+    claim: Claim,
+    now: Timestamp,
+) -> Database {
+    Database {
+        id,
+        project_id: project.id.clone(),
+        name: project.name.clone(),
+        slug: project.slug.clone(),
+        engine: EngineName::new(""),
+        technology: None,
+        version: String::new(),
+        plan: String::new(),
+        region: String::new(),
+        storage_gb: 0,
+        replicas: 1,
+        intent: Intent::Run,
+        instance,
+        database_name: String::new(),
+        username: String::new(),
+        pooler: None,
+        credential_version: 1,
+        expose: false,
+        public_port: None,
+        allow_list: BTreeSet::new(),
+        tls_mode: TlsMode::Allow,
+        deletion_protection: false,
+        recovery_window_days: 0,
+        tags: BTreeMap::new(),
+        claim,
+        generation: 1,
+        created_at: now,
+        updated_at: now,
+        destroyed_at: None,
+        recoverable_until: None,
+        purged_at: None,
+    }
+}

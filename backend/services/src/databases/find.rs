@@ -1,0 +1,159 @@
+//! Finding databases as their callers name them.
+
+use crate::error::Doing;
+use crate::view::View;
+use crate::{Caller, Code, Error, FieldError, Services};
+use berth_domain::{DatabaseId, EngineName, Name, ProjectId, Timestamp};
+use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page};
+
+/// How long a purged database still says that it is destroyed.
+const PURGED_VISIBLE_DAYS: i64 = 30;
+
+/// Which databases to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseList {
+    /// Those of one project, by id or name.
+    pub project: Option<String>,
+    /// Those of one engine, by any of its words.
+    pub engine: Option<String>,
+    /// Those of one name.
+    pub name: Option<String>,
+}
+
+impl Services {
+    /// One database, by its id or its name. By id a destroyed one says so until thirty days
+    /// after its purge; by name there are the living only.
+    pub async fn database(
+        &self,
+        caller: &Caller,
+        reference: &str,
+        project: Option<&str>,
+    ) -> Result<DatabaseRecord, Error> {
+        let mut view = View::Store(&self.store);
+        self.find(&mut view, caller, reference, project).await
+    }
+
+    pub(crate) async fn find(
+        &self,
+        view: &mut View<'_>,
+        caller: &Caller,
+        reference: &str,
+        project: Option<&str>,
+    ) -> Result<DatabaseRecord, Error> {
+        let project = self.narrowed(view, caller, project).await?;
+        if let Ok(id) = DatabaseId::parse(reference) {
+            let found = view.database_record(&id).await.doing("read a database")?;
+            let now = self.clock.now();
+            return found
+                .filter(|record| caller.sees(&record.database.project_id))
+                .filter(|record| {
+                    project
+                        .as_ref()
+                        .is_none_or(|p| *p == record.database.project_id)
+                })
+                .filter(|record| !is_forgotten(record.database.purged_at, now))
+                .ok_or_else(not_found);
+        }
+        let name = Name::parse(reference).map_err(|_| not_found())?;
+        let named = view
+            .databases_by_name(&name, project.as_ref().or(caller.project.as_ref()))
+            .await
+            .doing("look for a database by name")?;
+        let mut seen = named.into_iter().filter(|row| caller.sees(&row.project_id));
+        let first = seen.next().ok_or_else(not_found)?;
+        let others: Vec<_> = seen.collect();
+        if !others.is_empty() {
+            return Err(ambiguous(&name, std::iter::once(&first).chain(&others)));
+        }
+        let record = view
+            .database_record(&first.id)
+            .await
+            .doing("read a database")?;
+        record.ok_or_else(not_found)
+    }
+
+    /// The project that narrows a question; a project that does not exist narrows it to nothing.
+    async fn narrowed(
+        &self,
+        view: &mut View<'_>,
+        caller: &Caller,
+        project: Option<&str>,
+    ) -> Result<Option<ProjectId>, Error> {
+        match project {
+            None => Ok(None),
+            Some(reference) => self
+                .project_row(view, caller, reference)
+                .await
+                .map(|p| Some(p.id)),
+        }
+    }
+
+    /// A page of the living databases that the caller sees, oldest first.
+    pub async fn databases(
+        &self,
+        caller: &Caller,
+        list: &DatabaseList,
+        after: Option<&DatabaseId>,
+        limit: u32,
+    ) -> Result<Page<DatabaseRecord>, Error> {
+        let mut view = View::Store(&self.store);
+        let project = self
+            .narrowed(&mut view, caller, list.project.as_deref())
+            .await?;
+        let engine = match &list.engine {
+            None => None,
+            Some(word) => match self.rules.engines.find(word) {
+                Ok(engine) => Some(EngineName::new(engine.name())),
+                Err(error) => {
+                    return Err(Error::fields(vec![FieldError::invalid(
+                        "engine",
+                        error.to_string(),
+                    )]));
+                }
+            },
+        };
+        let name = match &list.name {
+            None => None,
+            Some(text) => Some(
+                Name::parse(text)
+                    .map_err(|e| Error::fields(vec![FieldError::invalid("name", e.to_string())]))?,
+            ),
+        };
+        let filter = DatabaseFilter {
+            project: project.or_else(|| caller.project.clone()),
+            engine,
+            name,
+            lifetime: Lifetime::Living,
+        };
+        view.databases_page(&filter, after, limit)
+            .await
+            .doing("list databases")
+    }
+}
+
+/// Whether a purged database is not spoken of any more.
+fn is_forgotten(purged_at: Option<Timestamp>, now: Timestamp) -> bool {
+    purged_at.is_some_and(|at| at.plus_days(PURGED_VISIBLE_DAYS) <= now)
+}
+
+/// There is no such database, for this caller.
+pub(crate) fn not_found() -> Error {
+    Error::refused(Code::DatabaseNotFound, "Database not found")
+}
+
+fn ambiguous<'a>(name: &Name, found: impl Iterator<Item = &'a berth_domain::Database>) -> Error {
+    let details = found
+        .map(|row| {
+            FieldError::of(
+                Code::NameAmbiguous,
+                "id",
+                format!("{} in project {}", row.id, row.project_id),
+            )
+        })
+        .collect();
+    Error::Refused {
+        code: Code::NameAmbiguous,
+        message: format!("Several databases are named {name}: use an id, or narrow by project_id"),
+        details,
+    }
+}
