@@ -128,7 +128,13 @@ impl Resource for EchoValue {
         Ok(())
     }
 
-    async fn read(&self, _request: ReadRequest<'_>, _response: &mut StateResponse) -> Outcome {
+    async fn read(&self, request: ReadRequest<'_>, response: &mut StateResponse) -> Outcome {
+        // An import gives no more than id and name.
+        if request.state.is_null("slug")? {
+            let mut found = request.state.clone();
+            derive(&mut found)?;
+            response.state.replace(found);
+        }
         Ok(())
     }
 
