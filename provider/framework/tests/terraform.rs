@@ -1,6 +1,7 @@
 //! The real client and the echo provider: what no imitation of a host can show.
 //!
-//! Needs `terraform` or `tofu` on the path, and says so where there is none. No registry is
+//! Needs the client that BERTH_CLIENT names, or `terraform` or `tofu` on the path, and says so
+//! where there is none. No registry is
 //! asked: the provider is found through an override.
 
 mod host;
@@ -66,9 +67,12 @@ impl Workspace {
     /// None where there is no client.
     fn new() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let client = std::env::split_paths(&path)
-            .flat_map(|directory| [directory.join("terraform"), directory.join("tofu")])
-            .find(|candidate| candidate.is_file());
+        let named = std::env::var_os("BERTH_CLIENT").map(PathBuf::from);
+        let client = named.or_else(|| {
+            std::env::split_paths(&path)
+                .flat_map(|directory| [directory.join("terraform"), directory.join("tofu")])
+                .find(|candidate| candidate.is_file())
+        });
         let Some(client) = client else {
             println!("not tested: neither terraform nor tofu is on the path");
             return None;

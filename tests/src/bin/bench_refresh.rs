@@ -2,7 +2,8 @@
 //!
 //! Against 1,000 objects of a Go provider that does no input or output at all, and against 1,000
 //! of a provider made with the same framework that only echoes: what is above that floor is what
-//! the provider itself costs. Needs `terraform` or `tofu` on the path; no registry is asked.
+//! the provider itself costs. Needs the client
+//! that BERTH_CLIENT names, or `terraform` or `tofu` on the path; no registry is asked.
 
 mod bench_support;
 
@@ -129,6 +130,9 @@ fn measure<const N: usize>(workspaces: [&Workspace; N]) -> Result<[f64; N], Box<
 }
 
 fn client() -> Result<PathBuf, Missing> {
+    if let Some(named) = std::env::var_os("BERTH_CLIENT") {
+        return Ok(named.into());
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .flat_map(|directory| [directory.join("terraform"), directory.join("tofu")])

@@ -1,4 +1,4 @@
-//! A berthd on the fake runtime, for as long as a bench runs.
+//! A berthd for as long as a bench runs.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 const POLL: Duration = Duration::from_millis(50);
 const START_POLLS_MAX: u32 = 600;
+const STOP_POLLS_MAX: u32 = 200;
 
 /// Ends with the value.
 pub struct Berthd {
@@ -22,21 +23,21 @@ pub struct Berthd {
 }
 
 impl Berthd {
-    /// Starts it on a free port and waits until it is ready.
+    /// Starts it on the fake runtime, on a free port, and waits until it is ready.
     pub fn start(program: &Path) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(program, &["--runtime", "fake"])
+    }
+
+    /// Starts it with these options, on a free port, and waits until it is ready.
+    pub fn start_with(program: &Path, options: &[&str]) -> Result<Self, Box<dyn Error>> {
         let root = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .to_string();
         let child = Command::new(program)
-            .args([
-                "serve",
-                "--runtime",
-                "fake",
-                "--listen",
-                &address,
-                "--data-root",
-            ])
+            .arg("serve")
+            .args(options)
+            .args(["--listen", &address, "--data-root"])
             .arg(root.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -67,6 +68,11 @@ impl Berthd {
     /// For the provider's configuration.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where the first token is.
@@ -100,6 +106,14 @@ impl Berthd {
 impl Drop for Berthd {
     fn drop(&mut self) {
         // An error means that it has ended already.
+        // Stopped rather than killed, so that it leaves nothing behind that only it knows of.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        for _ in 0..STOP_POLLS_MAX {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(POLL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each bench uses the part it needs")]
 
+pub mod api;
 pub mod berthd;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,177 @@
+//! From the request for a PostgreSQL to the first row through its pooler, against the same
+//! image doing what the usual image's entrypoint does.
+//!
+//! Both are asked over a port published on loopback by a new connection every few
+//! milliseconds; ours over TLS, its certificate and name proven. Rounds alternate, so that a
+//! busy machine slows both. The first round with a spare directory is left out.
+
+mod bench_support;
+
+use bench_support::api::{Api, text};
+use bench_support::berthd::Berthd;
+use bench_support::{Verdict, median, release_binary, repository, skip};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::json;
+use std::error::Error;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+const IMAGE: &str = "berth/postgresql:17";
+const ROUNDS: usize = 5;
+const POLL: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(120);
+const SPARES_PATIENCE: Duration = Duration::from_secs(120);
+const WITH_SPARE_MAX: f64 = 0.35;
+const WITHOUT_SPARE_MAX: f64 = 0.9;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Outcome<ExitCode> {
+    let program = match release_binary("berthd") {
+        Ok(program) => program,
+        Err(missing) => return Ok(skip(&missing)),
+    };
+    let mut baseline = Vec::new();
+    let mut without = Vec::new();
+    {
+        let berthd = Berthd::start_with(&program, &["--spares", "0", "--prefix", "bencha"])?;
+        let api = Api::of(&berthd)?;
+        for round in 0..ROUNDS {
+            baseline.push(official(round).await?);
+            without.push(ours(&api, round).await?);
+        }
+    }
+    let mut with = Vec::new();
+    {
+        let berthd = Berthd::start_with(&program, &["--spares", "2", "--prefix", "benchb"])?;
+        let api = Api::of(&berthd)?;
+        // A version is in use from its first database on; only then are spares kept for it.
+        ours(&api, ROUNDS).await?;
+        for round in 0..ROUNDS {
+            await_spares(&api).await?;
+            baseline.push(official(round).await?);
+            with.push(ours(&api, round).await?);
+        }
+    }
+    let baseline = median(baseline);
+    println!("baseline {baseline:.2} s, with a spare {:.2} s, without {:.2} s", median(with.clone()), median(without.clone()));
+    let mut verdict = Verdict::default();
+    verdict.ratio("create to first row, with a spare directory", median(with), baseline, WITH_SPARE_MAX);
+    verdict.ratio("create to first row, without", median(without), baseline, WITHOUT_SPARE_MAX);
+    Ok(verdict.end())
+}
+
+/// Seconds from `docker run` to the first row.
+async fn official(round: usize) -> Outcome<f64> {
+    let name = format!("berth-bench-official-{}-{round}", std::process::id());
+    let script = repository().join("tests/bench/official-entrypoint");
+    let port = free_port()?;
+    let container = Container(name.clone());
+    let begun = Instant::now();
+    let mut command = Command::new("docker");
+    command
+        .args(["run", "-d", "--name", &name, "--shm-size", "256m", "--user", "999:999"])
+        .args(["-p", &format!("127.0.0.1:{port}:5432")])
+        .args(["-e", "POSTGRES_PASSWORD=bench", "--tmpfs", "/tmp:mode=1777"])
+        .args(["--tmpfs", "/run/postgresql:uid=999,mode=0755", "-v", "/var/lib/berth"])
+        .arg("-v")
+        .arg(format!("{}:/official-entrypoint:ro", script.display()))
+        .args(["--entrypoint", "/official-entrypoint", IMAGE]);
+    run(&mut command)?;
+    let uri = format!("postgresql://app:bench@127.0.0.1:{port}/app?sslmode=disable");
+    first_row(&uri, None, begun).await?;
+    let taken = begun.elapsed().as_secs_f64();
+    drop(container);
+    Ok(taken)
+}
+
+/// Seconds from the request to the first row through the pooler.
+async fn ours(api: &Api, round: usize) -> Outcome<f64> {
+    let begun = Instant::now();
+    let order = json!({"name": format!("bench-{round}"), "engine": "postgresql", "version": "17", "expose": true});
+    let database = api.order(&order).await?;
+    // What a client waits for anyway: the row is asked for while the operation goes on.
+    let credentials = api
+        .get(&format!("/v1/databases/{}/credentials?network=public", text(&database, "id")?))
+        .await?;
+    let credentials = credentials.get("credentials").unwrap_or(&credentials).clone();
+    let authority = text(&credentials, "ca_certificate")?;
+    first_row(text(&credentials, "pooled_uri")?, Some(authority), begun).await?;
+    let taken = begun.elapsed().as_secs_f64();
+    api.await_running(&database).await?;
+    api.destroy(&database).await?;
+    Ok(taken)
+}
+
+async fn first_row(uri: &str, authority: Option<&str>, begun: Instant) -> Outcome<()> {
+    loop {
+        match try_row(uri, authority).await {
+            Ok(()) => return Ok(()),
+            Err(error) if begun.elapsed() > PATIENCE => return Err(error),
+            Err(_) => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+async fn try_row(uri: &str, authority: Option<&str>) -> Outcome<()> {
+    let client = match authority {
+        None => {
+            let (client, connection) = tokio_postgres::connect(uri, tokio_postgres::NoTls).await?;
+            tokio::spawn(connection);
+            client
+        }
+        Some(pem) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
+            let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+            let (client, connection) = tokio_postgres::connect(uri, MakeRustlsConnect::new(config)).await?;
+            tokio::spawn(connection);
+            client
+        }
+    };
+    let rows = client.simple_query("SELECT 1").await?;
+    if rows.is_empty() { Err("no row".into()) } else { Ok(()) }
+}
+
+/// Waits until two spare directories are there again, as the server's metrics tell.
+async fn await_spares(api: &Api) -> Outcome<()> {
+    let begun = Instant::now();
+    loop {
+        let server = api.get("/v1/server").await?;
+        if server["spares"].as_u64().is_some_and(|spares| spares >= 2) {
+            return Ok(());
+        }
+        if begun.elapsed() > SPARES_PATIENCE {
+            return Err(format!("the spare directories are not filled: {server}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Ends with the value, and its volume with it.
+struct Container(String);
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let removed = run(Command::new("docker").args(["rm", "-f", "-v", &self.0]));
+        if let Err(error) = removed {
+            eprintln!("{} is left behind: {error}", self.0);
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Outcome<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+}
+
+fn free_port() -> Outcome<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
