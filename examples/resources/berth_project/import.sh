@@ -1,0 +1,2 @@
+# By id, or by name.
+terraform import berth_project.shop shop
