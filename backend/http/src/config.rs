@@ -1,0 +1,43 @@
+//! What an operator may set of the API, and its bounds.
+
+use tokio::sync::watch;
+
+/// How the API behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Requests a second that a token may make.
+    pub requests_per_second: u32,
+    /// Requests that a token may make at once.
+    pub requests_burst: u32,
+    /// The largest body that is read.
+    pub body_bytes_max: usize,
+    /// How long a request may take, beside the time it asked to wait.
+    pub request_seconds_max: u64,
+    /// How long one stream of events lasts; its client comes again with the last event's id.
+    pub stream_seconds_max: u64,
+    /// Turns true when berthd stops: whoever waits is answered at once, streams end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 500,
+            requests_burst: 5000,
+            body_bytes_max: 8 * 1024 * 1024,
+            request_seconds_max: 30,
+            stream_seconds_max: 3600,
+            stopping: watch::channel(false).1,
+        }
+    }
+}
+
+impl Config {
+    /// Returns when berthd stops; never when nobody will say so.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.clone();
+        if stopping.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
