@@ -8,12 +8,16 @@ mod client;
 mod convert;
 mod data_sources;
 mod ephemeral;
+#[cfg(test)]
+mod fake;
 mod gather;
 mod plan;
 mod provider;
 mod resources;
 mod settings;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 

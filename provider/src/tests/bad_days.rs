@@ -1,0 +1,285 @@
+//! What happens when the backend is wrong, slow, strange or away.
+
+use super::*;
+use crate::fake::Fault;
+use serde_json::json;
+
+fn protected_off(stage: &Stage) -> Object {
+    stage.database(&[("deletion_protection", false.into())])
+}
+
+#[tokio::test]
+async fn a_failed_create_leaves_the_id_and_the_reason() {
+    let stage = Stage::start().await;
+    stage.fake.change(|world| {
+        world
+            .failing
+            .insert("orders".into(), "the image cannot be pulled".into());
+    });
+    let config = protected_off(&stage);
+    let mut instance = stage.host.instance("berth_database");
+    let reason = told(stage.host.apply(&mut instance, &config).await);
+    assert!(reason.contains("The image cannot be pulled."), "{reason}");
+    assert!(instance.tainted);
+    assert!(
+        instance
+            .state
+            .as_ref()
+            .unwrap()
+            .string("id")
+            .unwrap()
+            .unwrap()
+            .starts_with("db_")
+    );
+
+    // The next apply replaces it, and there is one database in the end.
+    stage.fake.change(|world| world.failing.clear());
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    run.host.apply(&mut instance, &config).await.unwrap();
+    let living = stage.fake.change(|world| {
+        world
+            .databases
+            .values()
+            .filter(|row| row["status"] == json!("running"))
+            .count()
+    });
+    assert_eq!(living, 1);
+}
+
+#[tokio::test]
+async fn a_create_that_takes_too_long_leaves_the_id() {
+    let stage = Stage::start().await;
+    stage
+        .fake
+        .change(|world| world.hanging.push("orders".into()));
+    let config = stage.database(&[("timeouts", Value::object([("create", "1s")]))]);
+    let mut instance = stage.host.instance("berth_database");
+    let reason = told(stage.host.apply(&mut instance, &config).await);
+    assert!(reason.contains("not finished after 1 seconds"), "{reason}");
+    assert!(instance.state.is_some() && instance.tainted);
+}
+
+#[tokio::test]
+async fn a_create_whose_run_died_is_taken_up_again() {
+    let stage = Stage::start().await;
+    let config = protected_off(&stage);
+    // The run that died got as far as the order; nothing of it reached a state.
+    let mut lost = stage.host.instance("berth_database");
+    stage
+        .fake
+        .fail(Fault::refusal("GET /v1/operations", 400, "died"));
+    told(stage.host.apply(&mut lost, &config).await);
+    let run = stage.next_run().await;
+    let instance = run.created(&config).await;
+    assert_eq!(stage.fake.change(|world| world.databases.len()), 1);
+    assert!(stage.fake.change(|world| {
+        world
+            .databases
+            .values()
+            .all(|row| row["claimed"] == json!(true))
+    }));
+    assert!(instance.state.is_some());
+}
+
+#[tokio::test]
+async fn a_tainted_object_does_not_stand_in_its_own_way() {
+    let stage = Stage::start().await;
+    let config = protected_off(&stage);
+    let mut instance = stage.created(&config).await;
+    instance.tainted = true;
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    let plan = run.host.plan(&instance, &config).await.unwrap();
+    assert!(warnings(&plan.diagnostics)[0].contains("still in use"));
+    run.host
+        .apply_plan(&mut instance, &plan, &config)
+        .await
+        .unwrap();
+    // A name that nobody of this state has is refused.
+    let other = run.next_run().await;
+    let refused = told(
+        other
+            .host
+            .plan(&other.host.instance("berth_database"), &config)
+            .await,
+    );
+    assert!(refused.contains("error at name"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_may_be_repeated_is_repeated_and_nothing_else() {
+    let stage = Stage::start().await;
+    let config = protected_off(&stage);
+    let again = |request| Fault::refusal(request, 500, "internal").with_header("retry-after", "0");
+    for request in [
+        "GET /v1/version",
+        "POST /v1/plan",
+        "POST /v1/databases",
+        "GET /v1/operations",
+    ] {
+        stage.fake.fail(again(request));
+    }
+    let mut instance = stage.created(&config).await;
+    let tagged = stage.database(&[
+        ("deletion_protection", false.into()),
+        ("tags", Value::map([("a", "b")])),
+    ]);
+    stage.fake.fail(again("PATCH /v1/databases"));
+    stage.fake.requests();
+    let refused = told(stage.host.apply(&mut instance, &tagged).await);
+    assert!(refused.contains("berthd failed"), "{refused}");
+    assert_eq!(stage.fake.count("PATCH"), 1, "a change is not sent twice");
+
+    // Told to come later, nothing was done yet, so that a change may come again.
+    stage
+        .fake
+        .fail(Fault::refusal("PATCH", 429, "rate_limited").with_header("retry-after", "0"));
+    stage.host.apply(&mut instance, &tagged).await.unwrap();
+    assert_eq!(stage.fake.count("PATCH"), 2);
+
+    stage.fake.fail(again("DELETE /v1/databases"));
+    stage.host.destroy(&mut instance).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lost_answer_does_not_make_a_second_database() {
+    let stage = Stage::start().await;
+    let lost = Fault {
+        after: true,
+        ..Fault::refusal("POST /v1/databases", 502, "gone")
+    };
+    stage.fake.fail(lost.with_header("retry-after", "0"));
+    stage.created(&protected_off(&stage)).await;
+    assert_eq!(stage.fake.change(|world| world.databases.len()), 1);
+}
+
+#[tokio::test]
+async fn a_pause_beyond_reason_is_an_error_at_once() {
+    let stage = Stage::start().await;
+    stage.fake.fail(
+        Fault::refusal("POST /v1/plan", 429, "rate_limited").with_header("retry-after", "3600"),
+    );
+    let instance = stage.host.instance("berth_database");
+    let refused = told(stage.host.plan(&instance, &stage.database(&[])).await);
+    assert!(refused.contains("Too many requests"), "{refused}");
+}
+
+#[tokio::test]
+async fn refusals_say_what_to_do() {
+    let cases = [
+        (
+            Fault::refusal("POST /v1/plan", 401, "unauthenticated"),
+            "Token not accepted",
+        ),
+        (
+            Fault::refusal("POST /v1/plan", 403, "scope_missing"),
+            "Not allowed",
+        ),
+        (
+            Fault {
+                body: "<html>Bad gateway".into(),
+                ..Fault::refusal("POST /v1/plan", 418, "")
+            },
+            "418",
+        ),
+        (
+            Fault {
+                body: "not json".into(),
+                status: 200,
+                ..Fault::refusal("POST /v1/plan", 200, "")
+            },
+            "Answer cannot be read",
+        ),
+    ];
+    for (fault, expected) in cases {
+        let stage = Stage::start().await;
+        stage.fake.fail(fault);
+        let instance = stage.host.instance("berth_database");
+        let refused = told(stage.host.plan(&instance, &stage.database(&[])).await);
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn errors_of_a_plan_stand_at_their_attributes() {
+    let stage = Stage::start().await;
+    let instance = stage.host.instance("berth_database");
+    let config = stage.database(&[("plan", "huge".into())]);
+    let refused = told(stage.host.plan(&instance, &config).await);
+    assert_eq!(
+        refused,
+        "error at plan: Invalid value: use one of db-s-1vcpu-1gb"
+    );
+}
+
+#[tokio::test]
+async fn a_backend_that_speaks_another_revision_is_told_apart() {
+    for (api, side) in [((2, 3), "Upgrade the provider"), ((0, 0), "Upgrade berthd")] {
+        let stage = Stage::start().await;
+        stage.fake.change(|world| world.api = Some(api));
+        let instance = stage.host.instance("berth_database");
+        let refused = told(stage.host.plan(&instance, &stage.database(&[])).await);
+        assert!(refused.contains(side), "{refused}");
+        stage.fake.requests();
+        told(stage.host.plan(&instance, &stage.database(&[])).await);
+        assert_eq!(stage.fake.requests(), [""; 0], "it is asked once");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_is_down_is_named() {
+    let host = TestHost::new(Berth::with_environment(|_| None)).unwrap();
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    host.configure([
+        ("endpoint", endpoint.as_str().into()),
+        ("token", TOKEN.into()),
+    ])
+    .await
+    .unwrap();
+    let config = host
+        .config("berth_project", [("name", "shop".into())])
+        .unwrap();
+    let refused = told(host.plan(&host.instance("berth_project"), &config).await);
+    assert!(
+        refused.contains("berthd cannot be reached") && refused.contains(&endpoint),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_known_yet_leaves_the_plan_open() {
+    let host = TestHost::new(Berth::with_environment(|_| None)).unwrap();
+    host.configure([("endpoint", Value::unknown())])
+        .await
+        .unwrap();
+    let config = host
+        .config("berth_project", [("name", "shop".into())])
+        .unwrap();
+    let mut instance = host.instance("berth_project");
+    let plan = host.plan(&instance, &config).await.unwrap();
+    assert!(open(&plan).contains(&"slug"));
+    let refused = told(host.apply_plan(&mut instance, &plan, &config).await);
+    assert!(refused.contains("not known yet"), "{refused}");
+}
+
+#[tokio::test]
+async fn no_error_and_no_debug_output_shows_the_token() {
+    let stage = Stage::start().await;
+    stage
+        .fake
+        .fail(Fault::refusal("POST /v1/plan", 401, "unauthenticated"));
+    let instance = stage.host.instance("berth_database");
+    let refused = told(stage.host.plan(&instance, &stage.database(&[])).await);
+    assert!(!refused.contains(TOKEN), "{refused}");
+    assert_eq!(
+        berth_plugin::secrets::mask(TOKEN),
+        berth_plugin::secrets::MASK
+    );
+}

@@ -1,0 +1,402 @@
+//! What an edit of a database does.
+
+use super::*;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_database_lives_and_dies() {
+    let stage = Stage::start().await;
+    let config = stage.database(&[("deletion_protection", false.into())]);
+    let mut instance = stage.created(&config).await;
+    let id = instance
+        .state
+        .as_ref()
+        .unwrap()
+        .string("id")
+        .unwrap()
+        .unwrap()
+        .to_owned();
+    assert!(
+        stage
+            .fake
+            .change(|world| world.databases[&id]["claimed"] == json!(true))
+    );
+    stage.assert_settled(&mut instance, &config).await;
+
+    let bigger = stage.database(&[
+        ("deletion_protection", false.into()),
+        ("storage_gb", 20.into()),
+    ]);
+    let plan = stage.host.apply(&mut instance, &bigger).await.unwrap();
+    assert_eq!(plan.action, Action::Update);
+    assert_eq!(open(&plan), [""; 0]);
+    stage.assert_settled(&mut instance, &bigger).await;
+
+    for key in [id.as_str(), "orders", "proj_default/orders"] {
+        let mut imported = stage
+            .next_run()
+            .await
+            .host
+            .import("berth_database", key)
+            .await
+            .unwrap();
+        assert_eq!(imported.state, instance.state, "{key}");
+        stage.assert_settled(&mut imported, &bigger).await;
+    }
+
+    let told = stage
+        .next_run()
+        .await
+        .host
+        .destroy(&mut instance)
+        .await
+        .unwrap();
+    assert!(warnings(&told)[0].contains("41 GB"), "{told}");
+    assert_eq!(instance.state, None);
+}
+
+#[tokio::test]
+async fn a_plan_leaves_open_only_what_the_server_draws() {
+    let stage = Stage::start().await;
+    let plan = |config: Object| {
+        let stage = &stage;
+        async move {
+            stage
+                .host
+                .plan(&stage.host.instance("berth_database"), &config)
+                .await
+                .unwrap()
+        }
+    };
+    let least = plan(stage.database(&[])).await;
+    assert_eq!(open(&least), ["created_at", "id"]);
+    let planned = least.planned.unwrap();
+    assert_eq!(planned.string("host").unwrap(), Some("berth-db-orders"));
+    assert_eq!(planned.string("version").unwrap(), Some("17"));
+    assert!(planned.is_null("password").unwrap());
+
+    let exposed = plan(stage.database(&[("expose", true.into())])).await;
+    assert_eq!(open(&exposed), ["created_at", "id", "public_port"]);
+    let fixed = [("expose", true.into()), ("public_port", 15_007.into())];
+    assert_eq!(
+        open(&plan(stage.database(&fixed)).await),
+        ["created_at", "id"]
+    );
+    let in_state = plan(stage.database(&[("expose_credentials_in_state", true.into())])).await;
+    assert_eq!(
+        open(&in_state),
+        ["created_at", "id", "password", "pooled_uri", "uri"]
+    );
+}
+
+#[tokio::test]
+async fn more_knowledge_only_refines_a_plan() {
+    let stage = Stage::start().await;
+    let instance = stage.host.instance("berth_database");
+    let pooler = |mode: Value| Value::object([("mode", mode)]);
+    let open_config = stage.database(&[
+        ("pooler", pooler(Value::unknown())),
+        ("tags", Value::map([("team", Value::unknown())])),
+    ]);
+    let plan = stage.host.plan(&instance, &open_config).await.unwrap();
+    let planned = plan.planned.as_ref().unwrap();
+    let pooler_planned = planned.object("pooler").unwrap().unwrap();
+    assert!(pooler_planned.is_unknown("mode").unwrap());
+    assert_eq!(
+        pooler_planned.integer("default_pool_size").unwrap(),
+        Some(20)
+    );
+
+    let config = stage.database(&[
+        ("pooler", pooler("session".into())),
+        ("tags", Value::map([("team", "shop")])),
+    ]);
+    let mut instance = instance;
+    stage
+        .host
+        .apply_plan(&mut instance, &plan, &config)
+        .await
+        .unwrap();
+    stage.assert_settled(&mut instance, &config).await;
+}
+
+#[tokio::test]
+async fn what_is_no_longer_configured_returns_to_its_default() {
+    let stage = Stage::start().await;
+    let pooler = Value::object([
+        ("default_pool_size", Value::from(50)),
+        ("mode", "session".into()),
+    ]);
+    let mut instance = stage.created(&stage.database(&[("pooler", pooler)])).await;
+
+    let half = stage.database(&[("pooler", Value::object([("mode", "session")]))]);
+    stage.host.apply(&mut instance, &half).await.unwrap();
+    let pooler = instance
+        .state
+        .as_ref()
+        .unwrap()
+        .object("pooler")
+        .unwrap()
+        .unwrap()
+        .clone();
+    assert_eq!(pooler.integer("default_pool_size").unwrap(), Some(20));
+    assert_eq!(pooler.string("mode").unwrap(), Some("session"));
+
+    let none = stage.database(&[]);
+    stage.host.apply(&mut instance, &none).await.unwrap();
+    let pooler = instance
+        .state
+        .as_ref()
+        .unwrap()
+        .object("pooler")
+        .unwrap()
+        .unwrap()
+        .clone();
+    assert_eq!(pooler.string("mode").unwrap(), Some("transaction"));
+    stage.assert_settled(&mut instance, &none).await;
+}
+
+#[tokio::test]
+async fn what_was_never_configured_stays_as_others_set_it() {
+    let stage = Stage::start().await;
+    let config = stage.database(&[]);
+    let mut instance = stage.created(&config).await;
+    stage.fake.change(|world| {
+        let row = world.databases.values_mut().next().unwrap();
+        row["pooler"]["mode"] = json!("session");
+        row["version"] = json!("16");
+    });
+    stage.assert_settled(&mut instance, &config).await;
+}
+
+#[tokio::test]
+async fn a_pooler_can_be_switched_off_and_on() {
+    let stage = Stage::start().await;
+    let off = stage.database(&[("pooler", Value::object([("enabled", false)]))]);
+    let mut instance = stage.created(&off).await;
+    stage.assert_settled(&mut instance, &off).await;
+    let on = stage.database(&[("pooler", Value::object([("enabled", true)]))]);
+    let plan = stage.host.apply(&mut instance, &on).await.unwrap();
+    assert_eq!(plan.action, Action::Update);
+    stage.assert_settled(&mut instance, &on).await;
+}
+
+#[tokio::test]
+async fn a_change_carries_only_what_changes() {
+    let stage = Stage::start().await;
+    let tags = [("tags", Value::map([("a", "b")]))];
+    let mut instance = stage.created(&stage.database(&tags)).await;
+    let changes = [
+        (vec![], "tags"),
+        (vec![("storage_gb", 20.into())], "storage_gb"),
+        (vec![("credential_version", 2.into())], "credential_version"),
+        (vec![("expose", true.into())], "expose"),
+        (vec![("tls_mode", "require".into())], "tls_mode expose"),
+        (vec![("name", "orders-2".into())], "name tls_mode"),
+    ];
+    for (attributes, fields) in changes {
+        let config = stage.database(&attributes);
+        let plan = stage.host.apply(&mut instance, &config).await.unwrap();
+        assert_eq!(plan.action, Action::Update);
+        let mut carried = stage.fake.change(|world| world.patches.pop()).unwrap();
+        let mut expected: Vec<&str> = fields.split(' ').collect();
+        (carried.sort(), expected.sort());
+        assert_eq!(carried, expected);
+        stage.assert_settled(&mut instance, &config).await;
+    }
+}
+
+#[tokio::test]
+async fn protection_and_costs_are_told_at_plan() {
+    let stage = Stage::start().await;
+    let protected = stage.database(&[]);
+    let mut instance = stage.created(&protected).await;
+    let refused = told(stage.host.plan_destroy(&instance).await);
+    assert!(refused.contains("protected"), "{refused}");
+
+    let other = stage.config(
+        "berth_database",
+        &[("name", "orders".into()), ("engine", "mysql".into())],
+    );
+    let refused = told(stage.host.plan(&instance, &other).await);
+    assert!(
+        refused.starts_with("error at engine: Replacement refused"),
+        "{refused}"
+    );
+
+    let free = stage.database(&[("deletion_protection", false.into())]);
+    stage.host.apply(&mut instance, &free).await.unwrap();
+    let other = stage.config(
+        "berth_database",
+        &[
+            ("name", "orders".into()),
+            ("engine", "mysql".into()),
+            ("deletion_protection", false.into()),
+        ],
+    );
+    let plan = stage.host.plan(&instance, &other).await.unwrap();
+    assert_eq!(plan.action, Action::Replace);
+    assert!(warnings(&plan.diagnostics)[0].contains("41 GB"));
+    stage
+        .host
+        .apply_plan(&mut instance, &plan, &other)
+        .await
+        .unwrap();
+    assert_eq!(
+        instance.state.unwrap().string("engine").unwrap(),
+        Some("mysql")
+    );
+}
+
+#[tokio::test]
+async fn a_destroyed_database_comes_back_and_is_not_restored_twice() {
+    let stage = Stage::start().await;
+    let free = stage.database(&[("deletion_protection", false.into())]);
+    let mut instance = stage.created(&free).await;
+    let id = instance
+        .state
+        .as_ref()
+        .unwrap()
+        .string("id")
+        .unwrap()
+        .unwrap()
+        .to_owned();
+    let mut lost = instance.clone();
+    stage.host.destroy(&mut instance).await.unwrap();
+
+    let run = stage.next_run().await;
+    let told_at_refresh = run.host.refresh(&mut lost).await.unwrap();
+    assert_eq!(lost.state, None);
+    assert!(warnings(&told_at_refresh)[0].contains(&format!("deleted_database_id = \"{id}\"")));
+    let refused = told(run.host.import("berth_database", &id).await);
+    assert!(refused.contains("restore_from = {"), "{refused}");
+
+    let restore = Value::object([("deleted_database_id", id.as_str())]);
+    let config = stage.config(
+        "berth_database",
+        &[("name", "orders".into()), ("restore_from", restore)],
+    );
+    stage.host.apply(&mut lost, &config).await.unwrap();
+    assert_eq!(
+        lost.state.as_ref().unwrap().string("id").unwrap(),
+        Some(id.as_str())
+    );
+    stage.fake.requests();
+
+    let edited = Value::object([("deleted_database_id", "db_other")]);
+    let config = stage.config(
+        "berth_database",
+        &[("name", "orders".into()), ("restore_from", edited)],
+    );
+    let plan = stage.host.apply(&mut lost, &config).await.unwrap();
+    assert!(warnings(&plan.diagnostics)[0].contains("no effect"));
+    assert_eq!(
+        stage.fake.requests(),
+        [""; 0],
+        "an edit of it is nobody's business"
+    );
+    let removed = stage.database(&[]);
+    stage.host.apply(&mut lost, &removed).await.unwrap();
+    stage.assert_settled(&mut lost, &removed).await;
+}
+
+#[tokio::test]
+async fn secrets_are_in_the_state_on_request_only() {
+    let stage = Stage::start().await;
+    let exposed = |version: i64| {
+        stage.database(&[
+            ("expose_credentials_in_state", true.into()),
+            ("credential_version", version.into()),
+        ])
+    };
+    let told = stage
+        .host
+        .validate("berth_database", &exposed(1))
+        .await
+        .unwrap();
+    assert!(warnings(&told)[0].contains("in the state"));
+    let mut instance = stage.created(&exposed(1)).await;
+    let password = |instance: &Instance| {
+        let state = instance.state.as_ref().unwrap();
+        state.string("password").unwrap().map(str::to_owned)
+    };
+    assert_eq!(password(&instance).as_deref(), Some("secret-orders-1"));
+    stage.assert_settled(&mut instance, &exposed(1)).await;
+    stage.host.apply(&mut instance, &exposed(2)).await.unwrap();
+    assert_eq!(password(&instance).as_deref(), Some("secret-orders-2"));
+
+    // Rotated by another client.
+    stage.fake.change(|world| {
+        world.databases.values_mut().next().unwrap()["credential_version"] = json!(3);
+    });
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    assert_eq!(password(&instance).as_deref(), Some("secret-orders-3"));
+
+    run.host
+        .apply(&mut instance, &stage.database(&[]))
+        .await
+        .unwrap();
+    assert_eq!(password(&instance), None);
+}
+
+#[tokio::test]
+async fn credentials_are_handed_over_without_being_stored() {
+    let stage = Stage::start().await;
+    let instance = stage.created(&stage.database(&[])).await;
+    let id = Value::from(instance.state.unwrap().string("id").unwrap().unwrap());
+    let open = || {
+        stage
+            .host
+            .open("berth_database_credentials", [("database_id", id.clone())])
+    };
+    let opened = open().await.unwrap();
+    let result = opened.result.as_object().unwrap();
+    assert_eq!(result.string("password").unwrap(), Some("secret-orders-1"));
+    assert_eq!(result.string("network").unwrap(), Some("project"));
+    assert_eq!(
+        berth_plugin::secrets::mask("secret-orders-1"),
+        berth_plugin::secrets::MASK
+    );
+
+    stage.fake.change(|world| world.inert = true);
+    assert!(warnings(&open().await.unwrap().diagnostics)[0].contains("open nothing"));
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_refused_with_the_right_word() {
+    let stage = Stage::start().await;
+    let cases: [(&str, Value, &str); 9] = [
+        (
+            "engine",
+            "postgres".into(),
+            "Write \"postgresql\" for \"postgres\"",
+        ),
+        ("name", "Orders".into(), "\"orders\" would do"),
+        ("allow_list", Value::set(["10.1.2.3/8"]), "\"10.0.0.0/8\""),
+        ("tls_mode", "requires".into(), "Did you mean \"require\"?"),
+        ("storage_gb", 0.into(), "from 1 to 16384"),
+        ("recovery_window_days", 91.into(), "from 0 to 90"),
+        ("project_id", "shop".into(), "begins with \"proj_\""),
+        ("desired_status", "paused".into(), "running, stopped"),
+        ("host", "mine".into(), "host"),
+    ];
+    for (name, value, expected) in cases {
+        let refused = told(
+            stage
+                .host
+                .validate("berth_database", &stage.database(&[(name, value)]))
+                .await,
+        );
+        assert!(
+            refused.contains(expected) && refused.contains(&format!("error at {name}")),
+            "{refused}"
+        );
+    }
+    let nameless = stage.config("berth_database", &[("name", "orders".into())]);
+    let refused = told(stage.host.validate("berth_database", &nameless).await);
+    assert!(
+        refused.contains("error at engine: Missing engine"),
+        "{refused}"
+    );
+}
