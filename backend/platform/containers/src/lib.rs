@@ -31,3 +31,5 @@ pub use runtime::{
     Networks, Published, Role, RuntimeError, RuntimeEvent, RuntimeFacts, Stop, Workload,
 };
 pub use sessions::{Dialer, SocketDialer, Target};
+
+pub use berth_engines::{Access, Signal};

@@ -127,6 +127,13 @@ pub struct HostMount {
     pub access: Access,
 }
 
+impl HostMount {
+    /// Whether the container may write there.
+    pub fn may_write(&self) -> bool {
+        self.access == Access::Write
+    }
+}
+
 /// A network that a container joins, and its names there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
