@@ -1,5 +1,11 @@
 //! Calls as the host makes them, to a real process: what must hold whatever the author does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails, in its helpers too"
+)]
+
 mod host;
 
 use std::path::Path;

@@ -4,6 +4,12 @@
 //! where there is none. No registry is
 //! asked: the provider is found through an override.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails, in its helpers too"
+)]
+
 mod host;
 
 use std::collections::BTreeMap;
@@ -74,7 +80,7 @@ impl Workspace {
                 .find(|candidate| candidate.is_file())
         });
         let Some(client) = client else {
-            println!("not tested: neither terraform nor tofu is on the path");
+            eprintln!("not tested: neither terraform nor tofu is on the path");
             return None;
         };
         let directory = tempfile::tempdir().unwrap();

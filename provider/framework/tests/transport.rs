@@ -1,5 +1,11 @@
 //! The process around a provider: who may talk to it, and when it ends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails, in its helpers too"
+)]
+
 mod host;
 
 use std::io::Read;
