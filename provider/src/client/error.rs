@@ -5,7 +5,6 @@ use std::sync::Arc;
 use berth_api::{ApiError, VersionRange};
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
 use berth_plugin::path::Path;
-use url::Url;
 
 use crate::settings;
 
@@ -29,7 +28,7 @@ pub enum Error {
     #[error("could not prepare the connection to {endpoint}")]
     Prepare {
         /// The backend.
-        endpoint: Url,
+        endpoint: String,
         /// What the HTTP client says.
         source: reqwest::Error,
     },
@@ -39,7 +38,7 @@ pub enum Error {
         /// What was being done.
         act: String,
         /// The backend.
-        endpoint: Url,
+        endpoint: String,
         /// What the HTTP client says.
         source: reqwest::Error,
     },
@@ -49,7 +48,7 @@ pub enum Error {
         /// What was being done.
         act: String,
         /// The backend.
-        endpoint: Url,
+        endpoint: String,
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -69,13 +68,13 @@ pub enum Error {
         /// The HTTP status.
         status: u16,
         /// The reason, field by field where it can be told.
-        answer: ApiError,
+        answer: Box<ApiError>,
     },
     /// The two sides speak no common revision of the API.
     #[error("this provider and berthd {version} at {endpoint} do not understand each other")]
     Version {
         /// The backend.
-        endpoint: Url,
+        endpoint: String,
         /// The backend's version.
         version: String,
         /// The revisions that it speaks.
@@ -240,7 +239,7 @@ fn refusal(error: &Error, status: u16, answer: &ApiError) -> Diagnostic {
     }
 }
 
-fn version_gap(endpoint: &Url, version: &str, theirs: VersionRange) -> Diagnostic {
+fn version_gap(endpoint: &str, version: &str, theirs: VersionRange) -> Diagnostic {
     let ours = VersionRange::HERE;
     let advice = if theirs.minimum > ours.current {
         "Upgrade the provider: raise its version in required_providers and run init -upgrade."
@@ -335,7 +334,7 @@ mod tests {
         Error::Refused {
             act: "creating database orders".into(),
             status,
-            answer: ApiError {
+            answer: Box::new(ApiError {
                 error: "the name orders is taken".into(),
                 code: "name_taken".into(),
                 request_id: "req_1".into(),
@@ -346,13 +345,13 @@ mod tests {
                         message: (*message).into(),
                     })
                     .collect(),
-            },
+            }),
         }
     }
 
     fn version(minimum: u32, current: u32) -> String {
         let error = Error::Version {
-            endpoint: Url::parse("http://127.0.0.1:8420").unwrap(),
+            endpoint: "http://127.0.0.1:8420".into(),
             version: "9.9.9".into(),
             theirs: VersionRange { minimum, current },
         };

@@ -117,7 +117,7 @@ impl Connection {
         let ours = VersionRange::HERE;
         if api.minimum > ours.current || api.current < ours.minimum {
             return Err(Error::Version {
-                endpoint: self.endpoint.clone(),
+                endpoint: self.endpoint.to_string(),
                 version,
                 theirs: api,
             });
@@ -238,7 +238,7 @@ impl Connection {
     fn unreachable(&self, act: &str, source: reqwest::Error) -> Error {
         Error::Unreachable {
             act: act.to_owned(),
-            endpoint: self.endpoint.clone(),
+            endpoint: self.endpoint.to_string(),
             // The address stands in the error already, and a query may be long.
             source: source.without_url(),
         }
@@ -251,7 +251,7 @@ impl Connection {
     ) -> Error {
         Error::Unreadable {
             act: act.to_owned(),
-            endpoint: self.endpoint.clone(),
+            endpoint: self.endpoint.to_string(),
             source: source.into(),
         }
     }
@@ -278,7 +278,7 @@ impl Connection {
         Error::Refused {
             act: act.to_owned(),
             status: status.as_u16(),
-            answer,
+            answer: Box::new(answer),
         }
     }
 }
@@ -307,7 +307,7 @@ fn retry_after(response: &reqwest::Response) -> Option<Duration> {
 
 fn http_client(settings: &Settings) -> Result<reqwest::Client, Error> {
     let failed = |source| Error::Prepare {
-        endpoint: settings.endpoint.clone(),
+        endpoint: settings.endpoint.to_string(),
         source,
     };
     // Whoever comes second finds the same provider installed.

@@ -202,7 +202,7 @@ impl World {
         if config.get("plan") == Some(&json!("huge")) {
             return error("plan", "use one of db-s-1vcpu-1gb");
         }
-        let whole = prior.map(|prior| as_new(prior));
+        let whole = prior.map(as_new);
         let restored = config
             .get("restore_from")
             .and_then(|from| rows.get(from["deleted_database_id"].as_str().unwrap()))

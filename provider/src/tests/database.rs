@@ -200,7 +200,8 @@ async fn a_change_carries_only_what_changes() {
         assert_eq!(plan.action, Action::Update);
         let mut carried = stage.fake.change(|world| world.patches.pop()).unwrap();
         let mut expected: Vec<&str> = fields.split(' ').collect();
-        (carried.sort(), expected.sort());
+        carried.sort();
+        expected.sort();
         assert_eq!(carried, expected);
         stage.assert_settled(&mut instance, &config).await;
     }
