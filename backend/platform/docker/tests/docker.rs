@@ -1,0 +1,69 @@
+//! Docker passes what the fake passes, and a real PostgreSQL lives through its life.
+
+mod common;
+
+use berth_containers::contract::{self, PlatformGround, RuntimeGround};
+use berth_containers::Containers;
+use berth_domain::{EngineName, InstanceId, Statement, TlsMode};
+use berth_engines::Registry;
+use berth_platform::Platform;
+use common::{Ground, on_ground, tls};
+use std::sync::Arc;
+
+const POSTGRESQL: &str = "postgresql";
+
+#[tokio::test]
+async fn docker_is_a_container_runtime() {
+    let Some(ground) = Ground::new(1, "10.231.0.0/24").await else {
+        return;
+    };
+    on_ground(Arc::new(ground), async |ground| {
+        let directory = ground.root.path().join("mounted");
+        std::fs::create_dir(&directory).unwrap();
+        let suite = RuntimeGround {
+            installation: ground.installation.to_string(),
+            image: "berth/postgresql:17".to_owned(),
+            directory,
+            range: ground.range,
+            port: 15_991,
+        };
+        contract::runtime(&ground.docker, &suite).await;
+        assert_eq!(ground.networks().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_platform_over_docker_is_a_platform() {
+    let Some(ground) = Ground::new(2, "10.232.0.0/24").await else {
+        return;
+    };
+    on_ground(Arc::new(ground), async |ground| {
+        let registry = Arc::new(Registry::all());
+        let platform = ground.platform(&registry);
+        let engine = registry.get(&EngineName::new(POSTGRESQL)).unwrap();
+        platform
+            .prepare_spares(&EngineName::new(POSTGRESQL), "17", 1)
+            .await
+            .unwrap();
+        let suite = PlatformGround {
+            engine,
+            version: "17".to_owned(),
+            instance: InstanceId::from_entropy(common::entropy()),
+            network: format!("t-project-{}", ground.installation),
+            tls: tls(TlsMode::Allow, &["localhost"]),
+            write: Statement::new(
+                "write",
+                "CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)",
+            ),
+            ask: Statement::new("ask", "SELECT n FROM kept"),
+        };
+        contract::platform(&platform, &suite).await;
+        let left = ground.docker.find(ground.installation.as_str(), None).await;
+        assert_eq!(left.unwrap(), []);
+        assert_eq!(ground.networks().await, Vec::<String>::new());
+        let run = ground.run_base().join(ground.installation.as_str());
+        assert!(!run.exists(), "nothing is left in memory");
+    })
+    .await;
+}
