@@ -1,0 +1,203 @@
+//! What the tree promises about itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+fn manifest(folder: &str) -> toml::Table {
+    let path = root().join(folder).join("Cargo.toml");
+    fs::read_to_string(&path)
+        .unwrap()
+        .parse()
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The crates of the workspace by name, each with the crates of ours that it may import.
+fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
+    const BACKEND: &[&str] = &[
+        "berth-api",
+        "berth-domain",
+        "berth-engines",
+        "berth-platform",
+        "berth-store",
+        "berth-containers",
+        "berth-docker",
+        "berth-services",
+        "berth-control",
+        "berth-http",
+    ];
+    BTreeMap::from([
+        ("berth-api", &[][..]),
+        ("berth-domain", &[]),
+        ("berth-plugin", &[]),
+        ("berth-engines", &["berth-domain"]),
+        ("berth-platform", &["berth-domain"]),
+        ("berth-store", &["berth-domain"]),
+        (
+            "berth-containers",
+            &["berth-platform", "berth-engines", "berth-domain"],
+        ),
+        ("berth-docker", &["berth-containers", "berth-domain"]),
+        (
+            "berth-services",
+            &["berth-domain", "berth-engines", "berth-store"],
+        ),
+        (
+            "berth-control",
+            &[
+                "berth-domain",
+                "berth-engines",
+                "berth-platform",
+                "berth-store",
+                "berth-services",
+            ],
+        ),
+        (
+            "berth-http",
+            &["berth-api", "berth-domain", "berth-services"],
+        ),
+        ("terraform-provider-berth", &["berth-plugin", "berth-api"]),
+        ("berth-tests", &["berth-api", "berth-plugin"]),
+        ("berthd", BACKEND),
+    ])
+}
+
+fn members() -> Vec<String> {
+    manifest("")["workspace"]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m.as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn crates_import_only_what_the_graph_allows() {
+    let allowed = allowed();
+    let mut seen = BTreeSet::new();
+    for member in members() {
+        let manifest = manifest(&member);
+        let name = manifest["package"]["name"].as_str().unwrap().to_owned();
+        let may = allowed
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("{name} is not in the crate graph"));
+        let dependencies = manifest
+            .get("dependencies")
+            .and_then(|d| d.as_table())
+            .cloned()
+            .unwrap_or_default();
+        for dependency in dependencies
+            .keys()
+            .filter(|d| allowed.contains_key(d.as_str()))
+        {
+            assert!(
+                may.contains(&dependency.as_str()),
+                "{name} must not import {dependency}"
+            );
+        }
+        seen.insert(name);
+    }
+    let missing: Vec<_> = allowed
+        .keys()
+        .filter(|name| !seen.contains(**name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "in the graph and not in the workspace: {missing:?}"
+    );
+}
+
+#[test]
+fn every_dependency_takes_its_version_from_the_workspace() {
+    for member in members() {
+        let manifest = manifest(&member);
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(table) = manifest.get(section).and_then(|d| d.as_table()) else {
+                continue;
+            };
+            for (name, value) in table {
+                let inherited = value.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+                assert!(
+                    inherited,
+                    "{member}: {name} in [{section}] must be `workspace = true`"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crate_says_what_it_owns_and_what_it_refuses() {
+    for member in members() {
+        let Ok(text) = fs::read_to_string(root().join(&member).join("src/lib.rs")) else {
+            continue;
+        };
+        let opening: String = text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .collect();
+        assert!(
+            opening.contains("Owns:") && opening.contains("Refuses:"),
+            "{member}/src/lib.rs"
+        );
+    }
+}
+
+#[test]
+fn only_the_engines_folder_matches_on_an_engines_name() {
+    // Words in comments, tests and documentation are free; a string that is compared is not.
+    let engines = root().join("backend/engines");
+    let mut offenders = Vec::new();
+    for file in sources(&root().join("backend"))
+        .into_iter()
+        .filter(|f| !f.starts_with(&engines))
+    {
+        let text = fs::read_to_string(&file).unwrap();
+        let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in production.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let names = [
+                "\"postgresql\"",
+                "\"mysql\"",
+                "\"redis\"",
+                "\"mongodb\"",
+                "\"mariadb\"",
+                "\"valkey\"",
+            ];
+            let compares = code.contains("=>") || code.contains("==");
+            if compares && names.iter().any(|name| code.contains(name)) {
+                offenders.push(format!(
+                    "{}:{}: {}",
+                    file.display(),
+                    number + 1,
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert!(offenders.is_empty(), "{offenders:#?}");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(dir) = waiting.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            let is_test_folder = path.file_name().is_some_and(|n| n == "tests");
+            if path.is_dir() && !is_test_folder {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
