@@ -69,6 +69,12 @@ impl Charts {
         });
     }
 
+    /// An operation has just made it as its row says; its size is to be judged anew.
+    pub(crate) fn changed(&self, instance: &InstanceId) {
+        self.sound(instance);
+        self.with(instance, |chart| chart.measured_at = None);
+    }
+
     /// It may differ from its row: the next visit ensures it again.
     pub(crate) fn distrust(&self, instance: &InstanceId) {
         self.with(instance, |chart| chart.adopted = false);
@@ -310,29 +316,27 @@ impl Control {
         }
         self.charts
             .with(instance, |chart| chart.measured_at = Some(now));
-        let told = self.measure(subject, told, now).await;
+        let mut told = self.measure(subject, told).await;
         let before = Pressure::of(&subject.observation.conditions);
-        let after = Pressure::of(&told.conditions);
+        let after = judge(&subject.database, &mut told, before, now);
         self.tell(subject, told.clone(), true).await?;
-        if (before == Pressure::Full) != (after == Pressure::Full) {
-            let event = if after == Pressure::Full {
-                "database.read_only"
-            } else {
-                "database.writable"
-            };
-            let sentence = told
-                .conditions
-                .iter()
-                .find(|c| c.kind == DISK_PRESSURE)
-                .map_or("enough was freed; it takes writes again", |c| &c.message);
-            self.note(&subject.database, event, sentence).await?;
-            let fresh = Subject {
-                observation: told,
-                ..subject.clone()
-            };
-            return self.repair(&fresh).await;
+        if (before == Pressure::Full) == (after == Pressure::Full) {
+            return Ok(());
         }
-        Ok(())
+        let (event, sentence) = if after == Pressure::Full {
+            (
+                "database.read_only",
+                "its storage is full, it takes no writes",
+            )
+        } else {
+            ("database.writable", "enough is free again, it takes writes")
+        };
+        self.note(&subject.database, event, sentence).await?;
+        let fresh = Subject {
+            observation: told,
+            ..subject.clone()
+        };
+        self.repair(&fresh).await
     }
 
     fn is_measuring_due(&self, instance: &InstanceId) -> bool {
@@ -419,7 +423,7 @@ impl Control {
         phase.clone_into(&mut told.phase);
         told.generation = subject.database.generation;
         if intent == Intent::Run && told.version_actual.is_none() {
-            told = self.measure(&subject, told, now).await;
+            told = self.measure(&subject, told).await;
         }
         if let Some(next) = subject.next.as_ref().filter(|_| intent == Intent::Run) {
             let write = async {
@@ -498,26 +502,12 @@ impl Control {
     }
 
     /// Puts version, size and connections into an observation, as far as they can be had.
-    pub(crate) async fn measure(
-        &self,
-        subject: &Subject,
-        mut told: Observation,
-        now: Timestamp,
-    ) -> Observation {
+    pub(crate) async fn measure(&self, subject: &Subject, mut told: Observation) -> Observation {
         match self.figures(subject).await {
             Ok((version, bytes, connections)) => {
                 told.version_actual = version.or(told.version_actual);
                 told.connections = connections.or(told.connections);
-                if let Some(bytes) = bytes {
-                    told.storage_used_bytes = Some(bytes);
-                    let bound = subject.database.storage_gb;
-                    let before = Pressure::of(&told.conditions);
-                    let pressure = Pressure::judge(bytes, bound, before);
-                    match pressure.condition(bytes, bound, now) {
-                        Some(condition) => findings::put(&mut told.conditions, condition),
-                        None => findings::clear(&mut told.conditions, DISK_PRESSURE),
-                    }
-                }
+                told.storage_used_bytes = bytes.or(told.storage_used_bytes);
             }
             Err(error) => {
                 tracing::debug!(database.id = %subject.database.id, error = chain(&error), "could not measure");
@@ -559,4 +549,22 @@ impl Control {
             .next()
             .and_then(|row| row.into_iter().next()?))
     }
+}
+
+/// Puts what the measured size means into the conditions.
+fn judge(
+    database: &Database,
+    told: &mut Observation,
+    before: Pressure,
+    now: Timestamp,
+) -> Pressure {
+    let Some(bytes) = told.storage_used_bytes else {
+        return before;
+    };
+    let pressure = Pressure::judge(bytes, database.storage_gb, before);
+    match pressure.condition(bytes, database.storage_gb, now) {
+        Some(condition) => findings::put(&mut told.conditions, condition),
+        None => findings::clear(&mut told.conditions, DISK_PRESSURE),
+    }
+    pressure
 }

@@ -43,14 +43,14 @@ impl Control {
             }
             OperationKind::Purge => self.charts.forget(instance),
             OperationKind::Provision => {
-                self.charts.sound(instance);
+                self.charts.changed(instance);
                 self.spares_wanted.notify_one();
             }
             OperationKind::Change
             | OperationKind::Rotate
             | OperationKind::Restart
             | OperationKind::Restore => {
-                self.charts.sound(instance);
+                self.charts.changed(instance);
             }
         }
         self.parts.told.tell();
@@ -151,10 +151,7 @@ impl Control {
             (_, Intent::Stop | Intent::Destroy) => (Observed::Stopped, "stopped"),
         };
         let measured = match observed {
-            Observed::Ready => {
-                self.measure(subject, subject.observation.clone(), now)
-                    .await
-            }
+            Observed::Ready => self.measure(subject, subject.observation.clone()).await,
             _ => subject.observation.clone(),
         };
         let mut told = fold(&measured, observed, now);

@@ -179,12 +179,12 @@ mod tests {
 
     #[test]
     fn every_step_is_on_some_path_and_every_path_settles_last() {
-        let mut walked = std::collections::HashSet::new();
+        let mut walked = std::collections::HashSet::<Step>::new();
         for kind in OperationKind::ALL {
             for intent in [Intent::Run, Intent::Stop, Intent::Destroy] {
                 let path = Step::path(kind, intent);
                 assert_eq!(path.last(), Some(&Step::Settle), "{kind:?} {intent:?}");
-                walked.extend(path);
+                walked.extend(path.iter().copied());
             }
         }
         for step in Step::ALL {

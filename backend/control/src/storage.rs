@@ -31,11 +31,11 @@ pub enum Pressure {
 impl Pressure {
     /// Judges `used_bytes` against `storage_gb`; `before` is the last judgement.
     pub fn judge(used_bytes: u64, storage_gb: u32, before: Self) -> Self {
-        let bound = u64::from(storage_gb).saturating_mul(GIGABYTE).max(1);
-        let percent = used_bytes.saturating_mul(100) / bound;
-        if percent >= READ_ONLY_PERCENT || (before == Self::Full && percent >= LIFT_PERCENT) {
+        let bound = u128::from(storage_gb) * u128::from(GIGABYTE);
+        let reaches = |percent: u64| u128::from(used_bytes) * 100 >= bound * u128::from(percent);
+        if reaches(READ_ONLY_PERCENT) || (before == Self::Full && reaches(LIFT_PERCENT)) {
             Self::Full
-        } else if percent >= WARN_PERCENT {
+        } else if reaches(WARN_PERCENT) {
             Self::Near
         } else {
             Self::None

@@ -1,1 +1,0 @@
-//! The loop as a whole, over a real store.

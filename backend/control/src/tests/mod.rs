@@ -1,0 +1,7 @@
+//! The loop as a whole: a real store, the real renderer, a container engine in memory.
+
+mod bench;
+mod crashes;
+mod life;
+mod trouble;
+mod upkeep;

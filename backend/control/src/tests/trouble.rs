@@ -1,0 +1,144 @@
+//! Bad days: silence, broken promises, things that go down.
+
+use super::bench::{Bench, Count};
+use berth_containers::Fault;
+use berth_domain::{Observed, OperationState, Status, Truth};
+
+#[tokio::test]
+async fn silence_fails_nothing_and_changes_no_status() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let ran = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    bench.runtime.reachable(false);
+    let waits = bench.order("bills").await;
+    for _ in 0..60 {
+        bench.work_once(&control).await;
+        bench.clock.forward_seconds(60);
+    }
+    // An hour later, long after its deadline, it still only waits.
+    assert_eq!(bench.latest(&waits).await.state, OperationState::Pending);
+    assert_eq!(bench.status(&waits).await, Status::Provisioning);
+    let seen = bench.seen(&waits).await;
+    assert!(matches!(seen.observed, Observed::Unknown { .. }));
+    assert_eq!(seen.conditions[0].truth, Truth::Unknown);
+    bench.look_after(&control).await;
+    assert_eq!(bench.status(&ran).await, Status::Running);
+    bench.runtime.reachable(true);
+    bench.run_until_idle(&control).await;
+    bench.look_after(&control).await;
+    assert_eq!(bench.status(&waits).await, Status::Running);
+    assert_eq!(bench.status(&ran).await, Status::Running);
+    assert_eq!(bench.count().containers, 4);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_after_success_makes_no_second_of_anything() {
+    for verb in ["create", "start", "create_network", "attach"] {
+        for fault in [Fault::AnswerLost, Fault::Unreachable, Fault::Fails] {
+            let bench = Bench::new().await;
+            let control = bench.control();
+            let id = bench.order("orders").await;
+            bench.runtime.fail(verb, 1, fault);
+            bench.run_until_idle(&control).await;
+            assert_eq!(bench.status(&id).await, Status::Running, "{verb} {fault:?}");
+            // What an interrupted job left goes with the next start.
+            let control = bench.control();
+            bench.look_after(&control).await;
+            assert_eq!(bench.count(), Count::ONE, "{verb} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_fails_with_a_sentence() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let image = "berth/postgresql:17";
+    bench.runtime.forget_image(image);
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    let operation = bench.latest(&id).await;
+    assert_eq!(operation.state, OperationState::Failed);
+    let failure = operation.failure.unwrap();
+    assert!(failure.message.contains(image), "{}", failure.message);
+    assert_eq!(bench.status(&id).await, Status::Error);
+    assert_eq!(bench.count().containers, 0);
+}
+
+#[tokio::test]
+async fn an_engine_that_keeps_failing_is_given_up_after_its_deadline_only() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    for nth in 1..=400 {
+        bench.runtime.fail("create", nth, Fault::Fails);
+    }
+    for _ in 0..10 {
+        bench.work_once(&control).await;
+        bench.clock.forward_seconds(40);
+    }
+    assert_eq!(bench.latest(&id).await.state, OperationState::Pending);
+    bench.run_until_idle(&control).await;
+    let operation = bench.latest(&id).await;
+    assert_eq!(operation.state, OperationState::Failed);
+    assert_eq!(operation.failure.unwrap().code, "deadline_exceeded");
+    assert!(operation.finished_at.unwrap() >= operation.deadline_at);
+    assert_eq!(bench.status(&id).await, Status::Error);
+}
+
+#[tokio::test]
+async fn a_host_that_restarted_gets_its_databases_back() {
+    let bench = Bench::new().await;
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&bench.control()).await;
+    // A reboot: memory is empty, and what could not start did not.
+    bench.runtime.restart();
+    std::fs::remove_dir_all(bench.directory.path().join("run")).unwrap();
+    let control = bench.control();
+    bench.look_after(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
+    assert_eq!(bench.count(), Count::ONE);
+    let credentials = bench.credentials(&id).await;
+    assert!(bench.gets_in(&control, &id, &credentials[0]).await);
+}
+
+#[tokio::test]
+async fn adoption_disturbs_nothing_that_runs_right() {
+    let bench = Bench::new().await;
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&bench.control()).await;
+    let before = (
+        bench.runtime.calls("create"),
+        bench.runtime.calls("start"),
+        bench.runtime.calls("stop"),
+        bench.runtime.calls("signal"),
+    );
+    let control = bench.control();
+    for _ in 0..3 {
+        bench.look_after(&control).await;
+    }
+    let after = (
+        bench.runtime.calls("create"),
+        bench.runtime.calls("start"),
+        bench.runtime.calls("stop"),
+        bench.runtime.calls("signal"),
+    );
+    assert_eq!(before, after);
+    assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+#[tokio::test]
+async fn what_is_well_costs_the_store_nothing() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    bench.look_after(&control).await;
+    let version = bench.store.version().await.unwrap();
+    for _ in 0..5 {
+        bench.clock.forward_seconds(5);
+        bench.look_after(&control).await;
+    }
+    assert_eq!(bench.store.version().await.unwrap(), version);
+}
