@@ -276,4 +276,44 @@ mod tests {
         assert_eq!(path, Path::new("/a b%/c#.db"));
         assert_eq!(url, "sqlite:///a%20b%25/c%23.db");
     }
+
+    async fn setting(location: &str, change: &'static str, question: &'static str) -> String {
+        use sqlx::Row;
+        sqlx::any::install_default_drivers();
+        let location = Arc::new(Location::parse(location).unwrap());
+        let mut conn = location.first().await.unwrap();
+        if !change.is_empty() {
+            sqlx::raw_sql(change).execute(&mut conn).await.unwrap();
+        }
+        conn.close().await.unwrap();
+        let writer = location.writer(Arc::default()).unwrap();
+        let row = sqlx::query(question).fetch_one(&writer).await.unwrap();
+        let answer = row.get(0);
+        writer.close().await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_commit_to_a_file_is_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("berth.db").display());
+        let question = "SELECT synchronous || ' ' || journal_mode \
+                        FROM pragma_synchronous, pragma_journal_mode";
+        // 2 is FULL: the log is synced with each commit.
+        assert_eq!(setting(&url, "", question).await, "2 wal");
+    }
+
+    #[tokio::test]
+    async fn a_server_told_to_answer_early_is_overruled() {
+        let Some(cluster) = crate::cluster::Cluster::shared() else {
+            return;
+        };
+        let early = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', \
+                     current_database()); END $$";
+        let question = "SELECT current_setting('synchronous_commit')";
+        assert_eq!(
+            setting(&cluster.new_database(), early, question).await,
+            "on"
+        );
+    }
 }

@@ -12,6 +12,11 @@
 #[macro_use]
 mod sql;
 
+#[cfg(test)]
+#[path = "../tests/store/cluster.rs"]
+#[allow(dead_code, reason = "the other tests of this crate use all of it")]
+mod cluster;
+
 mod capacity;
 mod connect;
 mod credentials;

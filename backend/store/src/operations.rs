@@ -209,7 +209,7 @@ impl Tx {
         let mut leased = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         // Asking in vain is no change: the version stays.
         if !leased.is_empty() {
-            drop(self.write());
+            self.mark_changed();
         }
         // `RETURNING` promises no order.
         leased.sort_by(|a, b| (a.due_at, &a.id).cmp(&(b.due_at, &b.id)));
@@ -305,7 +305,7 @@ impl Tx {
         .execute(&mut self.link())
         .await?;
         if touched > 0 {
-            drop(self.write());
+            self.mark_changed();
         }
         Ok(touched)
     }

@@ -35,8 +35,13 @@ impl Tx {
 
     /// The connection, for a statement that writes.
     pub(crate) fn write(&mut self) -> Link<'_> {
-        self.changed = true;
+        self.mark_changed();
         self.link()
+    }
+
+    /// Makes the commit count; for a statement that is known to have written only afterwards.
+    pub(crate) fn mark_changed(&mut self) {
+        self.changed = true;
     }
 
     /// The next value of a counter.

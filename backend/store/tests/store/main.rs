@@ -1,0 +1,22 @@
+//! The store on both databases: what is written is there, once, and nobody else reads it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "all of this is tests, the helpers too"
+)]
+
+mod bench;
+mod cluster;
+mod crash;
+mod leases;
+mod nouns;
+mod opening;
+mod random;
+mod round_trip;
+mod samples;
+mod secrecy;
+mod snapshots;
+mod transactions;
