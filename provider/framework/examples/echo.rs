@@ -221,6 +221,7 @@ async fn misbehave(config: &Object, context: &Context) -> Outcome {
             }
         }
         "wait_for_stop" => {
+            touch(&Path::new(text).join("begun"))?;
             context.stop.cancelled().await;
             Err(Diagnostic::error("Stopped", "The user wants to stop.").into())
         }

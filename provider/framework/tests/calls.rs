@@ -14,12 +14,12 @@ use berth_plugin::proto::tfplugin6 as proto;
 use berth_plugin::types::Type;
 use berth_plugin::value::Value;
 use host::{
-    Channel, Options, PATIENCE, POLL, Started, eventually, from_provider, health, object_type,
-    provider, to_provider,
+    Channel, Options, PATIENCE, Started, eventually, from_provider, health, object_type, provider,
+    to_provider,
 };
 use proto::diagnostic::Severity;
 use proto::provider_client::ProviderClient;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 const LARGE_BYTES: usize = 20 * 1024 * 1024;
 
@@ -146,26 +146,55 @@ async fn a_panic_is_told_and_what_was_made_is_remembered() {
 
 #[tokio::test]
 async fn a_stop_reaches_the_handler_and_later_calls_work() {
+    let marks = tempfile::tempdir().unwrap();
     let berth = Configured::new().await;
-    let waiting = fault("wait_for_stop", Value::Null);
+    let waiting = fault("wait_for_stop", marks.path().to_str().unwrap());
     let create = berth.create(&waiting);
-    let mut client = berth.client.clone();
-    let stop_again_and_again = async {
-        // It may not have begun at the first one, which then does not concern it.
-        loop {
-            let stopped = client.stop_provider(proto::stop_provider::Request {}).await;
-            assert_eq!(stopped.unwrap().into_inner().error, "");
-            sleep(POLL).await;
-        }
+    let meanwhile = async {
+        eventually("the handler begins", || mark(marks.path(), "begun")).await;
+        let mut client = berth.client.clone();
+        let stopped = client.stop_provider(proto::stop_provider::Request {}).await;
+        assert_eq!(stopped.unwrap().into_inner().error, "");
     };
-    let applied = tokio::select! {
-        applied = timeout(PATIENCE, create) => applied.unwrap(),
-        () = stop_again_and_again => unreachable!(),
-    };
+    let (applied, ()) = tokio::join!(timeout(PATIENCE, create), meanwhile);
+    let applied = applied.unwrap();
     assert_eq!(errors(&applied.diagnostics), ["Stopped"]);
     assert_eq!(*attribute(&berth.state(&applied), "id"), "fault_1".into());
+
     let applied = berth.create(&fault("none", Value::Null)).await;
     assert_eq!(errors(&applied.diagnostics), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_shutdown_stops_what_runs_and_still_delivers_its_answer() {
+    let marks = tempfile::tempdir().unwrap();
+    let mut berth = Configured::new().await;
+    let waiting = fault("wait_for_stop", marks.path().to_str().unwrap());
+    let create = berth.create(&waiting);
+    let meanwhile = async {
+        eventually("the handler begins", || mark(marks.path(), "begun")).await;
+        host::shutdown(berth.channel.clone()).await;
+    };
+    let (applied, ()) = tokio::join!(timeout(PATIENCE, create), meanwhile);
+    assert_eq!(errors(&applied.unwrap().diagnostics), ["Stopped"]);
+    assert!(berth.started.ended().success());
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_handler_that_never_ends() {
+    let marks = tempfile::tempdir().unwrap();
+    let mut berth = Configured::new().await;
+    let blocking = fault("block", marks.path().to_str().unwrap());
+    let channel = berth.channel.clone();
+    tokio::select! {
+        _ = berth.create(&blocking) => panic!("nothing lets it end"),
+        () = async {
+            eventually("the handler begins", || mark(marks.path(), "begun")).await;
+            host::shutdown(channel).await;
+        } => {}
+    }
+    assert!(berth.started.ended().success());
+    assert!(!mark(marks.path(), "done"));
 }
 
 #[tokio::test]
@@ -233,6 +262,72 @@ async fn a_state_that_cannot_be_read_is_told_and_not_forgotten() {
     };
     let read = client.read_resource(request).await.unwrap().into_inner();
     assert_eq!(errors(&read.diagnostics), ["Unknown resource"]);
+}
+
+#[tokio::test]
+async fn no_bytes_make_the_provider_answer_with_a_status() {
+    let berth = Configured::new().await;
+    let mut client = berth.client.clone();
+    let mut told = 0;
+    for first in u8::MIN..=u8::MAX {
+        // The rest of it reads as lengths, texts, and the end of the bytes.
+        let bytes = vec![first, 0x85, 0xa4, b'k', b'i', b'n', b'd', first, 0xff, 0x00];
+        let value = Some(proto::DynamicValue {
+            msgpack: bytes.into(),
+            ..Default::default()
+        });
+        let request = proto::apply_resource_change::Request {
+            type_name: "echo_fault".into(),
+            prior_state: value.clone(),
+            planned_state: value.clone(),
+            config: value.clone(),
+            ..Default::default()
+        };
+        let applied = client
+            .apply_resource_change(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(
+            applied.new_state, value,
+            "what was there is kept: {first:#x}"
+        );
+        told += errors(&applied.diagnostics).len();
+    }
+    assert_eq!(told, 256);
+}
+
+#[tokio::test]
+async fn everything_offered_is_listed_in_each_of_the_lists() {
+    let berth = Configured::new().await;
+    let mut client = berth.client.clone();
+    let schemas = client
+        .get_provider_schema(proto::get_provider_schema::Request {})
+        .await
+        .unwrap()
+        .into_inner();
+    let metadata = client
+        .get_metadata(proto::get_metadata::Request {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(metadata.server_capabilities, schemas.server_capabilities);
+    let resources = metadata.resources.into_iter().map(|one| one.type_name);
+    assert!(resources.eq(schemas.resource_schemas.into_keys()));
+    let data_sources = metadata.data_sources.into_iter().map(|one| one.type_name);
+    assert!(data_sources.eq(schemas.data_source_schemas.into_keys()));
+    let ephemeral = metadata
+        .ephemeral_resources
+        .into_iter()
+        .map(|one| one.type_name);
+    assert!(ephemeral.eq(schemas.ephemeral_resource_schemas.into_keys()));
+    let functions = client.get_functions(proto::get_functions::Request {}).await;
+    assert_eq!(functions.unwrap().into_inner().functions, schemas.functions);
+    assert!(schemas.functions["reverse"].r#return.is_some());
+    let identities = client
+        .get_resource_identity_schemas(proto::get_resource_identity_schemas::Request {})
+        .await;
+    assert_eq!(identities.unwrap().into_inner().identity_schemas, [].into());
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ impl Call for Request {
             functions: functions
                 .map(|(name, entry)| (name.clone(), to_wire::function(&entry.signature)))
                 .collect(),
+            diagnostics: to_wire::diagnostics(&server.check_schemas()),
             server_capabilities: Some(capabilities()),
             ..Response::default()
         })
