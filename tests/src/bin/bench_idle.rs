@@ -31,7 +31,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let api = Api::of(&berthd)?;
     let mut ordered = Vec::new();
     for number in 0..DATABASES {
-        ordered.push(api.order(&json!({"name": format!("idle-{number}"), "engine": "postgresql"})).await?);
+        ordered.push(
+            api.order(&json!({"name": format!("idle-{number}"), "engine": "postgresql"}))
+                .await?,
+        );
     }
     for database in &ordered {
         api.await_running(database).await?;
@@ -41,8 +44,17 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     tokio::time::sleep(WATCH).await;
     let used = cpu_seconds(berthd.pid())? - before;
     let mut verdict = Verdict::default();
-    verdict.count("berthd with 100 databases, resident MB", resident_megabytes(berthd.pid())?, MEMORY_MB_MAX);
-    verdict.ratio("berthd with 100 databases, CPU of one core", used, WATCH.as_secs_f64(), CPU_SHARE_MAX);
+    verdict.count(
+        "berthd with 100 databases, resident MB",
+        resident_megabytes(berthd.pid())?,
+        MEMORY_MB_MAX,
+    );
+    verdict.ratio(
+        "berthd with 100 databases, CPU of one core",
+        used,
+        WATCH.as_secs_f64(),
+        CPU_SHARE_MAX,
+    );
     Ok(verdict.end())
 }
 
@@ -61,7 +73,10 @@ fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
 
 fn resident_megabytes(pid: u32) -> Result<u64, Box<dyn Error>> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .ok_or("no VmRSS")?;
     let kilobytes: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
     Ok(kilobytes.div_ceil(1000))
 }

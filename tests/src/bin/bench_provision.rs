@@ -58,10 +58,24 @@ async fn main() -> Outcome<ExitCode> {
         }
     }
     let baseline = median(baseline);
-    println!("baseline {baseline:.2} s, with a spare {:.2} s, without {:.2} s", median(with.clone()), median(without.clone()));
+    println!(
+        "baseline {baseline:.2} s, with a spare {:.2} s, without {:.2} s",
+        median(with.clone()),
+        median(without.clone())
+    );
     let mut verdict = Verdict::default();
-    verdict.ratio("create to first row, with a spare directory", median(with), baseline, WITH_SPARE_MAX);
-    verdict.ratio("create to first row, without", median(without), baseline, WITHOUT_SPARE_MAX);
+    verdict.ratio(
+        "create to first row, with a spare directory",
+        median(with),
+        baseline,
+        WITH_SPARE_MAX,
+    );
+    verdict.ratio(
+        "create to first row, without",
+        median(without),
+        baseline,
+        WITHOUT_SPARE_MAX,
+    );
     Ok(verdict.end())
 }
 
@@ -74,10 +88,24 @@ async fn official(round: usize) -> Outcome<f64> {
     let begun = Instant::now();
     let mut command = Command::new("docker");
     command
-        .args(["run", "-d", "--name", &name, "--shm-size", "256m", "--user", "999:999"])
+        .args([
+            "run",
+            "-d",
+            "--name",
+            &name,
+            "--shm-size",
+            "256m",
+            "--user",
+            "999:999",
+        ])
         .args(["-p", &format!("127.0.0.1:{port}:5432")])
         .args(["-e", "POSTGRES_PASSWORD=bench", "--tmpfs", "/tmp:mode=1777"])
-        .args(["--tmpfs", "/run/postgresql:uid=999,mode=0755", "-v", "/var/lib/berth"])
+        .args([
+            "--tmpfs",
+            "/run/postgresql:uid=999,mode=0755",
+            "-v",
+            "/var/lib/berth",
+        ])
         .arg("-v")
         .arg(format!("{}:/official-entrypoint:ro", script.display()))
         .args(["--entrypoint", "/official-entrypoint", IMAGE]);
@@ -96,9 +124,15 @@ async fn ours(api: &Api, round: usize) -> Outcome<f64> {
     let database = api.order(&order).await?;
     // What a client waits for anyway: the row is asked for while the operation goes on.
     let credentials = api
-        .get(&format!("/v1/databases/{}/credentials?network=public", text(&database, "id")?))
+        .get(&format!(
+            "/v1/databases/{}/credentials?network=public",
+            text(&database, "id")?
+        ))
         .await?;
-    let credentials = credentials.get("credentials").unwrap_or(&credentials).clone();
+    let credentials = credentials
+        .get("credentials")
+        .unwrap_or(&credentials)
+        .clone();
     let authority = text(&credentials, "ca_certificate")?;
     first_row(text(&credentials, "pooled_uri")?, Some(authority), begun).await?;
     let taken = begun.elapsed().as_secs_f64();
@@ -127,14 +161,21 @@ async fn try_row(uri: &str, authority: Option<&str>) -> Outcome<()> {
         Some(pem) => {
             let mut roots = RootCertStore::empty();
             roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
-            let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-            let (client, connection) = tokio_postgres::connect(uri, MakeRustlsConnect::new(config)).await?;
+            let config = ClientConfig::builder()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let (client, connection) =
+                tokio_postgres::connect(uri, MakeRustlsConnect::new(config)).await?;
             tokio::spawn(connection);
             client
         }
     };
     let rows = client.simple_query("SELECT 1").await?;
-    if rows.is_empty() { Err("no row".into()) } else { Ok(()) }
+    if rows.is_empty() {
+        Err("no row".into())
+    } else {
+        Ok(())
+    }
 }
 
 /// Waits until two spare directories are there again, as the server's metrics tell.
@@ -173,5 +214,7 @@ fn run(command: &mut Command) -> Outcome<()> {
 }
 
 fn free_port() -> Outcome<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
+        .local_addr()?
+        .port())
 }

@@ -2,8 +2,8 @@
 //!
 //! Against 1,000 objects of a Go provider that does no input or output at all, and against 1,000
 //! of a provider made with the same framework that only echoes: what is above that floor is what
-//! the provider itself costs. Needs the client
-//! that BERTH_CLIENT names, or `terraform` or `tofu` on the path; no registry is asked.
+//! the provider itself costs. Needs the client that
+//! BERTH_CLIENT names, or `terraform` or `tofu` on the path; no registry is asked.
 
 mod bench_support;
 
@@ -15,6 +15,7 @@ use std::process::{Command, ExitCode, Output};
 use std::time::Instant;
 
 use bench_support::berthd::Berthd;
+use bench_support::counter::Counter;
 use bench_support::{Missing, Verdict, baseline_provider, median, release_binary, skip};
 use tempfile::TempDir;
 
@@ -49,9 +50,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 .replace("ENDPOINT", server.endpoint())
                 .replace("TOKEN_FILE", &server.token_file());
             let berth = Workspace::new(&client, "berth-dev/berth", &provider, &program)?;
-            let before = server.requests()?;
             let [berth_time, baseline_time, echo_time] = measure([&berth, &baseline, &echo])?;
-            let asked = server.requests()? - before;
+            let counter = Counter::before(server.address())?;
+            berth.plan(&["-var", &format!("endpoint={}", counter.endpoint())])?;
             verdict.ratio(
                 "refresh against the Go provider",
                 berth_time,
@@ -64,11 +65,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 echo_time,
                 AGAINST_ECHO_MAX,
             );
-            verdict.count(
-                "requests a plan",
-                asked.div_ceil(PLANS as u64),
-                REQUESTS_A_PLAN_MAX,
-            );
+            verdict.count("requests a plan", counter.requests(), REQUESTS_A_PLAN_MAX);
         }
         Err(Missing(reason)) => {
             println!("berth itself not measured: {reason}");
@@ -100,8 +97,10 @@ resource "echo_value" "one" {
 "#;
 
 const BERTH: &str = r#"
+variable "endpoint" { default = "ENDPOINT" }
+
 provider "berth" {
-  endpoint   = "ENDPOINT"
+  endpoint   = var.endpoint
   token_file = "TOKEN_FILE"
 }
 
@@ -119,7 +118,7 @@ fn measure<const N: usize>(workspaces: [&Workspace; N]) -> Result<[f64; N], Box<
     let mut seconds: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..PLANS {
         for (workspace, seconds) in workspaces.iter().zip(&mut seconds) {
-            seconds.push(workspace.plan()?);
+            seconds.push(workspace.plan(&[])?);
         }
     }
     let medians = seconds.map(median);
@@ -181,9 +180,9 @@ impl Workspace {
     }
 
     /// Seconds that a plan without changes takes.
-    fn plan(&self) -> Result<f64, Box<dyn Error>> {
+    fn plan(&self, variables: &[&str]) -> Result<f64, Box<dyn Error>> {
         let begun = Instant::now();
-        let output = self.run(["plan", "-no-color", "-input=false"])?;
+        let output = self.run([&["plan", "-no-color", "-input=false"], variables].concat())?;
         let taken = begun.elapsed();
         let text = String::from_utf8_lossy(&output.stdout);
         if text.contains("No changes.") {

@@ -23,13 +23,17 @@ impl Api {
         Ok(Self {
             http: Client::builder().timeout(Duration::from_secs(90)).build()?,
             endpoint: berthd.endpoint().to_owned(),
-            token: std::fs::read_to_string(berthd.token_file())?.trim().to_owned(),
+            token: std::fs::read_to_string(berthd.token_file())?
+                .trim()
+                .to_owned(),
         })
     }
 
     /// Orders a database and returns it as it was answered, at once.
     pub async fn order(&self, body: &Value) -> Result<Value, Box<dyn Error>> {
-        let answer = self.send(self.http.post(self.url("/v1/databases")).json(body)).await?;
+        let answer = self
+            .send(self.http.post(self.url("/v1/databases")).json(body))
+            .await?;
         Ok(answer["database"].clone())
     }
 
@@ -37,7 +41,9 @@ impl Api {
     pub async fn await_running(&self, database: &Value) -> Result<(), Box<dyn Error>> {
         let operation = text(database, "operation_id")?;
         for _ in 0..WAITS_MAX {
-            let answer = self.get(&format!("/v1/operations/{operation}?wait=30")).await?;
+            let answer = self
+                .get(&format!("/v1/operations/{operation}?wait=30"))
+                .await?;
             let found = answer.get("operation").unwrap_or(&answer);
             match found["state"].as_str() {
                 Some("succeeded") => return Ok(()),
@@ -73,11 +79,17 @@ impl Api {
         if !status.is_success() {
             return Err(format!("{status}: {body}").into());
         }
-        Ok(if body.is_empty() { Value::Null } else { serde_json::from_str(&body)? })
+        Ok(if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&body)?
+        })
     }
 }
 
 /// A text field of an answer.
 pub fn text<'a>(object: &'a Value, field: &str) -> Result<&'a str, Box<dyn Error>> {
-    object[field].as_str().ok_or_else(|| format!("no {field} in {object}").into())
+    object[field]
+        .as_str()
+        .ok_or_else(|| format!("no {field} in {object}").into())
 }

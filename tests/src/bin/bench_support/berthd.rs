@@ -80,14 +80,9 @@ impl Berthd {
         self.root.path().join("admin.token").display().to_string()
     }
 
-    /// The number of API requests answered so far, as its metrics tell.
-    pub fn requests(&self) -> Result<u64, Box<dyn Error>> {
-        let metrics = self.get("/metrics")?;
-        let requests = metrics
-            .lines()
-            .filter(|line| line.starts_with("berth_http_requests_total") && line.contains("/v1/"))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-        Ok(requests.sum::<f64>() as u64)
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     fn get(&self, path: &str) -> Result<String, Box<dyn Error>> {
@@ -107,7 +102,9 @@ impl Drop for Berthd {
     fn drop(&mut self) {
         // An error means that it has ended already.
         // Stopped rather than killed, so that it leaves nothing behind that only it knows of.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         for _ in 0..STOP_POLLS_MAX {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;

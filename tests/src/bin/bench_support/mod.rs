@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod berthd;
+pub mod counter;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

@@ -1,0 +1,157 @@
+//! The command line: what can be said, not what it does.
+
+use crate::config::Options;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Managed databases and buckets on your own machines.
+#[derive(Debug, Parser)]
+#[command(name = "berthd", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What berthd can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves the API and keeps databases as they are wanted.
+    Serve(Box<Options>),
+    /// Makes, lists and revokes API tokens, through the running berthd.
+    Token {
+        /// Where berthd is.
+        #[command(flatten)]
+        at: DataRootArg,
+        /// What to do with tokens.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Lists, restores and purges destroyed databases, through the running berthd.
+    Trash {
+        /// Where berthd is.
+        #[command(flatten)]
+        at: DataRootArg,
+        /// What to do with the trash.
+        #[command(subcommand)]
+        command: TrashCommand,
+    },
+    /// Lists, pulls, builds and proves the images that databases run from.
+    Images {
+        /// Where the engine and the recipes are.
+        #[command(flatten)]
+        options: Box<Options>,
+        /// What to do with images.
+        #[command(subcommand)]
+        command: ImagesCommand,
+    },
+    /// Logs in to a database, writes and reads a row, and says so.
+    ///
+    /// The connection URI is read from the environment, so that it stands in no process list.
+    CheckLogin(CheckLogin),
+    /// Looks at everything berthd depends on and says what to do.
+    Doctor(Box<Options>),
+}
+
+/// Where the running berthd keeps its socket.
+#[derive(Debug, Clone, Args)]
+pub struct DataRootArg {
+    /// The data root of the running berthd.
+    #[arg(
+        long,
+        env = "BERTH_DATA_ROOT",
+        default_value = "/var/lib/berth",
+        global = true
+    )]
+    pub data_root: PathBuf,
+}
+
+/// Tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Makes a token and prints its secret, this once.
+    Create {
+        /// A name for people.
+        #[arg(long)]
+        name: String,
+        /// A usual set of rights: plan, apply, application or admin.
+        #[arg(
+            long = "for",
+            value_name = "PRESET",
+            required_unless_present = "scopes"
+        )]
+        preset: Option<String>,
+        /// Single rights: read, plan, write, credentials, fork, unprotect, admin.
+        #[arg(long, value_delimiter = ',', conflicts_with = "preset")]
+        scopes: Option<Vec<String>>,
+        /// Binds the token to one project, by id or name.
+        #[arg(long)]
+        project: Option<String>,
+        /// When the token ends, in RFC 3339.
+        #[arg(long)]
+        expires_at: Option<String>,
+    },
+    /// Lists tokens without their secrets.
+    List,
+    /// Revokes a token at once.
+    Revoke {
+        /// The token's id (tok_…).
+        id: String,
+    },
+}
+
+/// The trash.
+#[derive(Debug, Subcommand)]
+pub enum TrashCommand {
+    /// Lists destroyed databases that can still be restored.
+    List,
+    /// Brings a destroyed database back: rows, id, login and password.
+    Restore {
+        /// The database's id (db_…).
+        id: String,
+    },
+    /// Removes the data of a destroyed database for good.
+    Purge {
+        /// The database's id (db_…).
+        id: String,
+        /// Says that the data will be gone.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Images.
+#[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Lists the images of the catalogue and whether they are here.
+    List,
+    /// Pulls images from a registry.
+    Pull {
+        /// Images, such as `berth/postgresql:17`; all of the catalogue when none is named.
+        images: Vec<String>,
+    },
+    /// Builds images from packages by their recipes.
+    Build {
+        /// Recipes, such as `postgresql-17`; those of the default engine when none is named.
+        recipes: Vec<String>,
+    },
+    /// Starts a scratch database from an image and proves that it works.
+    Verify {
+        /// An engine's version, such as `postgresql:17`; all that are here when none is named.
+        versions: Vec<String>,
+    },
+}
+
+/// A login to prove.
+#[derive(Debug, Args)]
+pub struct CheckLogin {
+    /// The environment variable that holds the connection URI.
+    #[arg(long, default_value = "BERTH_URI", value_name = "NAME")]
+    pub uri_env: String,
+    /// Proves the server's certificate and name against this authority (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Seconds for which a login is tried again while the server does not answer.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub wait_seconds: u64,
+}

@@ -1,0 +1,251 @@
+//! `berthd doctor`: looks at everything berthd depends on and says what to do.
+
+use crate::config::{Config, Runtime};
+use crate::say;
+use crate::wiring;
+use berth_domain::{Clock, Timestamp};
+use rustix::fs::statvfs;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Less free space than this is a warning.
+const FREE_GB_WARNING: u64 = 10;
+/// The oldest kernel that is known to do all that is asked of it.
+const KERNEL_MINIMUM: (u32, u32) = (5, 10);
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Grade {
+    Ok,
+    Warning,
+    Failure,
+}
+
+/// One thing that was looked at.
+struct Finding {
+    grade: Grade,
+    subject: &'static str,
+    found: String,
+    advice: Option<String>,
+}
+
+impl Finding {
+    fn ok(subject: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            grade: Grade::Ok,
+            subject,
+            found: found.into(),
+            advice: None,
+        }
+    }
+
+    fn warning(subject: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            grade: Grade::Warning,
+            subject,
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
+    }
+
+    fn failure(subject: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            grade: Grade::Failure,
+            subject,
+            found: found.into(),
+            advice: Some(advice.into()),
+        }
+    }
+}
+
+/// Prints the findings; true when berthd can run.
+pub async fn run(config: &Config, clock: &dyn Clock) -> bool {
+    let mut findings = vec![
+        user(),
+        kernel(),
+        clock_is_plausible(clock.now()),
+        key_file(config),
+    ];
+    findings.extend(data_root(config));
+    findings.extend(engine_and_images(config).await);
+    for finding in &findings {
+        let mark = match finding.grade {
+            Grade::Ok => "ok  ",
+            Grade::Warning => "warn",
+            Grade::Failure => "FAIL",
+        };
+        say(format_args!(
+            "{mark}  {:<10} {}",
+            finding.subject, finding.found
+        ));
+        if let Some(advice) = &finding.advice {
+            say(format_args!("      {:<10} {advice}", ""));
+        }
+    }
+    findings.iter().all(|f| f.grade < Grade::Failure)
+}
+
+fn user() -> Finding {
+    if rustix::process::geteuid().is_root() {
+        return Finding::ok("user", "root");
+    }
+    Finding::failure(
+        "user",
+        "not root",
+        "run berthd as root: it hands data directories and TLS keys over to the engines' own user, and engines let the host's root in through their sockets instead of keeping an administrator's password",
+    )
+}
+
+fn kernel() -> Finding {
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= KERNEL_MINIMUM => {
+            Finding::ok("kernel", release)
+        }
+        _ => Finding::warning(
+            "kernel",
+            release,
+            format!(
+                "berth is tested from Linux {}.{} on",
+                KERNEL_MINIMUM.0, KERNEL_MINIMUM.1
+            ),
+        ),
+    }
+}
+
+/// Certificates and recovery windows hang on the clock, so one that stands at the factory's
+/// date must be seen before it signs anything.
+fn clock_is_plausible(now: Timestamp) -> Finding {
+    let earliest = Timestamp::from_millis(1_767_225_600_000);
+    if now >= earliest {
+        return Finding::ok("clock", now.to_string());
+    }
+    Finding::failure(
+        "clock",
+        now.to_string(),
+        "the clock is years behind; set it, for example with chrony or systemd-timesyncd",
+    )
+}
+
+fn key_file(config: &Config) -> Finding {
+    let path = &config.root_key_file;
+    match fs::metadata(path) {
+        Ok(meta) if meta.permissions().mode() & 0o077 == 0 => Finding::ok(
+            "root key",
+            format!("{} (keep a copy elsewhere)", path.display()),
+        ),
+        Ok(meta) => Finding::failure(
+            "root key",
+            format!(
+                "{} has mode {:04o}",
+                path.display(),
+                meta.permissions().mode() & 0o7777
+            ),
+            format!("others can read it; chmod 0600 {}", path.display()),
+        ),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Finding::ok(
+            "root key",
+            format!("{} will be made at the first start", path.display()),
+        ),
+        Err(e) => Finding::failure(
+            "root key",
+            format!("{}: {e}", path.display()),
+            "make the file readable for root",
+        ),
+    }
+}
+
+fn data_root(config: &Config) -> Vec<Finding> {
+    let existing = config
+        .data_root
+        .ancestors()
+        .find(|dir| dir.is_dir())
+        .unwrap_or(Path::new("/"));
+    let mut findings = Vec::new();
+    match statvfs(existing) {
+        Ok(stat) => {
+            let free_gb = stat.f_bavail.saturating_mul(stat.f_frsize) / 1_000_000_000;
+            let found = format!("{} with {free_gb} GB free", config.data_root.display());
+            findings.push(if free_gb >= FREE_GB_WARNING {
+                Finding::ok("disk", found)
+            } else {
+                Finding::warning(
+                    "disk",
+                    found,
+                    "give the data root more room, or name another with --data-root",
+                )
+            });
+        }
+        Err(e) => findings.push(Finding::failure(
+            "disk",
+            format!("{}: {e}", config.data_root.display()),
+            "name a directory that can be used with --data-root",
+        )),
+    }
+    findings.push(match wiring::reflinks(existing) {
+        Ok(true) => Finding::ok("reflink", "copies share their blocks"),
+        Ok(false) => Finding::warning(
+            "reflink",
+            "this file system copies every byte",
+            "XFS (made with reflink=1) or btrfs makes copies of data directories instant",
+        ),
+        Err(e) => Finding::warning(
+            "reflink",
+            format!("could not be tried: {e}"),
+            "make the data root writable",
+        ),
+    });
+    findings
+}
+
+async fn engine_and_images(config: &Config) -> Vec<Finding> {
+    if config.runtime == Runtime::Fake {
+        return vec![Finding::ok(
+            "engine",
+            "none needed: the runtime is the fake",
+        )];
+    }
+    let runtime = match wiring::docker(config).await {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            return vec![Finding::failure(
+                "engine",
+                crate::chain(&e),
+                format!(
+                    "start Docker, or name its socket with --docker-socket (now {})",
+                    config.docker_socket.display()
+                ),
+            )];
+        }
+    };
+    let mut findings = vec![Finding::ok(
+        "engine",
+        wiring::describe_engine(&runtime).await,
+    )];
+    for image in wiring::images() {
+        findings.push(match wiring::image_is_here(&runtime, image.name).await {
+            Ok(true) => Finding::ok("image", image.name),
+            Ok(false) => Finding::warning(
+                "image",
+                format!("{} is not here", image.name),
+                format!(
+                    "berthd images pull {}, or berthd images build {}",
+                    image.name, image.recipe
+                ),
+            ),
+            Err(e) => Finding::failure(
+                "image",
+                format!("{}: {}", image.name, crate::chain(&e)),
+                "look at the Docker engine's log",
+            ),
+        });
+    }
+    findings
+}

@@ -1,0 +1,7 @@
+//! What the subcommands do, one file each.
+
+pub mod check_login;
+pub mod doctor;
+pub mod images;
+pub mod token;
+pub mod trash;

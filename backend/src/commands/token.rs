@@ -1,0 +1,75 @@
+//! `berthd token`: makes, lists and revokes API tokens through the running berthd.
+
+use crate::cli::TokenCommand;
+use crate::local::{Error, Local};
+use crate::say;
+use berth_api::{NewToken, Token, TokenCreated};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Page {
+    tokens: Vec<Token>,
+    next_page_token: Option<String>,
+}
+
+/// Runs one of the token commands.
+pub async fn run(local: &Local, command: TokenCommand) -> Result<(), Error> {
+    match command {
+        TokenCommand::Create {
+            name,
+            preset,
+            scopes,
+            project,
+            expires_at,
+        } => {
+            let body = NewToken {
+                name,
+                scopes,
+                preset,
+                project_id: project,
+                expires_at,
+            };
+            let made: TokenCreated = local.post("/v1/tokens", &body).await?;
+            // The secret alone goes to stdout, so that it can be captured without being shown.
+            eprintln!(
+                "{} {} may: {}",
+                made.token.id,
+                made.token.name,
+                made.token.scopes.join(", ")
+            );
+            say(format_args!("{}", made.secret));
+            Ok(())
+        }
+        TokenCommand::List => list(local).await,
+        TokenCommand::Revoke { id } => {
+            local.delete(&format!("/v1/tokens/{id}")).await?;
+            say(format_args!("{id} revoked"));
+            Ok(())
+        }
+    }
+}
+
+async fn list(local: &Local) -> Result<(), Error> {
+    let mut path = "/v1/tokens".to_owned();
+    loop {
+        let page: Page = local.get(&path).await?;
+        for token in page.tokens {
+            let state = if token.revoked_at.is_some() {
+                "revoked"
+            } else {
+                "valid"
+            };
+            let project = token.project_id.as_deref().unwrap_or("all projects");
+            say(format_args!(
+                "{}  {}  {state}  {project}  {}",
+                token.id,
+                token.name,
+                token.scopes.join(",")
+            ));
+        }
+        match page.next_page_token {
+            Some(next) => path = format!("/v1/tokens?page_token={next}"),
+            None => return Ok(()),
+        }
+    }
+}

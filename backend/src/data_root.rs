@@ -1,0 +1,244 @@
+//! The directory of an installation: who it is, its root key, its lock.
+
+use berth_domain::{InstallationId, Secret};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a data root cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or directory in it could not be handled.
+    #[error("could not {act} {}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Somebody else has it.
+    #[error(
+        "another berthd works on {} (its lock is held); stop that one, or give this one a data root of its own",
+        path.display()
+    )]
+    Locked {
+        /// The data root.
+        path: PathBuf,
+    },
+    /// A file does not hold what it should.
+    #[error("{} does not hold {expected}; restore the file from your copy", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was expected in it.
+        expected: &'static str,
+    },
+    /// The store is there and its key is not.
+    #[error(
+        "the root key {} is missing, though this data root already has a store; restore the file from your copy, since nothing that is sealed can be read without it",
+        path.display()
+    )]
+    KeyMissing {
+        /// Where the key should be.
+        path: PathBuf,
+    },
+}
+
+fn io_error(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { act, path, source }
+}
+
+/// A data root that is this process's own for as long as the value lives.
+pub struct DataRoot {
+    path: PathBuf,
+    installation: InstallationId,
+    _lock: File,
+}
+
+impl DataRoot {
+    /// Makes the directory when there is none, takes its lock, and reads who it is.
+    /// `entropy` makes the id of a new installation.
+    pub fn open(path: &Path, entropy: [u8; 4]) -> Result<Self, Error> {
+        directory(path, 0o711)?;
+        let lock_path = path.join("berthd.lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(io_error("open", &lock_path))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(Error::Locked {
+                    path: path.to_owned(),
+                });
+            }
+            Err(errno) => return Err(io_error("lock", &lock_path)(errno.into())),
+        }
+        let file = path.join("installation");
+        let installation = match read(&file)? {
+            Some(text) => InstallationId::parse(text.trim()).map_err(|_| Error::Content {
+                path: file,
+                expected: "an installation id (8 hexadecimal digits)",
+            })?,
+            None => {
+                let id = InstallationId::from_entropy(entropy);
+                write(&file, id.as_str(), 0o644)?;
+                id
+            }
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            installation,
+            _lock: lock,
+        })
+    }
+
+    /// Which installation this is.
+    pub fn installation(&self) -> &InstallationId {
+        &self.installation
+    }
+
+    /// A path inside.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+/// The root key: from the file, or made of `entropy` when the installation is new.
+///
+/// `store_exists` tells a first start from a lost key.
+pub fn root_key(path: &Path, store_exists: bool, entropy: [u8; 32]) -> Result<Secret, Error> {
+    match read(path)? {
+        Some(text) => Ok(Secret::new(text.trim())),
+        None if store_exists => Err(Error::KeyMissing {
+            path: path.to_owned(),
+        }),
+        None => {
+            let key = Secret::new(hex::encode(entropy));
+            write(path, key.reveal(), 0o600)?;
+            Ok(key)
+        }
+    }
+}
+
+/// The 32 bytes of a root key.
+pub fn key_bytes(key: &Secret, origin: &Path) -> Result<[u8; 32], Error> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(key.reveal(), &mut bytes)
+        .map(|()| bytes)
+        .map_err(|_| Error::Content {
+            path: origin.to_owned(),
+            expected: "64 hexadecimal digits",
+        })
+}
+
+/// Writes a file whole or not at all: aside, synced, then renamed into place.
+pub fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+    let aside = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(mode)
+        .open(&aside)
+        .map_err(io_error("write", &aside))?;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+        .map_err(io_error("write", &aside))?;
+    file.write_all(text.as_bytes())
+        .map_err(io_error("write", &aside))?;
+    file.write_all(b"\n").map_err(io_error("write", &aside))?;
+    file.sync_all().map_err(io_error("sync", &aside))?;
+    fs::rename(&aside, path).map_err(io_error("rename", &aside))?;
+    match path.parent() {
+        Some(parent) => File::open(parent)
+            .and_then(|dir| dir.sync_all())
+            .map_err(io_error("sync", parent)),
+        None => Ok(()),
+    }
+}
+
+/// The content of a file; none when there is no such file.
+pub fn read(path: &Path) -> Result<Option<String>, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(io_error("read", path)(e)),
+    }
+}
+
+fn directory(path: &Path, mode: u32) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(io_error("make", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Scratch(PathBuf);
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("berth-data-root-{}-{name}", std::process::id()));
+            let _absent = fs::remove_dir_all(&path);
+            Self(path)
+        }
+    }
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _absent = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_second_berthd_is_refused_and_the_first_keeps_its_id() {
+        let scratch = Scratch::new("second");
+        let first = DataRoot::open(&scratch.0, [1, 2, 3, 4]).unwrap();
+        assert!(matches!(
+            DataRoot::open(&scratch.0, [9; 4]),
+            Err(Error::Locked { .. })
+        ));
+        assert_eq!(first.installation().as_str(), "01020304");
+        drop(first);
+        assert_eq!(
+            DataRoot::open(&scratch.0, [9; 4])
+                .unwrap()
+                .installation()
+                .as_str(),
+            "01020304"
+        );
+    }
+
+    #[test]
+    fn a_lost_key_is_not_made_anew() {
+        let scratch = Scratch::new("key");
+        fs::create_dir_all(&scratch.0).unwrap();
+        let path = scratch.0.join("root.key");
+        let error = root_key(&path, true, [7; 32]).unwrap_err();
+        assert!(matches!(error, Error::KeyMissing { .. }), "{error}");
+        let made = root_key(&path, false, [7; 32]).unwrap();
+        assert_eq!(root_key(&path, true, [8; 32]).unwrap(), made);
+        assert_eq!(key_bytes(&made, &path).unwrap(), [7; 32]);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        fs::write(&path, "short").unwrap();
+        let short = root_key(&path, true, [0; 32]).unwrap();
+        assert!(matches!(
+            key_bytes(&short, &path),
+            Err(Error::Content { .. })
+        ));
+    }
+}

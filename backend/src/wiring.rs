@@ -1,0 +1,456 @@
+//! The only place where all crates meet.
+
+use crate::authority::{self, Authority, Pair};
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigError, Runtime};
+use crate::data_root::{self, DataRoot};
+use async_trait::async_trait;
+use axum::Router;
+use berth_containers::{
+    ContainerPlatform, ContainerRuntime, Dialer, FakeRuntime, Layout, RuntimeError, Settings,
+    SocketDialer,
+};
+use berth_control::{Certificates, Control, ServerCertificate};
+use berth_docker::{BadAddress, Docker};
+use berth_domain::{
+    Addresses, Clock, EngineName, InstanceId, Preset, Secret, Timestamp, Token, TokenId,
+};
+use berth_engines::Registry;
+use berth_platform::{Capabilities, Cause, Platform};
+use berth_services::{HostCapacity, ImageState, Outside, Services, SystemEntropy};
+use berth_store::{Keys, Store};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Where directories in memory are.
+const RUN_BASE: &str = "/run/berth";
+/// Seconds between two looks at what the platform has.
+const CAPABILITIES_SECONDS: u64 = 30;
+/// Seconds that the first look may take; serving does not wait longer for a silent engine.
+const FIRST_LOOK_SECONDS_MAX: u64 = 3;
+/// The store's names of the authority's halves.
+const AUTHORITY_CERTIFICATE: &str = "authority/certificate";
+const AUTHORITY_KEY: &str = "authority/key";
+/// The variable that may hold the root key itself.
+const ROOT_KEY_VARIABLE: &str = "BERTH_ROOT_KEY";
+
+/// Why the parts could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data root.
+    #[error(transparent)]
+    DataRoot(#[from] data_root::Error),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error("could not open the metadata store")]
+    Store(#[from] berth_store::Error),
+    /// The authority.
+    #[error(transparent)]
+    Authority(#[from] authority::Error),
+    /// The Docker engine's client.
+    #[error("could not prepare to talk to the Docker engine")]
+    Docker(#[from] BadAddress),
+    /// A row that every installation has.
+    #[error("could not prepare the store")]
+    Prepare(#[from] berth_services::Error),
+}
+
+/// What serves.
+pub struct Installation {
+    /// The API for the network.
+    pub router: Router,
+    /// The API for the command line, as the host's administrator.
+    pub local_router: Router,
+    /// The loop.
+    pub control: Arc<Control>,
+}
+
+/// Random bytes of the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    berth_services::random(&SystemEntropy)
+}
+
+/// Opens what is kept and joins the crates. Nothing runs yet.
+pub async fn open(
+    config: &Config,
+    root: &DataRoot,
+    stopping: watch::Receiver<bool>,
+) -> Result<Installation, Error> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = open_store(config, root).await?;
+    let addresses = config.addresses(root.installation().clone())?;
+    let authority = Arc::new(open_authority(&store, root, clock.now()).await?);
+    first_token(&store, root, clock.now()).await?;
+    let platform = platform(config, root, &addresses)?;
+    let world = Arc::new(World::new(Arc::clone(&platform)));
+    world.first_look().await;
+
+    let wake = Arc::new(Notify::new());
+    let services = Arc::new(Services::new(berth_services::Parts {
+        store: store.clone(),
+        rules: rules(config, addresses.clone(), authority.certificate()),
+        clock: Arc::clone(&clock),
+        entropy: Arc::new(SystemEntropy),
+        outside: Arc::clone(&world) as Arc<dyn Outside>,
+        wake: Arc::clone(&wake),
+        runtime: config.runtime.as_str().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }));
+    services.prepare().await?;
+    let control = Arc::new(Control::new(berth_control::Parts {
+        store,
+        platform,
+        engines: Arc::new(Registry::all()),
+        catalogue: Arc::new(config.catalogue.clone()),
+        addresses,
+        clock,
+        entropy: Arc::new(SystemEntropy),
+        certificates: Arc::new(Signer(authority)),
+        wake,
+        told: Arc::default(),
+        limits: berth_control::Limits {
+            spares: config.spares as usize,
+            ..berth_control::Limits::default()
+        },
+    }));
+    tokio::spawn(world.keep_looking());
+    let http = berth_http::Config {
+        requests_per_second: config.requests_per_second,
+        requests_burst: config.requests_burst,
+        stopping,
+        ..berth_http::Config::default()
+    };
+    Ok(Installation {
+        router: berth_http::router(Arc::clone(&services), http.clone()),
+        local_router: berth_http::local_router(services, http),
+        control,
+    })
+}
+
+fn rules(
+    config: &Config,
+    addresses: Addresses,
+    authority: &str,
+) -> berth_services::databases::Rules {
+    berth_services::databases::Rules {
+        engines: Registry::all(),
+        catalogue: config.catalogue.clone(),
+        addresses,
+        limits: berth_services::databases::Limits {
+            public_ports: config.publish_ports.clone(),
+            overcommit: config.overcommit,
+            recovery_floor_days: config.recovery_floor_days,
+        },
+        ca_certificate: authority.to_owned(),
+    }
+}
+
+/// The store, with the root key of the environment or of its file.
+async fn open_store(config: &Config, root: &DataRoot) -> Result<Store, Error> {
+    let key = match std::env::var(ROOT_KEY_VARIABLE) {
+        Ok(text) => data_root::key_bytes(&Secret::new(text), Path::new(ROOT_KEY_VARIABLE))?,
+        Err(_) => {
+            // The installation's certificate is written once the store has it.
+            let store_exists = root.join("ca.pem").exists();
+            let text = data_root::root_key(&config.root_key_file, store_exists, random())?;
+            data_root::key_bytes(&text, &config.root_key_file)?
+        }
+    };
+    Ok(Store::open(&config.store, Keys::from_root(key)).await?)
+}
+
+async fn open_authority(
+    store: &Store,
+    root: &DataRoot,
+    now: Timestamp,
+) -> Result<Authority, Error> {
+    let kept = (
+        store.secret(AUTHORITY_CERTIFICATE).await?,
+        store.secret(AUTHORITY_KEY).await?,
+    );
+    let pair = match kept {
+        (Some(certificate), Some(key)) => Pair {
+            certificate: certificate.reveal().to_owned(),
+            key,
+        },
+        _ => {
+            let made = Authority::create(root.installation().as_str(), now)?;
+            let mut tx = store.begin().await?;
+            tx.put_secret(
+                AUTHORITY_CERTIFICATE,
+                &Secret::new(made.certificate.clone()),
+            )
+            .await?;
+            tx.put_secret(AUTHORITY_KEY, &made.key).await?;
+            tx.commit().await?;
+            made
+        }
+    };
+    let authority = Authority::open(&pair)?;
+    data_root::write(
+        &root.join("ca.pem"),
+        authority.certificate().trim_end(),
+        0o644,
+    )?;
+    Ok(authority)
+}
+
+/// Makes the first token, once in an installation's life. The file is written first: a start
+/// that died in between finds it there and stores its hash.
+async fn first_token(store: &Store, root: &DataRoot, now: Timestamp) -> Result<(), Error> {
+    if !store.tokens_page(None, None, 1).await?.rows.is_empty() {
+        return Ok(());
+    }
+    let path = root.join("admin.token");
+    let secret = match data_root::read(&path)? {
+        Some(text) if !text.trim().is_empty() => Secret::new(text.trim()),
+        _ => {
+            let made = Secret::new(format!("berth_{}", hex::encode(random::<32>())));
+            data_root::write(&path, made.reveal(), 0o600)?;
+            made
+        }
+    };
+    let token = Token {
+        id: TokenId::from_entropy(random()),
+        name: "admin".to_owned(),
+        hash: hex::encode(Sha256::digest(secret.reveal())),
+        scopes: Preset::Admin.scopes(),
+        project_id: None,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    let mut tx = store.begin().await?;
+    tx.insert_token(&token).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn platform(
+    config: &Config,
+    root: &DataRoot,
+    addresses: &Addresses,
+) -> Result<Arc<dyn Platform>, Error> {
+    let registry = Arc::new(Registry::all());
+    let settings = |run_base: &Path, keep_keys_in_memory| Settings {
+        installation: root.installation().clone(),
+        layout: Layout::new(config.data_root.clone(), run_base, root.installation()),
+        range: config.network_range,
+        public_network: addresses.public_network_name(),
+        keep_keys_in_memory,
+        fresh_id: Box::new(|| InstanceId::from_entropy(random())),
+    };
+    let (runtime, dialer, settings): (Arc<dyn ContainerRuntime>, Arc<dyn Dialer>, Settings) =
+        match config.runtime {
+            Runtime::Docker => (
+                Arc::new(connect(config)?),
+                Arc::new(SocketDialer),
+                settings(Path::new(RUN_BASE), true),
+            ),
+            Runtime::Fake => {
+                let fake = FakeRuntime::new(Arc::clone(&registry));
+                (
+                    Arc::new(fake.clone()),
+                    Arc::new(fake),
+                    settings(&root.join("run"), false),
+                )
+            }
+        };
+    Ok(Arc::new(ContainerPlatform::new(
+        runtime, dialer, registry, settings,
+    )))
+}
+
+fn connect(config: &Config) -> Result<Docker, BadAddress> {
+    Docker::at(&config.docker_socket.to_string_lossy())
+}
+
+/// The authority, as the control loop asks for it.
+struct Signer(Arc<Authority>);
+
+impl Certificates for Signer {
+    fn authority(&self) -> String {
+        self.0.certificate().to_owned()
+    }
+
+    fn issue(
+        &self,
+        names: &[String],
+        serial: [u8; 16],
+        now: Timestamp,
+    ) -> Result<ServerCertificate, Cause> {
+        let (pair, valid_until) = self.0.issue(names, serial, now)?;
+        Ok(ServerCertificate {
+            chain: pair.certificate,
+            key: pair.key,
+            valid_until,
+        })
+    }
+}
+
+/// What the services ask of the world: answered from the last look, so that no request waits.
+struct World {
+    platform: Arc<dyn Platform>,
+    seen: RwLock<Option<Capabilities>>,
+}
+
+impl World {
+    fn new(platform: Arc<dyn Platform>) -> Self {
+        Self {
+            platform,
+            seen: RwLock::new(None),
+        }
+    }
+
+    async fn look(&self) {
+        match self.platform.capabilities().await {
+            Ok(found) => *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(found),
+            Err(error) => tracing::warn!(
+                error = crate::chain(&error),
+                "could not ask what the platform has"
+            ),
+        }
+    }
+
+    async fn first_look(&self) {
+        if tokio::time::timeout(Duration::from_secs(FIRST_LOOK_SECONDS_MAX), self.look())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the platform is slow to say what it has; serving goes on without");
+        }
+    }
+
+    async fn keep_looking(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(Duration::from_secs(CAPABILITIES_SECONDS));
+        tick.tick().await;
+        loop {
+            tick.tick().await;
+            self.look().await;
+        }
+    }
+
+    fn seen(&self) -> Option<Capabilities> {
+        self.seen
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait]
+impl Outside for World {
+    async fn image(&self, engine: &EngineName, version: &str) -> ImageState {
+        let seen = self.seen();
+        let offer = seen
+            .iter()
+            .flat_map(|c| &c.offers)
+            .find(|o| o.engine == *engine && o.version == version);
+        match offer.and_then(|o| o.unavailable.clone()) {
+            Some(reason) => ImageState::Unavailable { reason },
+            None => ImageState::Available,
+        }
+    }
+
+    async fn host(&self) -> Option<HostCapacity> {
+        self.seen().map(|c| HostCapacity {
+            cpu_millis: c.cpu_millis,
+            memory_mb: c.memory_mb,
+        })
+    }
+}
+
+/// An image of the catalogue.
+pub struct CatalogueImage {
+    /// The reference that containers are made from.
+    pub name: &'static str,
+    /// The recipe that builds it.
+    pub recipe: &'static str,
+    /// Whether an order that names no version needs it.
+    pub default: bool,
+}
+
+/// Every image that some order needs.
+pub fn images() -> Vec<CatalogueImage> {
+    let registry = Registry::all();
+    let mut images = Vec::new();
+    for engine in registry.iter() {
+        for version in engine.versions() {
+            let default = version.name == engine.default_version();
+            images.push(CatalogueImage {
+                name: version.image,
+                recipe: version.recipe,
+                default,
+            });
+        }
+        if let (Some(name), Some(recipe)) = (engine.pooler_image(), engine.pooler_recipe()) {
+            images.push(CatalogueImage {
+                name,
+                recipe,
+                default: true,
+            });
+        }
+    }
+    images
+}
+
+/// Why the engine cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NoEngine {
+    /// Its address is none.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    /// It does not answer.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+/// A Docker engine that answers.
+pub async fn docker(config: &Config) -> Result<impl ContainerRuntime + use<>, NoEngine> {
+    let runtime = connect(config)?;
+    berth_containers::Events::facts(&runtime).await?;
+    Ok(runtime)
+}
+
+/// A line about the engine.
+pub async fn describe_engine(runtime: &impl ContainerRuntime) -> String {
+    match runtime.facts().await {
+        Ok(facts) => format!(
+            "{} {}, {} cores, {} MB",
+            facts.name, facts.version, facts.cores, facts.memory_mb
+        ),
+        Err(e) => crate::chain(&e),
+    }
+}
+
+/// Whether containers can be made from an image at once.
+pub async fn image_is_here(
+    runtime: &impl ContainerRuntime,
+    name: &str,
+) -> Result<bool, RuntimeError> {
+    Ok(runtime.image(name).await?.is_some())
+}
+
+/// Gets an image from its registry.
+pub async fn pull_image(runtime: &impl ContainerRuntime, name: &str) -> Result<(), RuntimeError> {
+    runtime.pull(name).await
+}
+
+/// Whether the file system of a directory copies by reference: tried, not guessed.
+pub fn reflinks(directory: &Path) -> std::io::Result<bool> {
+    let probe = directory.join(format!(".berth-reflink-{}", std::process::id()));
+    let copy = probe.with_extension("copy");
+    std::fs::write(&probe, [0_u8; 4096])?;
+    let tried = reflink_copy::reflink(&probe, &copy);
+    let removed = std::fs::remove_file(&probe);
+    let possible = tried.is_ok();
+    if possible {
+        std::fs::remove_file(&copy)?;
+    }
+    removed.map(|()| possible)
+}
