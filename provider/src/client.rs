@@ -19,7 +19,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-pub use error::{Error, Shared};
+pub use error::{Error, Shared, complaint};
 use transport::{Connection, Request};
 
 use crate::settings::Settings;

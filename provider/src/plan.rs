@@ -17,6 +17,7 @@ use berth_plugin::value::Value;
 use serde_json::{Map, Value as Json};
 
 use crate::backend::Backend;
+use crate::client::complaint;
 use crate::convert::{json_of, value_of};
 
 /// Under this key of the private state stands the id of the object. A replacement is planned
@@ -257,15 +258,20 @@ impl Kind {
             if let Some(holder) = backend.seen.holder(self.name, name) {
                 diagnostics.push(self.held(name, &holder));
                 item.replaces = Some(holder);
-                answer = backend.gather.plan(item).await;
+                answer = backend.gather.plan(item.clone()).await;
             }
         }
+        let replaces = item.replaces.is_some();
         match answer {
             Err(error) => {
                 diagnostics.append(error.diagnostics(|field| self.path(field)));
                 None
             }
-            Ok(answer) => {
+            Ok(mut answer) => {
+                if replaces {
+                    // Until the apply the name may still belong to the object that goes.
+                    answer.errors.retain(|error| error.field != "name");
+                }
                 self.tell(&answer, diagnostics);
                 Some(answer)
             }
@@ -332,7 +338,8 @@ impl Kind {
                 true => format!("This {} cannot be planned", self.name),
                 false => "Invalid value".to_owned(),
             };
-            diagnostics.push(Diagnostic::error(summary, error.message.clone()).at(path));
+            let detail = complaint(&error.field, &error.message);
+            diagnostics.push(Diagnostic::error(summary, detail).at(path));
         }
     }
 

@@ -129,7 +129,8 @@ impl Error {
                     .details
                     .iter()
                     .map(|detail| {
-                        let text = format!("{}{}", detail.message, traced(&answer.request_id));
+                        let said = complaint(&detail.field, &detail.message);
+                        let text = format!("{said}{}", traced(&answer.request_id));
                         let at = fields(&detail.field);
                         Diagnostic::error(summary.clone(), text).at(at.unwrap_or_default())
                     })
@@ -260,6 +261,21 @@ fn version_gap(endpoint: &str, version: &str, theirs: VersionRange) -> Diagnosti
     )
 }
 
+/// The sentence that a complaint about a field makes. The API may leave the field out of it,
+/// as in `is 0: use 1 to 16384`.
+pub fn complaint(field: &str, message: &str) -> String {
+    const VERBS: [&str; 8] = [
+        "is", "are", "has", "have", "takes", "must", "needs", "cannot",
+    ];
+    let first = message.split(' ').next().unwrap_or_default();
+    if VERBS.contains(&first) && !field.is_empty() {
+        let message = message.trim_end_matches('.');
+        format!("{field} {message}.")
+    } else {
+        sentence(message)
+    }
+}
+
 /// By which berthd's log is searched; nothing when the answer names no request.
 fn traced(request_id: &str) -> String {
     if request_id.is_empty() {
@@ -360,13 +376,13 @@ mod tests {
 
     #[test]
     fn a_refusal_stands_at_its_attribute_and_names_the_request() {
-        let error = refused(409, &[("name", "Use another one."), ("config.x", "No.")]);
+        let error = refused(409, &[("name", "is taken"), ("config.x", "no.")]);
         let told = error.diagnostics(|field| (field == "name").then(|| Path::from(field)));
         let told: Vec<_> = told.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
             [
-                "error at name: The name orders is taken: Use another one. (request req_1)",
+                "error at name: The name orders is taken: name is taken. (request req_1)",
                 "error: The name orders is taken: No. (request req_1)",
             ]
         );

@@ -209,7 +209,7 @@ async fn errors_of_a_plan_stand_at_their_attributes() {
     let refused = told(stage.host.plan(&instance, &config).await);
     assert_eq!(
         refused,
-        "error at plan: Invalid value: use one of db-s-1vcpu-1gb"
+        "error at plan: Invalid value: Use one of db-s-1vcpu-1gb."
     );
 }
 
