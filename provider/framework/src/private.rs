@@ -9,6 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::diagnostics::{Diagnostic, Diagnostics};
 
+/// The framework's own key: the state comes from an import and was not read yet.
+const IMPORTED: &str = ".imported";
+
 /// What a provider remembers about one object beside its state: JSON under keys.
 ///
 /// What a plan writes reaches apply, and what apply or read leave reaches the next plan,
@@ -121,6 +124,16 @@ impl Private {
     /// Forgets what is under `key`.
     pub fn remove(&mut self, key: &str) {
         self.0.remove(key);
+    }
+
+    /// Notes that the state holds only what an import set.
+    pub(crate) fn mark_imported(&mut self) {
+        self.0.insert(IMPORTED.to_owned(), b"true".to_vec());
+    }
+
+    /// Whether that was noted; it is not any more.
+    pub(crate) fn take_imported(&mut self) -> bool {
+        self.0.remove(IMPORTED).is_some()
     }
 
     /// Whether nothing is remembered.

@@ -1,12 +1,35 @@
 use std::collections::BTreeMap;
 
 use crate::object::Object;
+use crate::pairs;
 use crate::schema::{Attribute, AttributeKind, Block, Nesting};
 use crate::value::{Set, Value};
 
 /// Merges configuration and prior state as a host does before it asks for a plan: configured
 /// values, and the prior ones of computed attributes that are not configured.
 pub fn proposed(block: &Block, prior: Option<&Object>, config: &Object) -> Object {
+    merge(block, prior, config, Pairing::First)
+}
+
+/// As [`proposed`], but with as many elements of sets as possible recognised as the ones they
+/// were. A host takes the first element that fits, and thereby may leave none for another:
+/// a plan that starts from there is never empty.
+pub(crate) fn proposed_with_best_pairs(
+    block: &Block,
+    prior: Option<&Object>,
+    config: &Object,
+) -> Object {
+    merge(block, prior, config, Pairing::Best)
+}
+
+/// Which prior element a configured element of a set is paired with.
+#[derive(Clone, Copy)]
+enum Pairing {
+    First,
+    Best,
+}
+
+fn merge(block: &Block, prior: Option<&Object>, config: &Object, pairing: Pairing) -> Object {
     let prior_of = |name: &str| {
         prior
             .and_then(|prior| prior.get(name).ok())
@@ -14,16 +37,19 @@ pub fn proposed(block: &Block, prior: Option<&Object>, config: &Object) -> Objec
     };
     config.clone().map_values(|name, config| {
         if let Some(attribute) = block.attribute(name) {
-            return attribute_value(attribute, prior_of(name), config);
+            return attribute_value(attribute, prior_of(name), config, pairing);
         }
         match block.blocks.iter().find(|nested| nested.name == name) {
-            Some(nested) => nested_value(nested.nesting, &nested.block, prior_of(name), config),
+            Some(nested) => {
+                let prior = prior_of(name);
+                nested_value(nested.nesting, &nested.block, prior, config, pairing)
+            }
             None => config,
         }
     })
 }
 
-fn attribute_value(attribute: &Attribute, prior: &Value, config: Value) -> Value {
+fn attribute_value(attribute: &Attribute, prior: &Value, config: Value, pairing: Pairing) -> Value {
     if attribute.computed && config.is_null() {
         return match &attribute.kind {
             AttributeKind::Nested(_, block)
@@ -35,7 +61,9 @@ fn attribute_value(attribute: &Attribute, prior: &Value, config: Value) -> Value
         };
     }
     match &attribute.kind {
-        AttributeKind::Nested(nesting, block) => nested_value(*nesting, block, prior, config),
+        AttributeKind::Nested(nesting, block) => {
+            nested_value(*nesting, block, prior, config, pairing)
+        }
         AttributeKind::Plain(_) => config,
     }
 }
@@ -62,9 +90,15 @@ fn was_configured(block: &Block, prior: &Value) -> bool {
     }
 }
 
-fn nested_value(nesting: Nesting, block: &Block, prior: &Value, config: Value) -> Value {
+fn nested_value(
+    nesting: Nesting,
+    block: &Block,
+    prior: &Value,
+    config: Value,
+    pairing: Pairing,
+) -> Value {
     let element = |prior: &Value, config: Value| match config {
-        Value::Object(config) => Value::Object(proposed(block, prior.as_object(), &config)),
+        Value::Object(config) => Value::Object(merge(block, prior.as_object(), &config, pairing)),
         other => other,
     };
     match (nesting, config) {
@@ -89,12 +123,13 @@ fn nested_value(nesting: Nesting, block: &Block, prior: &Value, config: Value) -
             Value::Map(merged)
         }
         (Nesting::Set, Value::Set(config)) => {
-            let mut unused: Vec<&Value> = prior.as_elements().unwrap_or_default().iter().collect();
-            let merged = config.into_iter().map(|config| {
-                let source = unused
-                    .iter()
-                    .position(|prior| may_be(block, prior, &config));
-                let prior = source.map_or(&Value::Null, |at| unused.remove(at));
+            let priors = prior.as_elements().unwrap_or_default();
+            let pairs = match pairing {
+                Pairing::First => first_pairs(block, priors, config.as_slice()),
+                Pairing::Best => best_pairs(block, priors, config.as_slice()),
+            };
+            let merged = config.into_iter().zip(pairs).map(|(config, pair)| {
+                let prior = pair.and_then(|at| priors.get(at)).unwrap_or(&Value::Null);
                 element(prior, config)
             });
             Value::Set(merged.collect::<Set>())
@@ -103,9 +138,25 @@ fn nested_value(nesting: Nesting, block: &Block, prior: &Value, config: Value) -
     }
 }
 
+/// For each configured element the first prior one that fits and is not taken.
+fn first_pairs(block: &Block, priors: &[Value], configs: &[Value]) -> Vec<Option<usize>> {
+    let mut taken = vec![false; priors.len()];
+    let pairs = configs.iter().map(|config| {
+        let fits = |at: &usize| !taken[*at] && may_be(block, &priors[*at], config, Pairing::First);
+        let found = (0..priors.len()).find(fits);
+        found.inspect(|at| taken[*at] = true)
+    });
+    pairs.collect()
+}
+
+fn best_pairs(block: &Block, priors: &[Value], configs: &[Value]) -> Vec<Option<usize>> {
+    let fits = |config: &Value, prior: &Value| may_be(block, prior, config, Pairing::Best);
+    pairs::best_pairs(configs, priors, &fits)
+}
+
 /// Whether the prior element may be what this configured element became: they differ in
 /// nothing but computed attributes that are not configured.
-fn may_be(block: &Block, prior: &Value, config: &Value) -> bool {
+fn may_be(block: &Block, prior: &Value, config: &Value, pairing: Pairing) -> bool {
     if prior == config {
         return true;
     }
@@ -121,7 +172,7 @@ fn may_be(block: &Block, prior: &Value, config: &Value) -> bool {
             || (attribute.computed && config.is_null())
             || match &attribute.kind {
                 AttributeKind::Nested(nesting, inner) => {
-                    nested_may_be(*nesting, inner, prior, config)
+                    nested_may_be(*nesting, inner, prior, config, pairing)
                 }
                 AttributeKind::Plain(_) => false,
             }
@@ -130,28 +181,47 @@ fn may_be(block: &Block, prior: &Value, config: &Value) -> bool {
         && block.blocks.iter().all(|nested| {
             match (prior.get(&nested.name), config.get(&nested.name)) {
                 (Ok(prior), Ok(config)) => {
-                    prior == config || nested_may_be(nested.nesting, &nested.block, prior, config)
+                    let inner = &nested.block;
+                    prior == config || nested_may_be(nested.nesting, inner, prior, config, pairing)
                 }
                 _ => false,
             }
         })
 }
 
-fn nested_may_be(nesting: Nesting, block: &Block, prior: &Value, config: &Value) -> bool {
+fn nested_may_be(
+    nesting: Nesting,
+    block: &Block,
+    prior: &Value,
+    config: &Value,
+    pairing: Pairing,
+) -> bool {
     match (nesting, prior, config) {
-        (Nesting::Single, Value::Object(_), Value::Object(_)) => may_be(block, prior, config),
+        (Nesting::Single, Value::Object(_), Value::Object(_)) => {
+            may_be(block, prior, config, pairing)
+        }
         (Nesting::List, Value::List(prior), Value::List(config)) => {
             prior.len() == config.len()
-                && prior.iter().zip(config).all(|(p, c)| may_be(block, p, c))
+                && prior
+                    .iter()
+                    .zip(config)
+                    .all(|(p, c)| may_be(block, p, c, pairing))
         }
         (Nesting::Map, Value::Map(prior), Value::Map(config)) => {
             prior.keys().eq(config.keys())
                 && prior
                     .values()
                     .zip(config.values())
-                    .all(|(p, c)| may_be(block, p, c))
+                    .all(|(p, c)| may_be(block, p, c, pairing))
         }
-        // A set inside an element counts as a whole.
+        (Nesting::Set, Value::Set(prior), Value::Set(config)) => match pairing {
+            // For a host, a set inside an element counts as a whole.
+            Pairing::First => false,
+            Pairing::Best => {
+                let pairs = best_pairs(block, prior.as_slice(), config.as_slice());
+                prior.len() == config.len() && pairs.iter().all(Option::is_some)
+            }
+        },
         _ => false,
     }
 }
@@ -208,6 +278,21 @@ mod tests {
         let config = Value::set([rule("y", NULL), rule("new", NULL)]);
         let merged = Value::set([rule("y", "2".into()), rule("new", NULL)]);
         assert_eq!(merge(attribute, prior, config), merged);
+    }
+
+    #[test]
+    fn an_element_gives_way_to_one_that_fits_nowhere_else() {
+        let both = || Attribute::string("id").optional().computed();
+        let inner = [Attribute::string("name").optional().computed(), both()];
+        let attribute = Attribute::nested_set("a", inner).optional();
+        let object = |value: Value| Object::new([("a", value)]);
+        let prior = object(Value::set([rule("x", "1".into()), rule("y", "2".into())]));
+        let anything = Value::object([("name", NULL), ("id", NULL)]);
+        let config = object(Value::set([anything, rule("x", NULL)]));
+        let block = Block::new([attribute]);
+        let best = proposed_with_best_pairs(&block, Some(&prior), &config);
+        assert_eq!(best, prior);
+        assert_ne!(proposed(&block, Some(&prior), &config), prior);
     }
 
     #[test]

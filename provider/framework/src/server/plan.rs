@@ -72,7 +72,8 @@ impl ProviderServer {
         let mut changed = true;
         if let (Some(config), Some(proposed)) = (&question.config, &question.proposed) {
             let block = &entry.schema.root;
-            let planned = steps::defaults_and_write_only(block, config, proposed.clone());
+            let planned = steps::start(block, config, prior, proposed);
+            let planned = steps::defaults_and_write_only(block, config, planned);
             changed = prior != Some(&planned);
             let planned = if changed {
                 steps::mark_computed_unknown(block, config, prior, planned)

@@ -36,9 +36,11 @@ impl ProviderServer {
         let Some(before) = object_of(request.state, "state")? else {
             return Ok(());
         };
+        let mut private = Private::decode(&request.private)?;
+        let imported = private.take_imported();
         let mut response = StateResponse {
             state: State::present(before.clone()),
-            private: Private::decode(&request.private)?,
+            private,
             diagnostics: Diagnostics::new(),
         };
         let limit = entry.timeouts.limit(Operation::Read, Some(&before));
@@ -63,7 +65,12 @@ impl ProviderServer {
             return Ok(());
         };
         let object = repaired(&entry.schema, object, Some(&before), diagnostics);
-        let object = steps::keep_meaning(&entry.schema.root, &before, object);
+        // What an import left empty says nothing about how the object was configured.
+        let object = if imported {
+            object
+        } else {
+            steps::keep_meaning(&entry.schema.root, &before, object)
+        };
         let object = storable(&entry.schema, object, diagnostics);
         let found = identity(entry, Some(&before), &object, diagnostics);
         answer.identity = found.or(answer.identity.take());
@@ -129,6 +136,7 @@ impl ProviderServer {
             let found = entry.resource.identity(&object).map(Value::Object);
             answer.identity = found.or(answer.identity.take());
         }
+        response.private.mark_imported();
         answer.private = response.private.encode();
         answer.state = Value::Object(object);
         Ok(())

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::core_rules;
 use crate::modifiers::Change;
 use crate::object::Object;
+use crate::pairs::best_pairs;
 use crate::path::Path;
 use crate::schema::{Attribute, AttributeKind, Block, Nesting};
 use crate::value::{Set, Value};
@@ -91,14 +93,15 @@ fn inside(
             Value::Map(changed.collect::<BTreeMap<_, _>>())
         }
         (Nesting::Set, Value::Set(planned)) => {
-            let mut configs: Vec<&Value> =
-                config.as_elements().unwrap_or_default().iter().collect();
+            let configs = config.as_elements().unwrap_or_default();
+            let fits = |planned: &Value, config: &Value| comes_from(block, config, planned);
+            let pairs = best_pairs(planned.as_slice(), configs, &fits);
+            let priors = prior.as_elements().unwrap_or_default();
             let path = path.set_element();
-            let changed = planned.into_iter().map(|planned| {
-                let source = configs.iter().position(|c| comes_from(block, c, &planned));
-                let config = source.map_or(&NULL, |at| configs.remove(at));
-                let priors = prior.as_elements().unwrap_or_default();
-                let prior = priors.iter().find(|p| **p == planned).unwrap_or(&NULL);
+            let changed = planned.into_iter().zip(pairs).map(|(planned, pair)| {
+                let config = pair.and_then(|at| configs.get(at)).unwrap_or(&NULL);
+                let same = priors.binary_search(&planned);
+                let prior = same.map_or(&NULL, |at| &priors[at]);
                 element(config, prior, planned, &path)
             });
             Value::Set(changed.collect::<Set>())
@@ -123,6 +126,37 @@ fn comes_from(block: &Block, config: &Value, planned: &Value) -> bool {
             _ => false,
         }
     })
+}
+
+/// What a plan starts from: what the host proposes, unless there are sets in which the host
+/// may not have recognised every element.
+pub(super) fn start(
+    block: &Block,
+    config: &Object,
+    prior: Option<&Object>,
+    proposed: &Object,
+) -> Object {
+    if has_nested_set(block) {
+        return core_rules::proposed_with_best_pairs(block, prior, config);
+    }
+    proposed.clone()
+}
+
+fn has_nested_set(block: &Block) -> bool {
+    let attributes = block
+        .attributes
+        .iter()
+        .any(|attribute| match &attribute.kind {
+            AttributeKind::Nested(nesting, inner) => {
+                *nesting == Nesting::Set || has_nested_set(inner)
+            }
+            AttributeKind::Plain(_) => false,
+        });
+    attributes
+        || block
+            .blocks
+            .iter()
+            .any(|nested| nested.nesting == Nesting::Set || has_nested_set(&nested.block))
 }
 
 /// Puts defaults where the configuration gives nothing, and null in write-only attributes.
@@ -267,6 +301,12 @@ fn run_modifiers(
             value = planned;
         }
         match nested {
+            Some((_, block)) if exists && value.is_unknown() && config.is_unknown() => {
+                if replaces_when_unknown(block, prior) {
+                    requires_replace.push(path.attribute(name));
+                }
+                value
+            }
             Some((nesting, block)) if value.is_set() => {
                 let run = &mut |level: Level<'_>, object: Object, path: &Path| {
                     run_modifiers(level, object, path, exists, requires_replace)
@@ -277,6 +317,40 @@ fn run_modifiers(
             _ => value,
         }
     })
+}
+
+/// Whether something inside may need a new object once it is known: that must be said now,
+/// since the host refuses a change that turns into a replacement later.
+fn replaces_when_unknown(block: &Block, prior: &Value) -> bool {
+    let one = |prior: Option<&Object>| {
+        let level = Level {
+            block,
+            config: None,
+            prior,
+        };
+        block.attributes.iter().any(|attribute| {
+            let (config, prior) = (Value::unknown(), level.prior(&attribute.name));
+            let mut change = Change {
+                path: &Path::root(),
+                config: &config,
+                prior,
+                exists: true,
+                planned: Value::unknown(),
+                requires_replace: false,
+            };
+            attribute.modifiers.iter().for_each(|m| m.run(&mut change));
+            let inside = match &attribute.kind {
+                AttributeKind::Nested(_, block) => replaces_when_unknown(block, prior),
+                AttributeKind::Plain(_) => false,
+            };
+            change.requires_replace || inside
+        })
+    };
+    match prior {
+        Value::Object(object) => one(Some(object)),
+        // Elements may be added as well as changed.
+        other => one(None) || other.children().any(|element| one(element.as_object())),
+    }
 }
 
 fn means_the_same(attribute: &Attribute, a: &Value, b: &Value) -> bool {
@@ -340,6 +414,10 @@ pub(super) fn keep_meaning(block: &Block, known: &Object, found: Object) -> Obje
 }
 
 fn keep(level: Level<'_>, found: Object, path: &Path) -> Object {
+    // A new element, or one of a set that is not as it was, has nothing to be kept.
+    if level.prior.is_none() {
+        return found;
+    }
     found.map_values(|name, value| {
         let known = level.prior(name);
         if value == *known || known.is_unknown() {
