@@ -56,8 +56,8 @@ pub enum Error {
     /// Another process holds the store's writer lock.
     #[error("another berthd writes to this store: stop it first, or give this one its own store")]
     AnotherWriter,
-    /// No connection became free in time.
-    #[error("the store was busy for {seconds} seconds")]
+    /// No connection became free in time: another transaction lasts, or the server is away.
+    #[error("the store did not answer within {seconds} seconds")]
     Busy {
         /// How long was waited.
         seconds: u64,
