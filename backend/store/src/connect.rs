@@ -21,10 +21,11 @@ const READERS_MAX: u32 = 3;
 /// An idle connection gives its memory back after this.
 const IDLE_SECONDS_MAX: u64 = 60;
 
-/// Pages are kept within 1 MB a connection; a commit is on disk before it answers.
+/// Pages are kept within 1 MB a connection, the log is cut back to 16 MB after a burst; a commit
+/// is on disk before it answers.
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA cache_size = -1000;";
-const SQLITE_FILE: &str = "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216;";
+     PRAGMA foreign_keys = ON; PRAGMA cache_size = -1000; PRAGMA journal_size_limit = 16777216;";
+const SQLITE_FILE: &str = "PRAGMA journal_mode = WAL;";
 /// Statements are bounded; a server configured to answer before it has synced is overruled.
 const POSTGRES_SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
      SET idle_in_transaction_session_timeout = '60s'; \
