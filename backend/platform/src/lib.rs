@@ -123,8 +123,8 @@ pub trait Platform: Send + Sync {
     /// the trash left out.
     async fn instances(&self) -> Result<Vec<InstanceId>, Error>;
 
-    /// Says when to look again. The stream ends only with the platform; after a break it
-    /// says `Gap`.
+    /// Says when to look again. The stream begins with `Gap`, says it again after each break,
+    /// and ends only with the platform.
     fn watch(&self) -> BoxStream<'static, WatchEvent>;
 
     /// What there is to work with.

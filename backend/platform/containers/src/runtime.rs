@@ -381,8 +381,9 @@ pub trait Images: Send + Sync {
 /// What happens, as it happens.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// Events of an installation's containers from now on. The stream goes on for ever;
-    /// after a break it says `Gap`.
+    /// Events of an installation's containers. The stream says `Gap` when it has begun to
+    /// listen, and again after each break; between two of these nothing is missed. It goes
+    /// on for ever.
     fn events(&self, installation: &str) -> BoxStream<'static, RuntimeEvent>;
     /// What the engine and its host are.
     async fn facts(&self) -> Result<RuntimeFacts, RuntimeError>;

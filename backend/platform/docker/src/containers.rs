@@ -5,7 +5,7 @@ use crate::{Docker, LABEL_INSTALLATION, LABEL_INSTANCE, LABEL_ROLE, LABEL_SPEC};
 use async_trait::async_trait;
 use berth_containers::{
     ContainerId, ContainerState, Containers, Details, Exec, ExecOutcome, Found, Labels, Limits,
-    NetworkId, Role, RuntimeError, Signal, Workload,
+    NetworkId, Networks, Role, RuntimeError, Signal, Workload,
 };
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
@@ -139,9 +139,33 @@ fn read_labels(labels: &HashMap<String, String>) -> Option<Labels> {
     })
 }
 
-fn found(summary: ContainerSummary) -> Option<Found> {
-    let labels = read_labels(&summary.labels.unwrap_or_default())?;
-    let networks = summary.network_settings.and_then(|s| s.networks);
+/// The networks of a container as a list tells them: the key is the name, the id is empty
+/// before the first start.
+fn summary_networks(summary: &ContainerSummary) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let networks = summary
+        .network_settings
+        .as_ref()
+        .and_then(|s| s.networks.as_ref());
+    networks
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| *name != "none")
+        .map(|(name, settings)| {
+            let id = settings.network_id.as_deref().filter(|id| !id.is_empty());
+            (name.as_str(), id)
+        })
+}
+
+fn found(summary: ContainerSummary, ids: &HashMap<String, NetworkId>) -> Option<Found> {
+    let labels = read_labels(summary.labels.as_ref()?)?;
+    let networks = summary_networks(&summary)
+        .map(|(name, id)| match (id, ids.get(name)) {
+            (Some(id), _) => NetworkId(id.to_owned()),
+            (None, Some(id)) => id.clone(),
+            // A network that is gone: its name is no id, so it equals none that is wanted.
+            (None, None) => NetworkId(name.to_owned()),
+        })
+        .collect();
     let name = summary.names.unwrap_or_default().into_iter().next();
     Some(Found {
         id: ContainerId(summary.id?),
@@ -154,19 +178,7 @@ fn found(summary: ContainerSummary) -> Option<Found> {
             Some(ContainerSummaryStateEnum::EXITED) => ContainerState::Exited,
             _ => ContainerState::Other,
         },
-        networks: networks
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|(key, _)| key != "none")
-            // Before the first start the id is only in the key that the create was given.
-            .map(|(key, settings)| {
-                settings
-                    .network_id
-                    .filter(|id| !id.is_empty())
-                    .unwrap_or(key)
-            })
-            .map(NetworkId)
-            .collect(),
+        networks,
     })
 }
 
@@ -223,11 +235,25 @@ impl Containers for Docker {
             .all(true)
             .filters(&HashMap::from([("label".to_owned(), wanted)]))
             .build();
-        self.client
+        let list = self
+            .client
             .list_containers(Some(options))
             .await
-            .map(|list| list.into_iter().filter_map(found).collect())
-            .map_err(|e| meaning("list containers", Subject::Engine, e))
+            .map_err(|e| meaning("list containers", Subject::Engine, e))?;
+        let is_unstarted =
+            |summary: &ContainerSummary| summary_networks(summary).any(|(_, id)| id.is_none());
+        let mut ids = HashMap::new();
+        if list.iter().any(is_unstarted) {
+            let networks = self.networks().await?;
+            let ours = networks
+                .into_iter()
+                .filter(|n| n.installation.as_deref() == Some(installation));
+            ids.extend(ours.map(|network| (network.name, network.id)));
+        }
+        Ok(list
+            .into_iter()
+            .filter_map(|summary| found(summary, &ids))
+            .collect())
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Option<Details>, RuntimeError> {

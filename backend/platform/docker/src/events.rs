@@ -4,6 +4,7 @@ use crate::errors::{Subject, meaning};
 use crate::{Docker, LABEL_INSTALLATION, LABEL_INSTANCE};
 use async_trait::async_trait;
 use berth_containers::{Events, RuntimeError, RuntimeEvent, RuntimeFacts};
+use berth_domain::Timestamp;
 use bollard::Docker as Client;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
@@ -18,13 +19,15 @@ const LISTEN_AGAIN_MILLIS: u64 = 1000;
 const ACTIONS: [&str; 6] = ["start", "die", "oom", "destroy", "pause", "unpause"];
 
 struct Listening {
-    client: Client,
+    docker: Docker,
     installation: String,
     messages: Option<BoxStream<'static, Result<EventMessage, bollard::errors::Error>>>,
 }
 
 impl Listening {
-    fn listen(&mut self) {
+    /// Listens from the engine's own present on: what happens between this answer and the
+    /// next request is told too.
+    async fn listen(&mut self) -> Result<(), bollard::errors::Error> {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("event".to_owned(), ACTIONS.map(str::to_owned).to_vec()),
@@ -33,17 +36,26 @@ impl Listening {
                 vec![format!("{LABEL_INSTALLATION}={}", self.installation)],
             ),
         ]);
-        let options = EventsOptionsBuilder::default().filters(&filters).build();
-        self.messages = Some(self.client.clone().listen(options));
+        let client = self.docker.client.clone();
+        let now = client.info().await?.system_time.unwrap_or_default();
+        let mut options = EventsOptionsBuilder::default().filters(&filters);
+        if let Some(now) = Timestamp::parse(&now) {
+            options = options.since(&(now.as_millis() / 1000).to_string());
+        }
+        self.messages = Some(client.listen(options.build()));
+        Ok(())
     }
 
-    /// The next event; a broken connection is a gap, after which it listens again.
+    /// The next event. A connection that breaks is followed by a gap once another stands.
     async fn next(mut self) -> Option<(RuntimeEvent, Self)> {
         loop {
             let Some(messages) = &mut self.messages else {
+                match self.listen().await {
+                    Ok(()) => return Some((RuntimeEvent::Gap, self)),
+                    Err(error) => tracing::debug!(%error, "Docker's events cannot be had"),
+                }
                 tokio::time::sleep(Duration::from_millis(LISTEN_AGAIN_MILLIS)).await;
-                self.listen();
-                return Some((RuntimeEvent::Gap, self));
+                continue;
             };
             match messages.next().await {
                 Some(Ok(message)) => {
@@ -85,12 +97,11 @@ fn instance(message: EventMessage) -> Option<String> {
 #[async_trait]
 impl Events for Docker {
     fn events(&self, installation: &str) -> BoxStream<'static, RuntimeEvent> {
-        let mut listening = Listening {
-            client: self.client.clone(),
+        let listening = Listening {
+            docker: self.clone(),
             installation: installation.to_owned(),
             messages: None,
         };
-        listening.listen();
         stream::unfold(listening, Listening::next).boxed()
     }
 

@@ -2,8 +2,8 @@
 
 mod common;
 
-use berth_containers::contract::{self, PlatformGround, RuntimeGround};
 use berth_containers::Containers;
+use berth_containers::contract::{self, PlatformGround, RuntimeGround};
 use berth_domain::{EngineName, InstanceId, Statement, TlsMode};
 use berth_engines::Registry;
 use berth_platform::Platform;

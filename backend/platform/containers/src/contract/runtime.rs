@@ -127,7 +127,10 @@ async fn only(runtime: &dyn ContainerRuntime, workload: &Workload) -> Found {
 /// Create, start, stop, remove: each may be repeated, and a taken name is told.
 async fn life(runtime: &dyn ContainerRuntime, ground: &RuntimeGround, image: &str) {
     let workload = ground.workload("life", image);
-    let events = runtime.events(&ground.installation);
+    let limit = Duration::from_secs(EVENT_TIMEOUT_SECONDS);
+    let mut events = runtime.events(&ground.installation);
+    let begun = tokio::time::timeout(limit, events.next()).await;
+    assert_eq!(begun.expect("it listens in time"), Some(RuntimeEvent::Gap));
     let id = runtime.create(&workload).await.expect("create");
     let found = only(runtime, &workload).await;
     assert_eq!(found.state, ContainerState::Created);
@@ -153,7 +156,6 @@ async fn life(runtime: &dyn ContainerRuntime, ground: &RuntimeGround, image: &st
     }
     let wanted = RuntimeEvent::Instance(workload.labels.instance.clone());
     let mut fitting = events.filter(|event| std::future::ready(*event == wanted));
-    let limit = Duration::from_secs(EVENT_TIMEOUT_SECONDS);
     let heard = tokio::time::timeout(limit, fitting.next()).await;
     assert_eq!(heard.expect("an event in time").as_ref(), Some(&wanted));
 

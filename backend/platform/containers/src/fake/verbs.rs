@@ -338,14 +338,15 @@ impl Images for FakeRuntime {
 #[async_trait]
 impl Events for FakeRuntime {
     fn events(&self, _installation: &str) -> BoxStream<'static, RuntimeEvent> {
-        stream::unfold(self.events.subscribe(), async |mut events| {
+        let begun = stream::once(std::future::ready(RuntimeEvent::Gap));
+        let events = stream::unfold(self.events.subscribe(), async |mut events| {
             match events.recv().await {
                 Ok(event) => Some((event, events)),
                 Err(RecvError::Lagged(_)) => Some((RuntimeEvent::Gap, events)),
                 Err(RecvError::Closed) => None,
             }
-        })
-        .boxed()
+        });
+        begun.chain(events).boxed()
     }
 
     async fn facts(&self) -> Result<RuntimeFacts, RuntimeError> {
