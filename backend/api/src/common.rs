@@ -188,3 +188,33 @@ pub struct TokenCreated {
     /// The bearer secret.
     pub secret: String,
 }
+
+/// A page of tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenList {
+    /// The tokens, oldest first.
+    pub tokens: Vec<Token>,
+    /// By which the next page is asked for.
+    pub next_page_token: Option<String>,
+}
+
+/// A page of operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OperationList {
+    /// The operations, the last one first.
+    pub operations: Vec<Operation>,
+    /// By which the next page is asked for.
+    pub next_page_token: Option<String>,
+}
+
+/// A page of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EventList {
+    /// The events in their order.
+    pub events: Vec<Event>,
+    /// By which those that follow are asked for, also while there are none.
+    pub next_page_token: Option<String>,
+}

@@ -24,7 +24,8 @@ pub struct Pooler {
     pub parameters: BTreeMap<String, String>,
 }
 
-/// What may be said of the pooler.
+/// What may be said of the pooler. It is said whole, also in a change: what is left out takes
+/// its default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

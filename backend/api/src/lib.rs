@@ -17,7 +17,8 @@ pub use catalogue::{
     Capacity, Catalogue, Engine, EngineVersion, Plan, Region, Server, Version, VersionRange,
 };
 pub use common::{
-    ApiError, ErrorDetail, Event, Field, NewToken, Operation, OperationFailure, Token, TokenCreated,
+    ApiError, ErrorDetail, Event, EventList, Field, NewToken, Operation, OperationFailure,
+    OperationList, Token, TokenCreated, TokenList,
 };
 pub use database::{
     Condition, Credentials, Database, DatabaseBody, DatabaseEnvelope, DatabaseList, Pooler,

@@ -4,20 +4,20 @@
 //! document, metrics.
 //! Refuses: rules. What a request means is for `berth-services` to say.
 
+mod access;
+mod body;
 mod config;
+mod error;
+mod keyed;
+mod layers;
+mod limiter;
+mod metrics;
+mod openapi;
+mod page;
+mod router;
+mod routes;
+mod state;
+mod wire;
 
 pub use config::Config;
-
-use axum::Router;
-use berth_services::Services;
-use std::sync::Arc;
-
-/// The API for the network: everyone shows a token.
-pub fn router(_services: Arc<Services>, _config: Config) -> Router {
-    Router::new()
-}
-
-/// The API for the local socket: whoever may open it is the host's administrator.
-pub fn local_router(_services: Arc<Services>, _config: Config) -> Router {
-    Router::new()
-}
+pub use router::{local_router, router};

@@ -6,6 +6,7 @@ use crate::view::View;
 use crate::{Caller, Error, Services};
 use berth_domain::Event;
 use berth_store::{EventFilter, Page};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Which events to read.
@@ -18,8 +19,8 @@ pub struct EventList {
 }
 
 /// Events as they come, from a point on.
-pub struct EventStream<'a> {
-    services: &'a Services,
+pub struct EventStream {
+    services: Arc<Services>,
     filter: EventFilter,
     after: i64,
     commits: watch::Receiver<i64>,
@@ -43,11 +44,11 @@ impl Services {
 
     /// Follows the events after `sequence`; with none, those that happen from now on.
     pub async fn follow_events(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         list: &EventList,
         sequence: Option<i64>,
-    ) -> Result<EventStream<'_>, Error> {
+    ) -> Result<EventStream, Error> {
         let filter = self.event_filter(caller, list).await?;
         let commits = self.store.watch_version();
         let after = match sequence {
@@ -55,7 +56,7 @@ impl Services {
             None => self.store.last_event().await.doing("read the journal")?,
         };
         Ok(EventStream {
-            services: self,
+            services: Arc::clone(self),
             filter,
             after,
             commits,
@@ -85,7 +86,7 @@ impl Services {
     }
 }
 
-impl EventStream<'_> {
+impl EventStream {
     /// The next events, at least one, at most `limit`; waits until there is one. None once the
     /// store is closed.
     pub async fn next(&mut self, limit: u32) -> Result<Option<Vec<Event>>, Error> {

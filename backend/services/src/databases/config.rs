@@ -90,7 +90,9 @@ impl DatabaseConfig {
                 .database_name
                 .or_keep(|| Some(row.database_name.clone())),
             username: self.username.or_keep(|| Some(row.username.clone())),
-            pooler: self.pooler,
+            pooler: self
+                .pooler
+                .or_keep(|| Some(PoolerConfig::of(row.pooler.as_ref()))),
             credential_version: self
                 .credential_version
                 .or_keep(|| Some(row.credential_version)),
@@ -115,8 +117,14 @@ impl DatabaseConfig {
 }
 
 impl PoolerConfig {
-    /// The words that order exactly `pooler`.
-    pub fn of(pooler: &Pooler) -> Self {
+    /// The words that order exactly this pooler, or none.
+    pub fn of(pooler: Option<&Pooler>) -> Self {
+        let Some(pooler) = pooler else {
+            return Self {
+                enabled: Given::Value(false),
+                ..Self::default()
+            };
+        };
         Self {
             enabled: Given::Value(true),
             mode: Given::Value(pooler.mode.as_str().to_owned()),

@@ -11,7 +11,7 @@ use crate::services::{Answered, Begun, Happened, Keyed, journal};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Given, Note, Services};
 use berth_domain::{Database, DatabaseId, Intent, Observation, OperationKind, Scope, Timestamp};
-use berth_store::{DatabaseRecord, Tx};
+use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, Tx};
 
 impl Services {
     /// Takes a database away; its data stays in the trash until the window ends. Repeatable: a
@@ -130,18 +130,23 @@ impl Services {
         )]
     }
 
-    /// Destroyed databases that can still be restored, the one destroyed last first.
-    pub async fn trash(&self, caller: &Caller) -> Result<Vec<Database>, Error> {
-        let found = self
-            .store
-            .destroyed_databases(caller.project.as_ref())
+    /// A page of the destroyed databases that can still be restored, in the order in which they
+    /// were made.
+    pub async fn trash(
+        &self,
+        caller: &Caller,
+        after: Option<&DatabaseId>,
+        limit: u32,
+    ) -> Result<Page<DatabaseRecord>, Error> {
+        let filter = DatabaseFilter {
+            project: caller.project.clone(),
+            lifetime: Lifetime::Recoverable,
+            ..DatabaseFilter::default()
+        };
+        self.store
+            .databases_page(&filter, after, limit)
             .await
-            .doing("list the trash")?;
-        let now = self.clock.now();
-        Ok(found
-            .into_iter()
-            .filter(|row| row.recoverable_until.is_none_or(|until| until > now))
-            .collect())
+            .doing("list the trash")
     }
 
     /// Brings a destroyed database back as it was, under another name when one is given.

@@ -12,6 +12,7 @@ mod gather;
 mod planned;
 mod rules;
 
+pub use berth_engines::UriTls;
 pub use change::{Act, Reference};
 pub use config::{DatabaseConfig, PoolerConfig, desired_status};
 pub use create::ClaimManner;

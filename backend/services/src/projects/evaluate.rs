@@ -308,9 +308,8 @@ impl Evaluator<'_> {
     fn default_region(&mut self) -> Maybe<Option<String>> {
         match (&self.config.default_region, self.row) {
             (Given::Unknown, _) => Maybe::Unknown,
-            (Given::Absent | Given::Null, Some(row)) => Maybe::Known(row.default_region.clone()),
-            // Written down when the project is made, so that it stays what the plan said.
-            (Given::Absent | Given::Null, None) => {
+            // Written down, so that it stays what the plan said.
+            (Given::Absent | Given::Null, _) => {
                 Maybe::Known(self.rules.default_region().map(str::to_owned))
             }
             (Given::Value(word), row) => {

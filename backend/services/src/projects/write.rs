@@ -33,7 +33,7 @@ impl Services {
             slug: Slug::of(&name),
             name,
             description: Some("Everything that names no project".to_owned()),
-            default_region: None,
+            default_region: self.rules.default_region().map(str::to_owned),
             deletion_protection: false,
             on_destroy: OnDestroy::Refuse,
             tags: BTreeMap::new(),

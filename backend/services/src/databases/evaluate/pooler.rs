@@ -24,14 +24,14 @@ impl<'a> Evaluator<'a> {
         let config = self.config;
         match (&config.pooler, self.base) {
             (Given::Unknown, _) | (Given::Absent | Given::Null, Base::Unknown) => Maybe::Unknown,
-            (Given::Absent | Given::Null, Base::Row(row) | Base::Trash(row)) => {
+            (Given::Absent | Given::Null, Base::Trash(row)) => {
                 let kept = row.pooler.as_ref().map(PlannedPooler::from);
                 if let Some(pooler) = &kept {
                     self.pool_sizes(pooler, engine, plan);
                 }
                 Maybe::Known(kept)
             }
-            (Given::Absent | Given::Null, Base::New) => {
+            (Given::Absent | Given::Null, Base::New | Base::Row(_)) => {
                 let default = can.map(|can| can.then(|| PlannedPooler::from(&Pooler::default())));
                 if let Maybe::Known(Some(pooler)) = &default {
                     self.pool_sizes(pooler, engine, plan);

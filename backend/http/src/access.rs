@@ -1,0 +1,97 @@
+//! Which right each route needs: all of them, in one table.
+
+use axum::http::Method;
+use berth_domain::Scope;
+use berth_services::Caller;
+
+/// What a route needs of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing, not even a token.
+    Nothing,
+    /// A right.
+    Right(Scope),
+    /// Real credentials for some, inert ones for others; the services tell them apart.
+    CredentialsOrPlan,
+}
+
+use Need::{CredentialsOrPlan, Nothing, Right};
+
+const READ: Need = Right(Scope::Read);
+const WRITE: Need = Right(Scope::Write);
+const ADMIN: Need = Right(Scope::Admin);
+
+/// Method, path and need of every route. A route that is not here is closed.
+pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
+    (Method::GET, "/healthz", Nothing),
+    (Method::GET, "/readyz", Nothing),
+    (Method::GET, "/metrics", Nothing),
+    (Method::GET, "/openapi.json", Nothing),
+    (Method::GET, "/v1/version", Nothing),
+    (Method::GET, "/v1/server", READ),
+    (Method::GET, "/v1/catalogue", READ),
+    (Method::POST, "/v1/plan", Right(Scope::Plan)),
+    (Method::GET, "/v1/snapshot", READ),
+    (Method::GET, "/v1/events", READ),
+    (Method::GET, "/v1/operations/{operation}", READ),
+    (Method::GET, "/v1/projects", READ),
+    (Method::POST, "/v1/projects", WRITE),
+    (Method::GET, "/v1/projects/{project}", READ),
+    (Method::PATCH, "/v1/projects/{project}", WRITE),
+    (Method::DELETE, "/v1/projects/{project}", WRITE),
+    (Method::POST, "/v1/projects/{project}/claim", WRITE),
+    (Method::GET, "/v1/databases", READ),
+    (Method::POST, "/v1/databases", WRITE),
+    (Method::GET, "/v1/databases/{database}", READ),
+    (Method::PATCH, "/v1/databases/{database}", WRITE),
+    (Method::DELETE, "/v1/databases/{database}", WRITE),
+    (Method::POST, "/v1/databases/{database}/claim", WRITE),
+    (
+        Method::GET,
+        "/v1/databases/{database}/credentials",
+        CredentialsOrPlan,
+    ),
+    (Method::POST, "/v1/databases/{database}/rotate", WRITE),
+    (Method::POST, "/v1/databases/{database}/undelete", WRITE),
+    (Method::POST, "/v1/databases/{database}/start", WRITE),
+    (Method::POST, "/v1/databases/{database}/stop", WRITE),
+    (Method::POST, "/v1/databases/{database}/restart", WRITE),
+    (Method::GET, "/v1/databases/{database}/operations", READ),
+    (Method::GET, "/v1/trash", READ),
+    (
+        Method::DELETE,
+        "/v1/trash/{database}",
+        Right(Scope::Unprotect),
+    ),
+    (Method::GET, "/v1/tokens", ADMIN),
+    (Method::POST, "/v1/tokens", ADMIN),
+    (Method::DELETE, "/v1/tokens/{token}", ADMIN),
+];
+
+/// What that route needs; none when there is no such route.
+pub(crate) fn need(method: &Method, path: &str) -> Option<Need> {
+    // Whoever may read a body may read its head.
+    let method = if *method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    ROUTES
+        .iter()
+        .find(|(m, p, _)| m == method && *p == path)
+        .map(|(_, _, need)| *need)
+}
+
+/// The right that a caller lacks for a need.
+pub(crate) fn lacking(need: Need, caller: &Caller) -> Option<Scope> {
+    match need {
+        Nothing => None,
+        Right(scope) => (!caller.scopes.allow(scope)).then_some(scope),
+        CredentialsOrPlan => {
+            let any = [Scope::Credentials, Scope::Plan]
+                .iter()
+                .any(|s| caller.scopes.allow(*s));
+            (!any).then_some(Scope::Credentials)
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Reading bodies: envelopes and synonyms first, then field by field, so that each mistake is
+//! named by its path.
+
+use crate::error::Refusal;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use berth_domain::nearest;
+use berth_services::FieldError;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+pub(crate) type Fields = Map<String, Value>;
+
+/// Other words that are taken for a field.
+const SYNONYMS: [(&str, &str); 4] = [
+    ("db_type", "engine"),
+    ("technology", "engine"),
+    ("plan_id", "plan"),
+    ("projectId", "project_id"),
+];
+
+/// A body that is a JSON object; an empty body is an empty object.
+pub(crate) struct JsonObject {
+    pub(crate) fields: Fields,
+    /// The bytes as they came.
+    pub(crate) bytes: Bytes,
+}
+
+impl<S: Send + Sync> FromRequest<S> for JsonObject {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_none_or(|value| {
+                let text = value.to_str().unwrap_or_default();
+                let essence = text.split(';').next().unwrap_or_default().trim();
+                essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+            });
+        if !is_json {
+            return Err(Refusal::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Bodies are JSON: send Content-Type: application/json",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| {
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    Refusal::new(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        "body_too_large",
+                        "The body is too large",
+                    )
+                } else {
+                    Refusal::unreadable("The body could not be read to its end")
+                }
+            })?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self {
+                fields: Fields::new(),
+                bytes,
+            });
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(fields)) => Ok(Self { fields, bytes }),
+            Ok(_) => Err(Refusal::unreadable("The body is not a JSON object")),
+            Err(error) => Err(Refusal::unreadable(format!(
+                "The body is not JSON: {error}"
+            ))),
+        }
+    }
+}
+
+/// Query parameters; an unknown one is named.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Params<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let reason = text
+                    .split_once(": ")
+                    .map_or(text.as_str(), |(_, reason)| reason);
+                Err(Refusal::unreadable(format!(
+                    "The query cannot be read: {reason}"
+                )))
+            }
+        }
+    }
+}
+
+/// Takes the object out of its named envelope, when it is in one.
+pub(crate) fn opened(mut fields: Fields, name: &str) -> Result<Fields, Refusal> {
+    match fields.remove(name) {
+        Some(Value::Object(inner)) if fields.is_empty() => Ok(inner),
+        Some(Value::Object(_)) => {
+            let beside: Vec<_> = fields.keys().cloned().collect();
+            Err(Refusal::fields(
+                beside
+                    .into_iter()
+                    .map(|key| {
+                        FieldError::invalid(key, format!("stands beside \"{name}\": put it inside"))
+                    })
+                    .collect(),
+            ))
+        }
+        Some(other) => {
+            fields.insert(name.to_owned(), other);
+            Ok(fields)
+        }
+        None => Ok(fields),
+    }
+}
+
+/// Writes synonyms as the words they stand for; two that disagree are refused.
+pub(crate) fn canonical(mut fields: Fields) -> Result<Fields, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    for (synonym, word) in SYNONYMS {
+        let Some(value) = fields.remove(synonym) else {
+            continue;
+        };
+        match fields.get(word) {
+            Some(other) if *other != value => errors.push(FieldError::invalid(
+                synonym,
+                format!("disagrees with {word}: say it once"),
+            )),
+            Some(_) => {}
+            None => {
+                fields.insert(word.to_owned(), value);
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok(fields)
+    } else {
+        Err(errors)
+    }
+}
+
+/// Reads an object of optional fields, naming every field that is wrong.
+///
+/// Each field is read alone first: the reader's own message does not say which one it was.
+pub(crate) fn typed<T: DeserializeOwned>(
+    fields: Fields,
+    within: &str,
+) -> Result<T, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    for (key, value) in &fields {
+        let alone = Fields::from_iter([(key.clone(), value.clone())]);
+        if let Err(error) = serde_json::from_value::<T>(Value::Object(alone)) {
+            errors.push(FieldError::invalid(
+                format!("{within}{key}"),
+                sentence(&error.to_string(), key),
+            ));
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    serde_json::from_value(Value::Object(fields)).map_err(|error| {
+        let path = within.trim_end_matches('.');
+        vec![FieldError::invalid(
+            path,
+            sentence(&error.to_string(), path),
+        )]
+    })
+}
+
+/// What the reader says, in words for people.
+fn sentence(message: &str, key: &str) -> String {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    if message.starts_with("unknown field") {
+        // The reader lists the known ones between backticks, after the unknown one.
+        let known: Vec<&str> = message.split('`').skip(1).step_by(2).skip(1).collect();
+        let hint = nearest(key, known.iter().copied())
+            .map(|near| format!(" (did you mean \"{near}\"?)"))
+            .unwrap_or_default();
+        return format!(
+            "is not a field of this object{hint}: use {}",
+            known.join(", ")
+        );
+    }
+    message.replace("invalid type: ", "has the wrong type: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_api::DatabaseBody;
+    use serde_json::json;
+
+    fn object(value: Value) -> Fields {
+        match value {
+            Value::Object(fields) => fields,
+            _ => panic!("not an object"),
+        }
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        let fields = object(json!({"nam": "x", "storage_gb": "ten", "expose": true}));
+        let errors = typed::<DatabaseBody>(fields, "").unwrap_err();
+        let named: Vec<_> = errors.iter().map(|e| e.field.as_str()).collect();
+        assert_eq!(named, ["nam", "storage_gb"]);
+        assert!(
+            errors[0].message.contains("did you mean \"name\"?"),
+            "{}",
+            errors[0].message
+        );
+        assert!(
+            errors[1].message.contains("wrong type"),
+            "{}",
+            errors[1].message
+        );
+    }
+
+    #[test]
+    fn synonyms_agree_or_are_refused() {
+        let fields = canonical(object(json!({"db_type": "pg", "projectId": "p"}))).unwrap();
+        assert_eq!(fields, object(json!({"engine": "pg", "project_id": "p"})));
+        assert!(canonical(object(json!({"db_type": "pg", "engine": "pg"}))).is_ok());
+        let errors = canonical(object(json!({"db_type": "pg", "engine": "mysql"}))).unwrap_err();
+        assert_eq!(errors[0].field, "db_type");
+    }
+}

@@ -1,0 +1,98 @@
+//! How many requests a token may make: a bucket of them that refills steadily.
+
+use berth_domain::TokenId;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Buckets that are kept; beyond it, those that are full again go.
+const BUCKETS_MAX: usize = 10_000;
+
+/// What is left for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    /// Requests that may be made at once.
+    pub(crate) limit: u32,
+    /// Requests that may be made now.
+    pub(crate) remaining: u32,
+    /// Seconds until all may be made again.
+    pub(crate) reset_seconds: u64,
+    /// Seconds until the next one may be made; none when this one may.
+    pub(crate) retry_after_seconds: Option<u64>,
+}
+
+struct Bucket {
+    left: f64,
+    at_millis: u64,
+}
+
+/// The buckets of all tokens.
+pub(crate) struct Limiter {
+    per_second: f64,
+    burst: f64,
+    buckets: Mutex<HashMap<TokenId, Bucket>>,
+}
+
+impl Limiter {
+    pub(crate) fn new(per_second: u32, burst: u32) -> Self {
+        Self {
+            per_second: f64::from(per_second.max(1)),
+            burst: f64::from(burst.max(1)),
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Takes one request of a token's bucket, if one is left, at a moment counted from any
+    /// fixed one.
+    pub(crate) fn take(&self, token: &TokenId, now_millis: u64) -> Allowance {
+        // Nothing that holds it can stop half way through a change.
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= BUCKETS_MAX && !buckets.contains_key(token) {
+            buckets.retain(|_, bucket| self.filled(bucket, now_millis) < self.burst);
+        }
+        let bucket = buckets.entry(token.clone()).or_insert(Bucket {
+            left: self.burst,
+            at_millis: now_millis,
+        });
+        bucket.left = self.filled(bucket, now_millis);
+        bucket.at_millis = bucket.at_millis.max(now_millis);
+        let allowed = bucket.left >= 1.0;
+        if allowed {
+            bucket.left -= 1.0;
+        }
+        let seconds = |missing: f64| (missing / self.per_second).ceil().max(0.0) as u64;
+        Allowance {
+            limit: self.burst as u32,
+            remaining: bucket.left as u32,
+            reset_seconds: seconds(self.burst - bucket.left),
+            retry_after_seconds: (!allowed).then(|| seconds(1.0 - bucket.left).max(1)),
+        }
+    }
+
+    fn filled(&self, bucket: &Bucket, now_millis: u64) -> f64 {
+        let millis = now_millis.saturating_sub(bucket.at_millis);
+        (bucket.left + millis as f64 / 1000.0 * self.per_second).min(self.burst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_empties_and_refills() {
+        let limiter = Limiter::new(2, 3);
+        let token = TokenId::parse("tok_1").unwrap();
+        for left in [2, 1, 0] {
+            assert_eq!(limiter.take(&token, 1000).remaining, left);
+        }
+        let refused = limiter.take(&token, 1000);
+        assert_eq!(
+            (refused.remaining, refused.retry_after_seconds),
+            (0, Some(1))
+        );
+        assert_eq!(limiter.take(&token, 1500).retry_after_seconds, None);
+        assert_eq!(limiter.take(&token, 60_000).remaining, 2);
+        let other = TokenId::parse("tok_2").unwrap();
+        assert_eq!(limiter.take(&other, 1000).remaining, 2);
+    }
+}

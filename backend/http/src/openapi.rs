@@ -1,0 +1,45 @@
+//! The OpenAPI document, drawn from the routes and the bodies.
+
+use crate::routes::{databases, events, installation, operations, plan, projects, tokens, trash};
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "berth", description = "Managed databases on your own machines.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    modifiers(&Bearer),
+    paths(
+        installation::healthz, installation::readyz, installation::metrics, installation::openapi,
+        installation::version, installation::server, installation::catalogue,
+        plan::plan, plan::snapshot, events::read, operations::read,
+        projects::list, projects::create, projects::read, projects::update, projects::destroy, projects::claim,
+        databases::list, databases::create, databases::read, databases::update, databases::destroy,
+        databases::claim, databases::credentials, databases::rotate, databases::undelete,
+        databases::start, databases::stop, databases::restart, databases::operations,
+        trash::list, trash::purge, tokens::list, tokens::create, tokens::revoke,
+    )
+)]
+struct Berth;
+
+/// Every route but the open ones takes a bearer token.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        document.security = Some(vec![SecurityRequirement::new(
+            "bearer",
+            Vec::<String>::new(),
+        )]);
+    }
+}
+
+/// The document.
+pub(crate) fn document() -> Document {
+    Berth::openapi()
+}

@@ -1,0 +1,124 @@
+//! `/v1/events`: the journal, as pages or as a stream.
+
+use super::{Answer, Shared, Who, json};
+use crate::body::Params;
+use crate::error::Refusal;
+use crate::{page, wire};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use berth_api::EventList;
+use berth_services::EventStream;
+use futures_util::StreamExt;
+use futures_util::stream::{self, Stream};
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// Events that one look at the store brings into a stream.
+const EVENTS_AT_ONCE: u32 = 100;
+/// Seconds between two signs of life on a quiet stream.
+const KEEP_ALIVE_SECONDS: u64 = 15;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Which {
+    project_id: Option<String>,
+    database_id: Option<String>,
+    page_size: Option<u32>,
+    page_token: Option<String>,
+}
+
+/// Reads the journal in its order, oldest first. With `Accept: text/event-stream` it is a stream
+/// that goes on after `Last-Event-ID`, or from now on.
+#[utoipa::path(get, path = "/v1/events", tag = "events",
+    params(("project_id" = Option<String>, Query), ("database_id" = Option<String>, Query),
+        ("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
+    responses((status = 200, body = EventList)))]
+pub(crate) async fn read(
+    State(state): Shared,
+    Extension(caller): Who,
+    headers: HeaderMap,
+    Params(which): Params<Which>,
+) -> Answer {
+    let list = berth_services::EventList {
+        project: which.project_id,
+        database: which.database_id,
+    };
+    let after = page::after(which.page_token.as_deref(), str::parse::<i64>)?;
+    if !wants_stream(&headers) {
+        let size = page::size(which.page_size)?;
+        let found = state
+            .services
+            .events(&caller, &list, after.unwrap_or(0), size)
+            .await?;
+        let last = found
+            .rows
+            .last()
+            .map_or(after.unwrap_or(0), |event| event.sequence);
+        let body = EventList {
+            next_page_token: Some(page::token(&last.to_string())),
+            events: found.rows.into_iter().map(wire::event).collect(),
+        };
+        return json(StatusCode::OK, &body);
+    }
+    let after = last_event_id(&headers)?.or(after);
+    let events = state.services.follow_events(&caller, &list, after).await?;
+    let config = state.config.clone();
+    let lasts = Duration::from_secs(config.stream_seconds_max);
+    let end = async move {
+        tokio::select! {
+            () = config.stopped() => {}
+            () = tokio::time::sleep(lasts) => {}
+        }
+    };
+    let stream = told(events).take_until(Box::pin(end));
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(KEEP_ALIVE_SECONDS));
+    Ok(Sse::new(stream).keep_alive(keep_alive).into_response())
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| {
+            accept
+                .split(',')
+                .any(|kind| kind.trim().starts_with("text/event-stream"))
+        })
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
+    let Some(value) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    id.map(Some)
+        .ok_or_else(|| Refusal::unreadable("Last-Event-ID is not the id of an event"))
+}
+
+/// Events as messages, until the store fails or closes; the client comes again by itself.
+fn told(events: EventStream) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(events, |mut events| async move {
+        match events.next(EVENTS_AT_ONCE).await {
+            Ok(Some(found)) => Some((stream::iter(found.into_iter().filter_map(message)), events)),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::warn!(%error, "a stream of events ended");
+                None
+            }
+        }
+    })
+    .flatten()
+}
+
+fn message(event: berth_domain::Event) -> Option<Result<Event, Infallible>> {
+    let event = wire::event(event);
+    let data = serde_json::to_string(&event).ok()?;
+    Some(Ok(Event::default()
+        .id(event.sequence.to_string())
+        .event(event.kind)
+        .data(data)))
+}

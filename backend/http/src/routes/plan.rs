@@ -1,0 +1,101 @@
+//! `/v1/plan` and `/v1/snapshot`.
+
+use super::{Answer, Shared, Who, json};
+use crate::body::{JsonObject, Params, typed};
+use crate::error::Refusal;
+use crate::wire;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use berth_api::{ApiError, PlanAnswer, PlanRequest, Snapshot};
+use berth_services::{SnapshotKind, SnapshotRows};
+use serde::Deserialize;
+
+/// Says what would become of each resource. It writes, reserves and draws nothing.
+#[utoipa::path(post, path = "/v1/plan", tag = "plan", request_body = PlanRequest,
+    responses((status = 200, body = PlanAnswer), (status = 422, body = ApiError)))]
+pub(crate) async fn plan(State(state): Shared, Extension(caller): Who, body: JsonObject) -> Answer {
+    if !body.fields.contains_key("resources") {
+        return Err(Refusal::field(
+            "resources",
+            "is required: the resources of one plan",
+        ));
+    }
+    let request: PlanRequest = typed(body.fields, "").map_err(Refusal::fields)?;
+    let wishes: Vec<_> = request.resources.into_iter().map(wire::wish).collect();
+    let outcomes = state.services.plan(&caller, &wishes).await?;
+    let rules = state.services.rules();
+    let body = PlanAnswer {
+        resources: outcomes
+            .into_iter()
+            .map(|o| wire::planned_item(o, rules))
+            .collect(),
+    };
+    json(StatusCode::OK, &body)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct View {
+    kind: String,
+    #[serde(default)]
+    project_id: Option<String>,
+    #[serde(default)]
+    page_token: Option<String>,
+}
+
+/// Reads all objects of a kind, as they are at one version of the store on all pages.
+#[utoipa::path(get, path = "/v1/snapshot", tag = "plan",
+    params(("kind" = String, Query), ("project_id" = Option<String>, Query), ("page_token" = Option<String>, Query)),
+    responses((status = 200, body = Snapshot), (status = 304), (status = 422, body = ApiError)))]
+pub(crate) async fn snapshot(
+    State(state): Shared,
+    Extension(caller): Who,
+    headers: HeaderMap,
+    Params(view): Params<View>,
+) -> Answer {
+    let kind = match view.kind.as_str() {
+        "project" => SnapshotKind::Project,
+        "database" => SnapshotKind::Database,
+        other => {
+            let message = format!("\"{other}\" is not a kind: use project or database");
+            return Err(Refusal::field("kind", message));
+        }
+    };
+    let page = state
+        .services
+        .snapshot(
+            &caller,
+            kind,
+            view.project_id.as_deref(),
+            view.page_token.as_deref(),
+        )
+        .await?;
+    // Weak, since the same state may be spelt in another order of fields by another berthd.
+    let etag = format!("W/\"{}\"", page.version);
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    if view.page_token.is_none() && page.next_page_token.is_none() && known == Some(&etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let rules = state.services.rules();
+    let (projects, databases) = match &page.rows {
+        SnapshotRows::Projects(rows) => (
+            Some(rows.iter().map(|row| wire::project(row, rules)).collect()),
+            None,
+        ),
+        SnapshotRows::Databases(rows) => (
+            None,
+            Some(rows.iter().map(|row| wire::database(row, rules)).collect()),
+        ),
+    };
+    let body = Snapshot {
+        version: page.version,
+        projects,
+        databases,
+        next_page_token: page.next_page_token,
+    };
+    Ok(([(header::ETAG, etag)], axum::Json(body)).into_response())
+}

@@ -1,0 +1,93 @@
+//! `/v1/tokens`.
+
+use super::{Answer, Paged, Shared, Who, json, text};
+use crate::body::{JsonObject, Params, opened, typed};
+use crate::error::Refusal;
+use crate::keyed::{RequestKey, reply};
+use crate::{page, wire};
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use berth_api::{ApiError, NewToken, TokenCreated, TokenList};
+use berth_domain::TokenId;
+use berth_services::MadeToken;
+
+/// Lists the tokens without their secrets, oldest first.
+#[utoipa::path(get, path = "/v1/tokens", tag = "tokens",
+    params(("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
+    responses((status = 200, body = TokenList)))]
+pub(crate) async fn list(
+    State(state): Shared,
+    Extension(caller): Who,
+    Params(paged): Params<Paged>,
+) -> Answer {
+    let after = page::after(paged.page_token.as_deref(), TokenId::parse)?;
+    let size = page::size(paged.page_size)?;
+    let found = state.services.tokens(&caller, after.as_ref(), size).await?;
+    let last = found.rows.last().filter(|_| found.more);
+    let body = TokenList {
+        next_page_token: last.map(|token| page::token(token.id.as_str())),
+        tokens: found.rows.iter().map(wire::token).collect(),
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// Makes a token. Its secret is shown this once.
+#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = NewToken,
+    responses((status = 201, body = TokenCreated), (status = 422, body = ApiError)))]
+pub(crate) async fn create(
+    State(state): Shared,
+    Extension(caller): Who,
+    key: RequestKey,
+    body: JsonObject,
+) -> Answer {
+    let mut fields = opened(body.fields, "token")?;
+    // Without a name each field alone would be refused for want of it.
+    fields.entry("name").or_insert_with(|| "".into());
+    let name = fields.remove("name").unwrap_or_default();
+    let serde_json::Value::String(name) = name else {
+        return Err(Refusal::field("name", "is not a text"));
+    };
+    let wish = typed::<Nameless>(fields, "").map_err(Refusal::fields)?;
+    let wish = berth_services::NewToken {
+        name,
+        scopes: wish.scopes,
+        preset: wish.preset,
+        project: wish.project_id,
+        expires_at: wish.expires_at,
+    };
+    let render = |made: &MadeToken| {
+        let body = TokenCreated {
+            token: wire::token(&made.token),
+            secret: made.secret.reveal().to_owned(),
+        };
+        text(StatusCode::CREATED, &body)
+    };
+    let keyed = key.with(&body.bytes, &render);
+    let answered = state.services.create_token(&caller, &wish, keyed).await?;
+    Ok(reply(answered, &render))
+}
+
+/// A wish for a token, but for its name.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Nameless {
+    scopes: Option<Vec<String>>,
+    preset: Option<String>,
+    project_id: Option<String>,
+    expires_at: Option<String>,
+}
+
+/// Revokes a token at once.
+#[utoipa::path(delete, path = "/v1/tokens/{token}", tag = "tokens", params(("token" = String, Path)),
+    responses((status = 204), (status = 404, body = ApiError)))]
+pub(crate) async fn revoke(
+    State(state): Shared,
+    Extension(caller): Who,
+    Path(token): Path<String>,
+) -> Answer {
+    state.services.revoke_token(&caller, &token).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,40 @@
+//! `/v1/trash`: destroyed databases that can still be restored.
+
+use super::{Answer, Paged, Shared, Who, databases::listed, json};
+use crate::body::Params;
+use crate::{page, wire};
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use berth_api::{ApiError, DatabaseEnvelope, DatabaseList};
+use berth_domain::DatabaseId;
+
+/// Lists destroyed databases whose data is still there.
+#[utoipa::path(get, path = "/v1/trash", tag = "trash",
+    params(("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
+    responses((status = 200, body = DatabaseList)))]
+pub(crate) async fn list(
+    State(state): Shared,
+    Extension(caller): Who,
+    Params(paged): Params<Paged>,
+) -> Answer {
+    let after = page::after(paged.page_token.as_deref(), DatabaseId::parse)?;
+    let size = page::size(paged.page_size)?;
+    let found = state.services.trash(&caller, after.as_ref(), size).await?;
+    json(StatusCode::OK, &listed(&found, state.services.rules()))
+}
+
+/// Removes the data of a destroyed database for good, before its window ends.
+#[utoipa::path(delete, path = "/v1/trash/{database}", tag = "trash", params(("database" = String, Path)),
+    responses((status = 202, body = DatabaseEnvelope), (status = 403, body = ApiError), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(crate) async fn purge(
+    State(state): Shared,
+    Extension(caller): Who,
+    Path(database): Path<String>,
+) -> Answer {
+    let record = state.services.purge_database(&caller, &database).await?;
+    let body = DatabaseEnvelope {
+        database: wire::database(&record, state.services.rules()),
+    };
+    json(StatusCode::ACCEPTED, &body)
+}

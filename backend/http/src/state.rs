@@ -1,0 +1,45 @@
+//! What all routes share.
+
+use crate::Config;
+use crate::limiter::Limiter;
+use crate::metrics::Metrics;
+use berth_services::Services;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Through which door a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The network: everyone shows a token.
+    Network,
+    /// The local socket: the file's permissions are the check.
+    Local,
+}
+
+/// What all routes share.
+pub(crate) struct State {
+    pub(crate) services: Arc<Services>,
+    pub(crate) config: Config,
+    pub(crate) door: Door,
+    pub(crate) limiter: Limiter,
+    pub(crate) metrics: Metrics,
+    begun: Instant,
+}
+
+impl State {
+    pub(crate) fn new(services: Arc<Services>, config: Config, door: Door) -> Self {
+        Self {
+            limiter: Limiter::new(config.requests_per_second, config.requests_burst),
+            services,
+            config,
+            door,
+            metrics: Metrics::default(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since this state was made; they never go back.
+    pub(crate) fn millis(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
