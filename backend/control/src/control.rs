@@ -1,6 +1,6 @@
 //! The loop itself: what it is made of, and how it starts and ends.
 
-use crate::care::Charts;
+use crate::charts::Charts;
 use crate::error::{self, chain};
 use crate::failpoint::Failpoints;
 use crate::locks::Locks;

@@ -8,13 +8,16 @@
 mod backoff;
 mod care;
 mod certificates;
+mod charts;
 mod control;
 mod crash_loop;
 mod error;
 mod failpoint;
+mod figures;
 mod findings;
 mod locks;
 mod operations;
+mod repair;
 #[cfg(test)]
 mod samples;
 mod sessions;
@@ -27,6 +30,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod visits;
 
 pub use certificates::{Certificates, ServerCertificate};
 pub use control::{Control, Limits, Parts};

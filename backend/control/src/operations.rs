@@ -188,10 +188,7 @@ impl Control {
             self.enter(work, step, attempt, &subject).await?;
             let done = match step {
                 Step::Settle => self.settle(operation, &subject).await,
-                _ => {
-                    self.attend(step, operation.kind, &subject, || work.still_ours())
-                        .await
-                }
+                _ => self.attend_work(work, step, &subject).await,
             };
             match done {
                 Ok(()) => match step.after(path) {
@@ -231,6 +228,15 @@ impl Control {
         word.clone_into(&mut progress.word);
         progress.attempt = attempt;
         Ok(())
+    }
+
+    async fn attend_work(&self, work: &Work, step: Step, subject: &Subject) -> Result<(), Error> {
+        let operation = &work.operation;
+        self.attend(step, operation.kind, subject, || {
+            work.still_ours()?;
+            self.locks.yield_to_others(&operation.instance)
+        })
+        .await
     }
 
     /// Repeats a step until it is done or has waited long enough.

@@ -18,9 +18,10 @@ use std::time::Duration;
 const PURGE_SECONDS: u64 = 30;
 /// Seconds between two looks for spares that are missing.
 const SPARES_SECONDS: u64 = 20;
-/// Milliseconds after which spares are thought of again when operations were under way: they
-/// come first.
-const YIELD_MILLIS: u64 = 500;
+/// Milliseconds for which nothing may have been worked on before spares are made.
+const QUIET_MILLIS: u64 = 2_000;
+/// Milliseconds between two looks whether it is quiet.
+const YIELD_MILLIS: u64 = 250;
 /// Purges that are ordered at once.
 const PURGES_AT_ONCE: u32 = 100;
 /// Days after which an operation that takes something away would be overdue; nothing gives it
@@ -224,12 +225,7 @@ impl Control {
             versions.insert((record.database.engine, record.database.version));
         }
         for (engine, version) in versions {
-            while self.busy.load(Ordering::Relaxed) > 0 {
-                if self.is_closing() {
-                    return Ok(());
-                }
-                tokio::time::sleep(Duration::from_millis(YIELD_MILLIS)).await;
-            }
+            self.quiet().await;
             let prepare = self
                 .parts
                 .platform
@@ -247,6 +243,19 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Returns when nothing has been worked on for a moment: whoever was just served is about
+    /// to use what he got, and nobody waits for a spare.
+    async fn quiet(&self) {
+        let mut still = 0;
+        while still < QUIET_MILLIS {
+            tokio::time::sleep(Duration::from_millis(YIELD_MILLIS)).await;
+            still = match self.busy.load(Ordering::Relaxed) {
+                0 => still + YIELD_MILLIS,
+                _ => 0,
+            };
+        }
     }
 
     /// Writes an event about a database that nobody asked for.

@@ -47,7 +47,13 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // In memory where that is to be had: durability is the store's and the renderer's test.
+        let memory = Path::new("/dev/shm");
+        let directory = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        let directory = directory.unwrap();
         let url = format!("sqlite:{}", directory.path().join("berth.db").display());
         let store = Store::open(&url, Keys::from_root([7; 32])).await.unwrap();
         let mut tx = store.begin().await.unwrap();

@@ -1,0 +1,63 @@
+//! What this process remembers of the instances it looks after; all of it can be lost.
+
+use crate::crash_loop::Falls;
+use berth_domain::{InstanceId, Timestamp};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// What this process remembers of each instance it looks after; all of it can be lost.
+#[derive(Default)]
+pub(crate) struct Charts(Mutex<HashMap<InstanceId, Chart>>);
+
+/// What is remembered of one instance.
+#[derive(Default)]
+pub(crate) struct Chart {
+    /// Whether it was ensured since this process started, or since events were missed.
+    pub(crate) adopted: bool,
+    /// When it went down lately.
+    pub(crate) falls: Falls,
+    /// Repairs that failed in a row, and when the next may be tried.
+    pub(crate) repairs: u32,
+    pub(crate) repair_due: Option<Timestamp>,
+    /// When its figures were taken last.
+    pub(crate) measured_at: Option<Timestamp>,
+}
+
+impl Charts {
+    pub(crate) fn with<T>(&self, instance: &InstanceId, change: impl FnOnce(&mut Chart) -> T) -> T {
+        let mut charts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(charts.entry(instance.clone()).or_default())
+    }
+
+    /// Everything is to be compared with its row again.
+    pub(crate) fn distrust_all(&self) {
+        let mut charts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        charts.values_mut().for_each(|chart| chart.adopted = false);
+    }
+
+    /// It is as its row says: somebody has just made it so.
+    pub(crate) fn sound(&self, instance: &InstanceId) {
+        self.with(instance, |chart| {
+            chart.adopted = true;
+            chart.repairs = 0;
+            chart.repair_due = None;
+        });
+    }
+
+    /// An operation has just made it as its row says; its size is to be judged anew.
+    pub(crate) fn changed(&self, instance: &InstanceId) {
+        self.sound(instance);
+        self.with(instance, |chart| chart.measured_at = None);
+    }
+
+    /// It may differ from its row: the next visit ensures it again.
+    pub(crate) fn distrust(&self, instance: &InstanceId) {
+        self.with(instance, |chart| chart.adopted = false);
+    }
+
+    /// It is not looked after any more.
+    pub(crate) fn forget(&self, instance: &InstanceId) {
+        let mut charts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        charts.remove(instance);
+    }
+}

@@ -1,0 +1,130 @@
+//! Putting right what is not as its row says, without an operation that somebody waits for.
+
+use crate::backoff::{LONGEST_WAIT_MILLIS, wait_millis};
+use crate::error::{Class, chain};
+use crate::findings::fold;
+use crate::step::Step;
+use crate::subject::Subject;
+use crate::{Control, Error, error};
+use berth_domain::{DatabaseId, InstanceId, Intent, Observation, Observed, OperationKind};
+
+/// How often in one repair an instance is made again that went meanwhile.
+const TRIES_IN_ONE_REPAIR: u32 = 3;
+/// Repairs in a row that fail before the database is said to be in error.
+const REPAIRS_BEFORE_ERROR: u32 = 3;
+/// The phase of what is being repaired.
+pub(crate) const RECOVERING: &str = "recovering";
+
+impl Control {
+    /// Makes an instance as its row says, without an operation that somebody waits for.
+    ///
+    /// # If interrupted
+    /// The next round begins again: every step may be repeated.
+    pub(crate) async fn repair(&self, subject: &Subject) -> Result<(), Error> {
+        let now = self.now();
+        let instance = &subject.database.instance;
+        let waits = self.charts.with(instance, |chart| {
+            chart.repair_due.is_some_and(|due| due > now)
+        });
+        if waits {
+            return Ok(());
+        }
+        let id = &subject.database.id;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.make_right(id).await {
+                Ok(()) => return Ok(()),
+                // It went while it was looked at: what to make of it shows at the next look.
+                Err(Error::Vanished | Error::Down { .. }) if tries < TRIES_IN_ONE_REPAIR => {}
+                Err(error) => return self.repair_failed(id, instance, error).await,
+            }
+        }
+    }
+
+    async fn make_right(&self, id: &DatabaseId) -> Result<(), Error> {
+        let mut subject = self.subject(id).await?.ok_or(Error::NotOurs)?;
+        let instance = subject.database.instance.clone();
+        let intent = subject.database.intent;
+        for step in Step::path(OperationKind::Change, intent) {
+            if *step == Step::Settle {
+                continue;
+            }
+            // Who waits for this instance has been asked for something; that goes first.
+            let ours = || self.locks.yield_to_others(&instance);
+            self.attend(*step, OperationKind::Change, &subject, ours)
+                .await?;
+            subject = self.subject(id).await?.ok_or(Error::NotOurs)?;
+        }
+        let recovered = subject.observation.phase == RECOVERING;
+        let told = self.put_right(&subject, intent).await;
+        if let Some(next) = subject.next.as_ref().filter(|_| intent == Intent::Run) {
+            let write = async {
+                let mut tx = self.parts.store.begin().await?;
+                tx.promote_credentials(id, next.version).await?;
+                tx.commit().await
+            };
+            write
+                .await
+                .map_err(error::store("promote the credentials"))?;
+        }
+        self.charts.sound(&instance);
+        self.tell(&subject, told, false).await?;
+        if recovered {
+            self.note(
+                &subject.database,
+                "database.recovered",
+                "it is as wanted again",
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// What is known of a database that was just put right.
+    async fn put_right(&self, subject: &Subject, intent: Intent) -> Observation {
+        let (observed, phase) = match intent {
+            Intent::Run => (Observed::Ready, "ready"),
+            Intent::Stop | Intent::Destroy => (Observed::Stopped, "stopped"),
+        };
+        let mut told = fold(&subject.observation, observed, self.now());
+        phase.clone_into(&mut told.phase);
+        told.generation = subject.database.generation;
+        if intent == Intent::Run && told.version_actual.is_none() {
+            told = self.measure(subject, told).await;
+        }
+        told
+    }
+
+    async fn repair_failed(
+        &self,
+        id: &DatabaseId,
+        instance: &InstanceId,
+        error: Error,
+    ) -> Result<(), Error> {
+        let class = error.class();
+        match class {
+            Class::Leave => return Err(error),
+            Class::Unreachable => return self.tell_silence(id).await,
+            Class::Transient | Class::Permanent(_) => {}
+        }
+        tracing::warn!(database.id = %id, error = chain(&error), "a repair failed");
+        let (now, jitter) = (self.now(), self.jitter());
+        let failures = self.charts.with(instance, |chart| {
+            chart.repairs += 1;
+            let wait = wait_millis(chart.repairs, LONGEST_WAIT_MILLIS, jitter);
+            chart.repair_due = Some(now.plus_millis(wait));
+            chart.repairs
+        });
+        if class == Class::Transient && failures < REPAIRS_BEFORE_ERROR {
+            return Ok(());
+        }
+        let Some(subject) = self.subject(id).await? else {
+            return Ok(());
+        };
+        let reason = error.sentence();
+        let mut told = fold(&subject.observation, Observed::Failed { reason }, now);
+        RECOVERING.clone_into(&mut told.phase);
+        self.tell(&subject, told, false).await
+    }
+}
