@@ -43,7 +43,9 @@ impl Parameter {
                 let named = |word: &str| {
                     let word = word.trim_matches(' ');
                     !word.is_empty()
-                        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+                        && word
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
                 };
                 if value.len() <= 1000 && value.split(',').all(named) {
                     Ok(())
@@ -68,11 +70,22 @@ mod tests {
         ];
         for kind in kinds {
             let parameter = Parameter { name: "x", kind };
-            for bad in ["1\nlisten_addr = *", "1\r", "", "1;2", "a = b", "+1", "%include"] {
+            for bad in [
+                "1\nlisten_addr = *",
+                "1\r",
+                "",
+                "1;2",
+                "a = b",
+                "+1",
+                "%include",
+            ] {
                 assert!(parameter.check(bad).is_err(), "{kind:?} took {bad:?}");
             }
         }
-        let names = Parameter { name: "x", kind: ParameterKind::Names };
+        let names = Parameter {
+            name: "x",
+            kind: ParameterKind::Names,
+        };
         assert!(names.check("extra_float_digits, search_path").is_ok());
     }
 }

@@ -28,6 +28,14 @@ pub(super) fn process(wanted: &Pooler, setup: &Setup<'_>) -> Process {
             Applies::OnReload,
         ),
     ];
+    // PgBouncer gives each client the value that its first server had, and sets it on every
+    // server for that client. Only a new PgBouncer forgets it.
+    let read_only = if setup.read_only { "on" } else { "off" };
+    files.push(plain(
+        "remembered.ini",
+        format!("; default_transaction_read_only = {read_only}\n"),
+        Applies::AtStart,
+    ));
     files.extend(certificate_files(setup.certificate));
     Process {
         image: versions::POOLER_IMAGE,

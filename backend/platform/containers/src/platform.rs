@@ -414,7 +414,14 @@ impl ContainerPlatform {
                 }
             }
         };
-        tokio::try_join!(instance::ensure(runtime, &engine, &engines), pooler)?;
+        let engine = instance::ensure(runtime, &engine, &engines);
+        if found.is_empty() {
+            tokio::try_join!(engine, pooler)?;
+        } else {
+            // A pooler remembers what its first server told it: the engine is told first.
+            engine.await?;
+            pooler.await?;
+        }
         Ok(())
     }
 
