@@ -29,8 +29,17 @@ const BLOCKED_POLL_MILLISECONDS: u64 = 5;
 /// How often it looks before it gives up: half a minute.
 const BLOCKED_POLLS_MAX: u32 = 6_000;
 
+/// Set, it makes the process panic outside of any call.
+const PANIC_VARIABLE: &str = "ECHO_PANIC";
+
+#[expect(clippy::panic, reason = "this provider exists to misbehave on demand")]
 fn main() -> ExitCode {
-    berth_plugin::serve::serve(|| Echo)
+    berth_plugin::serve::serve(|| {
+        if let Ok(message) = std::env::var(PANIC_VARIABLE) {
+            panic!("{message}");
+        }
+        Echo
+    })
 }
 
 struct Echo;

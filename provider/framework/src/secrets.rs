@@ -21,8 +21,8 @@ const TOO_MANY: &str = "text withheld: too many secrets to look for";
 
 static SECRETS: Secrets = Secrets::new();
 
-/// Has `secret` replaced in everything this process logs from now on, also where it is quoted or
-/// percent-encoded. Strings of fewer than four bytes are left alone.
+/// Has `secret` replaced in everything this process logs from now on, also where it is quoted, in
+/// JSON or percent-encoded. Strings of fewer than four bytes are left alone.
 pub fn remember(secret: &str) {
     SECRETS.remember(secret);
 }
@@ -57,7 +57,12 @@ impl Secrets {
             }
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for spelling in [debug_escaped(secret), percent_encoded(secret)] {
+        let spellings = [
+            debug_escaped(secret),
+            json_escaped(secret),
+            percent_encoded(secret),
+        ];
+        for spelling in spellings {
             known.insert((Reverse(spelling.len()), spelling));
         }
         known.insert(entry);
@@ -80,7 +85,19 @@ impl Secrets {
 
 /// As `{:?}` writes it, without the quotes around.
 fn debug_escaped(secret: &str) -> String {
-    secret.escape_debug().collect()
+    without_quotes(&format!("{secret:?}"))
+}
+
+/// As it stands in JSON, without the quotes around.
+fn json_escaped(secret: &str) -> String {
+    without_quotes(&serde_json::Value::from(secret).to_string())
+}
+
+fn without_quotes(quoted: &str) -> String {
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(quoted).to_owned()
 }
 
 /// As it stands in a URI.
@@ -104,14 +121,16 @@ mod tests {
     #[test]
     fn a_secret_is_replaced_wherever_and_however_it_is_spelled() {
         let secrets = Secrets::new();
-        secrets.remember("pa\"ss/wörd");
+        let secret = "it's\u{1}\"ss/wörd";
+        secrets.remember(secret);
         let text = format!(
-            "plain pa\"ss/wörd quoted {:?} uri postgres://u:pa%22ss%2Fw%C3%B6rd@h",
-            "pa\"ss/wörd"
+            "plain {secret} quoted {secret:?} json {} uri postgres://u:{}@h",
+            serde_json::Value::from(secret),
+            "it%27s%01%22ss%2Fw%C3%B6rd",
         );
         assert_eq!(
             secrets.mask(&text),
-            "plain *** quoted \"***\" uri postgres://u:***@h"
+            "plain *** quoted \"***\" json \"***\" uri postgres://u:***@h"
         );
     }
 

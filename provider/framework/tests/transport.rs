@@ -103,6 +103,18 @@ async fn an_interrupt_is_the_hosts_to_handle_and_a_termination_ends() {
     assert!(!provider.socket().exists());
 }
 
+#[test]
+fn a_panic_outside_of_any_call_is_the_hosts_crash_report() {
+    let mut provider = Started::with(&Options {
+        environment: &[("ECHO_PANIC", "asked to")],
+        ..Options::default()
+    });
+    assert!(!provider.ended().success());
+    let told = provider.stderr();
+    assert!(told.starts_with("panic: asked to at "), "{told}");
+    assert!(!provider.socket().exists());
+}
+
 #[tokio::test]
 async fn a_service_nobody_wrote_is_unimplemented() {
     let provider = Started::new();
@@ -156,7 +168,7 @@ async fn it_ends_when_the_host_has_died() {
     drop(channel);
     // The provider holds the other end of the pipe until it is gone.
     let mut rest = String::new();
-    let mut stdout = provider.stdout.get_mut();
+    let stdout = provider.stdout.get_mut();
     let reader = tokio::task::block_in_place(|| stdout.read_to_string(&mut rest));
     assert_eq!(reader.unwrap(), 0);
     assert!(!socket.exists());

@@ -153,15 +153,32 @@ impl Rpc {
 }
 
 fn log_answer(begun: Instant, told: &[proto::Diagnostic]) {
-    let of = |severity: proto::diagnostic::Severity| {
-        told.iter()
-            .filter(|told| told.severity() == severity)
-            .count()
-    };
+    let (mut errors, mut warnings) = (0, 0);
+    for diagnostic in told {
+        let summary = diagnostic.summary.as_str();
+        let detail = diagnostic.detail.as_str();
+        if diagnostic.severity() == proto::diagnostic::Severity::Error {
+            errors += 1;
+            tracing::error!(
+                diagnostic_severity = "ERROR",
+                diagnostic_summary = summary,
+                diagnostic_detail = detail,
+                "told the user"
+            );
+        } else {
+            warnings += 1;
+            tracing::warn!(
+                diagnostic_severity = "WARNING",
+                diagnostic_summary = summary,
+                diagnostic_detail = detail,
+                "told the user"
+            );
+        }
+    }
     tracing::debug!(
         tf_req_duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        diagnostic_error_count = of(proto::diagnostic::Severity::Error),
-        diagnostic_warning_count = of(proto::diagnostic::Severity::Warning),
+        diagnostic_error_count = errors,
+        diagnostic_warning_count = warnings,
         "answered"
     );
 }
