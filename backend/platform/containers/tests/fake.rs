@@ -1,5 +1,13 @@
 //! The fake passes what Docker passes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do, and say why one was skipped"
+)]
+
 use berth_containers::contract::{self, PlatformGround, RuntimeGround};
 use berth_containers::{ContainerPlatform, FakeRuntime, Layout, Settings};
 use berth_domain::{EngineName, InstallationId, InstanceId, Secret, Statement, TlsMode};

@@ -1,5 +1,13 @@
 //! Docker passes what the fake passes, and a real PostgreSQL lives through its life.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do, and say why one was skipped"
+)]
+
 mod common;
 
 use berth_containers::Containers;

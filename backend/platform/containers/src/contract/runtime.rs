@@ -290,7 +290,10 @@ async fn networks(runtime: &dyn ContainerRuntime, ground: &RuntimeGround, image:
     });
     assert!(!runtime.is_network_used(&id).await.expect("ask"));
     let container = runtime.create(&workload).await.expect("create");
-    assert_eq!(only(runtime, &workload).await.networks, [id.clone()]);
+    assert_eq!(
+        only(runtime, &workload).await.networks,
+        std::slice::from_ref(&id)
+    );
     let attachment = Attachment {
         network: second.clone(),
         aliases: Vec::new(),
