@@ -1,5 +1,6 @@
 //! Where in a configuration something is.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// One step into a value.
@@ -17,7 +18,7 @@ pub enum Step {
 ///
 /// An element of a set has no name, so a path that reaches one ends at the set: whatever is
 /// appended afterwards is left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Default)]
 pub struct Path {
     steps: Vec<Step>,
     in_set: bool,
@@ -83,6 +84,33 @@ impl Path {
     }
 }
 
+/// Paths are equal when they lead to the same place, however that was reached.
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.steps == other.steps
+    }
+}
+
+impl Eq for Path {}
+
+impl PartialOrd for Path {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Path {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.steps.cmp(&other.steps)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Path({self})")
+    }
+}
+
 /// `"pooler.mode"` names the attribute `mode` in the object `pooler`.
 impl From<&str> for Path {
     fn from(dotted: &str) -> Self {
@@ -138,6 +166,6 @@ mod tests {
     #[test]
     fn a_path_ends_at_a_set() {
         let set = Path::from("grants");
-        assert_eq!(set.set_element().attribute("schema").steps(), set.steps());
+        assert_eq!(set.set_element().attribute("schema"), set);
     }
 }

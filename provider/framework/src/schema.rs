@@ -427,6 +427,11 @@ impl Attribute {
         self.write_only
     }
 
+    /// The names of the attribute's plan modifiers, in the order in which they run.
+    pub fn modifier_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.modifiers.iter().map(|modifier| modifier.name)
+    }
+
     /// The Markdown description.
     pub fn markdown(&self) -> &str {
         &self.description

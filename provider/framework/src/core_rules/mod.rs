@@ -13,7 +13,7 @@ pub use compatible::compatible;
 pub use conform::conforms;
 pub use plan_valid::plan_valid;
 pub use proposed::proposed;
-pub(crate) use proposed::proposed_with_best_pairs;
+pub(crate) use proposed::{is_filled_in, proposed_with_best_pairs};
 
 use std::fmt;
 

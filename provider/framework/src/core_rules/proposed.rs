@@ -22,6 +22,11 @@ pub(crate) fn proposed_with_best_pairs(
     merge(block, prior, config, Pairing::Best)
 }
 
+/// Whether `value` may be the configured element with computed values filled in.
+pub(crate) fn is_filled_in(block: &Block, value: &Value, config: &Value) -> bool {
+    may_be(block, value, config, Pairing::Best)
+}
+
 /// Which prior element a configured element of a set is paired with.
 #[derive(Clone, Copy)]
 enum Pairing {

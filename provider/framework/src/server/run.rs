@@ -38,6 +38,15 @@ pub(super) async fn run<T>(
     handler: impl Future<Output = Outcome<T>>,
 ) -> Outcome<T> {
     let abandon_at = context.deadline + Duration::from_secs(ABANDON_AFTER_SECONDS);
+    run_until(abandon_at, what, context.limit, handler).await
+}
+
+async fn run_until<T>(
+    abandon_at: Instant,
+    what: &str,
+    limit: Duration,
+    handler: impl Future<Output = Outcome<T>>,
+) -> Outcome<T> {
     let caught = AssertUnwindSafe(handler).catch_unwind();
     match tokio::time::timeout_at(abandon_at, caught).await {
         Ok(Ok(outcome)) => outcome,
@@ -46,7 +55,7 @@ pub(super) async fn run<T>(
             "Operation took too long",
             format!(
                 "To {what} was to take at most {} seconds. It did not end, and was abandoned.",
-                context.limit.as_secs()
+                limit.as_secs()
             ),
         )
         .into()),
@@ -88,5 +97,27 @@ pub(super) fn collect(outcome: Outcome, diagnostics: &mut Diagnostics) {
                 "The provider reported a failure without saying what failed.",
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_never_ends_is_abandoned() {
+        let never = std::future::pending::<Outcome>();
+        let limit = Duration::from_secs(5);
+        let errors = run_until(Instant::now(), "wait", limit, never)
+            .await
+            .unwrap_err();
+        assert!(errors.to_string().contains("at most 5 seconds"), "{errors}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_without_a_word_is_a_failure() {
+        let mut diagnostics = Diagnostics::new();
+        collect(Err(Diagnostics::new()), &mut diagnostics);
+        assert!(diagnostics.has_errors());
     }
 }

@@ -94,7 +94,8 @@ fn inside(
         }
         (Nesting::Set, Value::Set(planned)) => {
             let configs = config.as_elements().unwrap_or_default();
-            let fits = |planned: &Value, config: &Value| comes_from(block, config, planned);
+            let fits =
+                |planned: &Value, config: &Value| core_rules::is_filled_in(block, planned, config);
             let pairs = best_pairs(planned.as_slice(), configs, &fits);
             let priors = prior.as_elements().unwrap_or_default();
             let path = path.set_element();
@@ -108,24 +109,6 @@ fn inside(
         }
         (_, planned) => planned,
     }
-}
-
-/// Whether a planned element is this configured one with computed values filled in.
-fn comes_from(block: &Block, config: &Value, planned: &Value) -> bool {
-    let (Value::Object(config), Value::Object(planned)) = (config, planned) else {
-        return config == planned;
-    };
-    block.attributes.iter().all(|attribute| {
-        match (config.get(&attribute.name), planned.get(&attribute.name)) {
-            (Ok(config), Ok(planned)) => {
-                config == planned
-                    || (attribute.computed && config.is_null())
-                    || attribute.write_only
-                    || matches!(attribute.kind, AttributeKind::Nested(..))
-            }
-            _ => false,
-        }
-    })
 }
 
 /// What a plan starts from: what the host proposes, unless there are sets in which the host

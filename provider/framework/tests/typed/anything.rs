@@ -221,7 +221,8 @@ fn fill_plain(ty: &Type, value: Value, next: &mut dyn FnMut() -> u64) -> Value {
     }
     match ty {
         Type::Bool => Value::Bool(next() % 2 == 0),
-        Type::Number => next().into(),
+        // Beyond every number that is configured.
+        Type::Number => (1_000_000 + next()).into(),
         Type::String => format!("made-{}", next()).into(),
         Type::Dynamic => Value::dynamic(Type::String, format!("made-{}", next())),
         Type::List(ty) => Value::List(vec![fill_plain(ty, Value::unknown(), next)]),

@@ -35,19 +35,19 @@ fn broken(what: &'static str, problem: impl Into<String>) -> Failure {
 /// Fewer unknowns may only turn unknown into known. A change may turn out to be none, and a
 /// replacement, which the host makes in two steps anyway, to be anything; nothing else.
 fn refines(vague: &Plan, clear: &Plan) -> Result<(), Failure> {
-    let value = |plan: &Plan| plan.planned.clone().map_or(Value::Null, Value::Object);
-    let violations = compatible(&value(vague), &value(clear));
-    if !violations.is_empty() {
-        let what = "plan with fewer unknowns";
-        return Err(Failure::Broken { what, violations });
-    }
     let allowed = match (vague.action, clear.action) {
         (Action::Replace, _) | (Action::Update, Action::NoOp) => true,
         (vague, clear) => vague == clear,
     };
     if !allowed {
-        let problem = format!("is {:?} and was {:?}", clear.action, vague.action);
+        let problem = format!("is {clear:?} and was {vague:?}");
         return Err(broken("plan with fewer unknowns", problem));
+    }
+    let value = |plan: &Plan| plan.planned.clone().map_or(Value::Null, Value::Object);
+    let violations = compatible(&value(vague), &value(clear));
+    if !violations.is_empty() {
+        let what = "plan with fewer unknowns";
+        return Err(Failure::Broken { what, violations });
     }
     Ok(())
 }
@@ -141,7 +141,12 @@ fn outline(block: &Block, depth: usize) -> String {
             .filter(|word| word.0)
             .map(|word| word.1)
             .collect();
-        let line = format!("{indent}{}: {}", attribute.name(), words.join(" "));
+        let modifiers = attribute.modifier_names().collect::<Vec<_>>().join(" ");
+        let line = format!(
+            "{indent}{}: {} {modifiers}",
+            attribute.name(),
+            words.join(" ")
+        );
         match attribute.kind() {
             AttributeKind::Plain(ty) => format!("{line} {}\n", ty.to_json()),
             AttributeKind::Nested(nesting, inner) => {
