@@ -1,0 +1,37 @@
+//! The real client against a real berthd.
+
+mod bad_days;
+mod kills;
+mod life;
+mod refusals;
+mod secrets;
+
+use crate::harness::{Runtime, Stack, TestBerth};
+
+/// A berthd on the fake runtime, and a stack that asks it.
+fn stage() -> Option<(TestBerth, Stack)> {
+    let berth = TestBerth::start(Runtime::Fake)?;
+    let stack = Stack::new(&berth)?;
+    Some((berth, stack))
+}
+
+/// A project and a database in it, with `more` said of the database.
+fn shop(more: &str) -> String {
+    format!(
+        r#"
+resource "berth_project" "shop" {{
+  name                = "shop"
+  deletion_protection = false
+}}
+
+resource "berth_database" "orders" {{
+  name                 = "orders"
+  project_id           = berth_project.shop.id
+  engine               = "postgresql"
+  deletion_protection  = false
+  recovery_window_days = 0
+  {more}
+}}
+"#
+    )
+}

@@ -1,0 +1,47 @@
+//! What the stories are told with: a berthd of their own, a client of their own, and a proxy
+//! between the two that can misbehave.
+
+mod berth;
+mod http;
+mod processes;
+mod proxy;
+mod stack;
+
+use std::path::{Path, PathBuf};
+
+pub use berth::{Runtime, TestBerth};
+pub use proxy::{Moment, Proxy, Verdict};
+pub use stack::{Stack, flat};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests
+        .parent()
+        .map_or_else(|| tests.to_owned(), Path::to_owned)
+}
+
+/// A program that this workspace builds; none, with the reason printed, before it was built.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = root().join("target/debug").join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    println!("not run: {} is not built yet", path.display());
+    None
+}
+
+/// The Terraform client; none, with the reason printed, where there is none.
+pub fn client() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("BERTH_CLIENT") {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| [folder.join("terraform"), folder.join("tofu")])
+        .find(|candidate| candidate.is_file());
+    if found.is_none() {
+        println!("not run: neither terraform nor tofu is on the path");
+    }
+    found
+}
