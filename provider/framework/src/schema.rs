@@ -78,7 +78,9 @@ pub struct NestedBlock {
 
 /// Tells whether two values that are spelled differently mean the same.
 #[derive(Clone)]
-pub(crate) struct SameMeaning(pub(crate) Arc<dyn Fn(&Value, &Value) -> bool + Send + Sync>);
+pub(crate) struct SameMeaning(pub(crate) Arc<Comparison>);
+
+type Comparison = dyn Fn(&Value, &Value) -> bool + Send + Sync;
 
 impl std::fmt::Debug for SameMeaning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -249,7 +249,7 @@ impl Rule {
             ),
             _ => return,
         };
-        match of(Standing::Set).last() {
+        match of(Standing::Set).next_back() {
             Some(path) => diagnostics.error_at(path, summary, detail),
             None => diagnostics.push(Diagnostic::error(summary, detail)),
         }

@@ -20,6 +20,8 @@ struct Level<'a> {
     prior: Option<&'a Object>,
 }
 
+type Member<'a> = (Option<&'a Attribute>, Option<(Nesting, &'a Block)>);
+
 impl<'a> Level<'a> {
     fn config(&self, name: &str) -> &'a Value {
         self.config.and_then(|c| c.get(name).ok()).unwrap_or(&NULL)
@@ -30,7 +32,7 @@ impl<'a> Level<'a> {
     }
 
     /// The attribute or block `name`: its attribute when it is one, and what is inside it.
-    fn member(&self, name: &str) -> Option<(Option<&'a Attribute>, Option<(Nesting, &'a Block)>)> {
+    fn member(&self, name: &str) -> Option<Member<'a>> {
         if let Some(attribute) = self.block.attribute(name) {
             let inside = match &attribute.kind {
                 AttributeKind::Nested(nesting, block) => Some((*nesting, &**block)),

@@ -220,7 +220,7 @@ fn fill_plain(ty: &Type, value: Value, next: &mut dyn FnMut() -> u64) -> Value {
         return value;
     }
     match ty {
-        Type::Bool => Value::Bool(next() % 2 == 0),
+        Type::Bool => Value::Bool(next().is_multiple_of(2)),
         // Beyond every number that is configured.
         Type::Number => (1_000_000 + next()).into(),
         Type::String => format!("made-{}", next()).into(),

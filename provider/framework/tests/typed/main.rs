@@ -1,4 +1,9 @@
 //! The typed half of the framework, driven as a host drives it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of this is a test, its helpers too, which clippy cannot see"
+)]
 
 mod anything;
 mod bugs;
