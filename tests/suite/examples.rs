@@ -150,7 +150,7 @@ fn each_stack_and_the_quickstart_are_valid() {
         .into_iter()
         .chain(configurations(&examples.join("quickstart")))
     {
-        assert_valid(&file.display().to_string(), &text_of(&[file.clone()]));
+        assert_valid(&file.display().to_string(), &text_of(std::slice::from_ref(&file)));
     }
 }
 

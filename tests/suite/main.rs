@@ -1,6 +1,13 @@
 //! Whole stories, by level: what the tree promises, then one program alone, then the real
 //! client against a real berthd.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a step that fails ends its test, and one that cannot run says why, in helpers too"
+)]
+
 mod acceptance;
 mod examples;
 mod harness;
