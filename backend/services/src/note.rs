@@ -68,7 +68,7 @@ pub fn size_text(bytes: u64) -> String {
 }
 
 /// `word` quoted, what was expected, and the nearest known word when one is near.
-pub fn not_one_of<'a>(word: &str, what: &str, known: &[&'a str]) -> String {
+pub fn not_one_of(word: &str, what: &str, known: &[&str]) -> String {
     let shown: String = word.chars().take(64).collect();
     let hint = berth_domain::nearest(word, known.iter().copied())
         .map(|near| format!(" (did you mean \"{near}\"?)"))

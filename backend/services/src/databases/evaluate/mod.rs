@@ -73,8 +73,9 @@ pub fn evaluate(
     let base = match (row, &facts.restore) {
         (Some(row), _) => Base::Row(row),
         (None, RestoreFact::Found(row)) => Base::Trash(row),
-        (None, RestoreFact::Unknown) => Base::Unknown,
-        (None, _) => Base::New,
+        (None, RestoreFact::NotAsked) => Base::New,
+        // Where it cannot come back, nothing else is worth complaining of for want of it.
+        (None, _) => Base::Unknown,
     };
     let mut evaluator = Evaluator {
         base,
