@@ -107,8 +107,8 @@ impl<'a> Evaluator<'a> {
                 self.refuse(
                     "version",
                     format!(
-                        "{} runs version {}, and changing it in place is not offered yet: keep \"{}\", or create a database of version {word} and copy the data",
-                        row.id, row.version, row.version
+                        "database {} runs version {}, and changing it in place is not offered yet: keep \"{}\", or create a database of version {word} and copy the data",
+                        row.name, row.version, row.version
                     ),
                 );
                 return Maybe::Unknown;
