@@ -1,4 +1,9 @@
 //! The routes, one rule a test: status and body over a real store.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where something is not as it must be"
+)]
 
 mod access;
 mod claims;
