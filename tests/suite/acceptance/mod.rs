@@ -1,6 +1,7 @@
 //! The real client against a real berthd.
 
 mod bad_days;
+mod containers;
 mod kills;
 mod life;
 mod refusals;
