@@ -2,7 +2,7 @@
 //! is not as its row says.
 
 use crate::error::Class;
-use crate::figures::judge;
+use crate::figures::{judge, moved};
 use crate::findings::{differs, fold, silence};
 use crate::repair::RECOVERING;
 use crate::storage::Pressure;
@@ -31,7 +31,7 @@ impl Control {
             (Intent::Stop, Some(seen)) if seen.observed == Observed::Stopped => return Ok(()),
             (Intent::Run, Some(seen)) if seen.observed == Observed::Ready => {
                 let answer = self.probe(database, seen).await?;
-                if answer == Observed::Ready && !self.is_measuring_due(&database.instance) {
+                if answer == Observed::Ready && self.measures_the_same(database, seen).await {
                     return Ok(());
                 }
                 found = Some(answer);
@@ -144,7 +144,7 @@ impl Control {
         }
         self.charts
             .with(instance, |chart| chart.measured_at = Some(now));
-        let mut told = self.measure(subject, told).await;
+        let mut told = self.measure(&subject.database, told).await;
         let before = Pressure::of(&subject.observation.conditions);
         let after = judge(&subject.database, &mut told, before, now);
         self.tell(subject, told.clone(), true).await?;
@@ -220,10 +220,8 @@ impl Control {
         figures: bool,
     ) -> Result<(), Error> {
         let before = &subject.observation;
-        let moved = figures
-            && (before.storage_used_bytes != told.storage_used_bytes
-                || before.connections != told.connections);
-        if !differs(before, &told) && !moved {
+        let news = differs(before, &told) || (figures && moved(before, &told));
+        if !news {
             return Ok(());
         }
         let write = async {

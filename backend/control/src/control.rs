@@ -3,6 +3,7 @@
 use crate::charts::Charts;
 use crate::error::{self, chain};
 use crate::failpoint::Failpoints;
+use crate::known::Known;
 use crate::locks::Locks;
 use crate::sessions::Sessions;
 use crate::{Certificates, Error};
@@ -10,7 +11,7 @@ use berth_domain::{Addresses, Catalogue, Clock, EngineName, Timestamp};
 use berth_engines::Registry;
 use berth_platform::Platform;
 use berth_services::{Entropy, Told, random};
-use berth_store::Store;
+use berth_store::{DatabaseRecord, Store};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -105,6 +106,12 @@ pub struct Control {
     pub(crate) spares_wanted: Notify,
     /// How many operations are being worked on.
     pub(crate) busy: AtomicUsize,
+    /// The store's version.
+    pub(crate) versions: watch::Receiver<i64>,
+    /// The living databases.
+    pub(crate) roster: Known<Arc<Vec<DatabaseRecord>>>,
+    /// When the next operation is due.
+    pub(crate) next_due: Known<Option<Timestamp>>,
     closing: watch::Sender<bool>,
     pub(crate) failpoints: Failpoints,
 }
@@ -114,6 +121,9 @@ impl Control {
     pub fn new(parts: Parts) -> Self {
         let holder = hex(random(parts.entropy.as_ref()));
         Self {
+            versions: parts.store.watch_version(),
+            roster: Known::default(),
+            next_due: Known::default(),
             parts,
             holder,
             locks: Locks::default(),

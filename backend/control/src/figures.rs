@@ -3,10 +3,12 @@
 use crate::error::chain;
 use crate::steps::ASK_SECONDS_MAX;
 use crate::storage::{DISK_PRESSURE, Pressure};
-use crate::subject::Subject;
 use crate::{Control, Error, findings};
 use berth_domain::{Database, InstanceId, Observation, Statement, Timestamp};
 use berth_platform::{Endpoint, Session};
+
+/// How much a size must have moved to be told.
+const BYTES_WORTH_A_WRITE: u64 = 1 << 20;
 
 impl Control {
     pub(crate) fn is_measuring_due(&self, instance: &InstanceId) -> bool {
@@ -15,16 +17,33 @@ impl Control {
         measured.is_none_or(|at| at.plus_seconds(every) <= self.now())
     }
 
+    /// Whether there is nothing new to tell: its figures are fresh enough, or measured again
+    /// they say the same.
+    pub(crate) async fn measures_the_same(&self, database: &Database, seen: &Observation) -> bool {
+        if !self.is_measuring_due(&database.instance) {
+            return true;
+        }
+        let mut told = self.measure(database, seen.clone()).await;
+        let before = Pressure::of(&seen.conditions);
+        let now = self.now();
+        let same = judge(database, &mut told, before, now) == before && !moved(seen, &told);
+        if same {
+            self.charts
+                .with(&database.instance, |chart| chart.measured_at = Some(now));
+        }
+        same
+    }
+
     /// Puts version, size and connections into an observation, as far as they can be had.
-    pub(crate) async fn measure(&self, subject: &Subject, mut told: Observation) -> Observation {
-        match self.figures(subject).await {
+    pub(crate) async fn measure(&self, database: &Database, mut told: Observation) -> Observation {
+        match self.figures(database).await {
             Ok((version, bytes, connections)) => {
                 told.version_actual = version.or(told.version_actual);
                 told.connections = connections.or(told.connections);
                 told.storage_used_bytes = bytes.or(told.storage_used_bytes);
             }
             Err(error) => {
-                tracing::debug!(database.id = %subject.database.id, error = chain(&error), "could not measure");
+                tracing::debug!(database.id = %database.id, error = chain(&error), "could not measure");
             }
         }
         told
@@ -32,12 +51,10 @@ impl Control {
 
     async fn figures(
         &self,
-        subject: &Subject,
+        database: &Database,
     ) -> Result<(Option<String>, Option<u64>, Option<u32>), Error> {
-        let engine = self.engine(&subject.database)?;
-        let session = self
-            .session(&subject.database.instance, Endpoint::Engine)
-            .await?;
+        let engine = self.engine(database)?;
+        let session = self.session(&database.instance, Endpoint::Engine).await?;
         let version = self.ask(session.as_ref(), &engine.ask_version()).await?;
         let bytes = self.ask(session.as_ref(), &engine.ask_size()).await?;
         let connections = self
@@ -81,4 +98,12 @@ pub(crate) fn judge(
         None => findings::clear(&mut told.conditions, DISK_PRESSURE),
     }
     pressure
+}
+
+/// Whether the figures moved far enough to be worth a write.
+pub(crate) fn moved(before: &Observation, after: &Observation) -> bool {
+    let bytes = |of: &Observation| of.storage_used_bytes.unwrap_or_default();
+    bytes(before).abs_diff(bytes(after)) >= BYTES_WORTH_A_WRITE
+        || before.connections != after.connections
+        || before.version_actual != after.version_actual
 }

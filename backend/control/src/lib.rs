@@ -15,6 +15,7 @@ mod error;
 mod failpoint;
 mod figures;
 mod findings;
+mod known;
 mod locks;
 mod operations;
 mod repair;

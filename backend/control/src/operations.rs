@@ -82,10 +82,7 @@ impl Control {
     pub(crate) async fn lease(&self, limit: usize) -> Result<Vec<Operation>, Error> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let store = &self.parts.store;
-        let due = store
-            .next_due_at()
-            .await
-            .map_err(error::store("look for operations"))?;
+        let due = self.next_due_at().await?;
         let now = self.now();
         if limit == 0 || due.is_none_or(|due| due > now) {
             return Ok(Vec::new());
@@ -101,10 +98,26 @@ impl Control {
         write.await.map_err(error::store("lease operations"))
     }
 
+    /// When the next operation is due; asked of the store only when something was written.
+    async fn next_due_at(&self) -> Result<Option<Timestamp>, Error> {
+        let version = *self.versions.borrow();
+        if let Some(due) = self.next_due.at(version) {
+            return Ok(due);
+        }
+        let due = self
+            .parts
+            .store
+            .next_due_at()
+            .await
+            .map_err(error::store("look for operations"))?;
+        self.next_due.keep(version, due);
+        Ok(due)
+    }
+
     /// Returns when an operation is due, and from time to time in between.
     async fn until_due(&self) {
         let longest_millis = self.parts.limits.poll_seconds.saturating_mul(1000).max(10);
-        let due = self.parts.store.next_due_at().await.unwrap_or_default();
+        let due = self.next_due_at().await.unwrap_or_default();
         let millis = due
             .and_then(|due| u64::try_from(due.as_millis() - self.now().as_millis()).ok())
             .unwrap_or(longest_millis)

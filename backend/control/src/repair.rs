@@ -91,7 +91,7 @@ impl Control {
         phase.clone_into(&mut told.phase);
         told.generation = subject.database.generation;
         if intent == Intent::Run && told.version_actual.is_none() {
-            told = self.measure(subject, told).await;
+            told = self.measure(&subject.database, told).await;
         }
         told
     }

@@ -151,7 +151,10 @@ impl Control {
             (_, Intent::Stop | Intent::Destroy) => (Observed::Stopped, "stopped"),
         };
         let measured = match observed {
-            Observed::Ready => self.measure(subject, subject.observation.clone()).await,
+            Observed::Ready => {
+                self.measure(&subject.database, subject.observation.clone())
+                    .await
+            }
             _ => subject.observation.clone(),
         };
         let mut told = fold(&measured, observed, now);

@@ -221,8 +221,9 @@ impl Control {
         }
         let mut versions: BTreeSet<(EngineName, String)> =
             limits.spare_versions.iter().cloned().collect();
-        for record in self.living().await? {
-            versions.insert((record.database.engine, record.database.version));
+        for record in self.living().await?.iter() {
+            let database = &record.database;
+            versions.insert((database.engine.clone(), database.version.clone()));
         }
         for (engine, version) in versions {
             self.quiet().await;

@@ -51,7 +51,7 @@ impl Control {
             };
             match wanted {
                 Ok(records) => {
-                    for record in records {
+                    for record in records.iter().cloned() {
                         let (control, seats) = (Arc::clone(&self), Arc::clone(&seats));
                         visits.spawn(async move {
                             let Ok(_seat) = seats.acquire().await else {
@@ -66,8 +66,19 @@ impl Control {
         }
     }
 
-    /// Every living database.
-    pub(crate) async fn living(&self) -> Result<Vec<DatabaseRecord>, Error> {
+    /// Every living database. While nothing is written, nothing is read: the store tells its
+    /// version, and this process is the only one that writes.
+    pub(crate) async fn living(&self) -> Result<Arc<Vec<DatabaseRecord>>, Error> {
+        let version = *self.versions.borrow();
+        if let Some(records) = self.roster.at(version) {
+            return Ok(records);
+        }
+        let records = Arc::new(self.read_living().await?);
+        self.roster.keep(version, Arc::clone(&records));
+        Ok(records)
+    }
+
+    async fn read_living(&self) -> Result<Vec<DatabaseRecord>, Error> {
         let filter = DatabaseFilter::default();
         let mut all: Vec<DatabaseRecord> = Vec::new();
         loop {
@@ -85,20 +96,20 @@ impl Control {
         }
     }
 
-    async fn changed(&self, instance: &InstanceId) -> Result<Vec<DatabaseRecord>, Error> {
+    async fn changed(&self, instance: &InstanceId) -> Result<Arc<Vec<DatabaseRecord>>, Error> {
         let store = &self.parts.store;
         let found = store
             .database_by_instance(instance)
             .await
             .map_err(error::store("find the database of an instance"))?;
         let Some(database) = found.filter(Database::is_living) else {
-            return Ok(Vec::new());
+            return Ok(Arc::default());
         };
         let record = store
             .database_record(&database.id)
             .await
             .map_err(error::store("read the database"))?;
-        Ok(record.into_iter().collect())
+        Ok(Arc::new(record.into_iter().collect()))
     }
 
     /// Looks at one database, and puts right what is not as its row says.

@@ -225,7 +225,7 @@ impl Bench {
 
     /// One round of looking after everything.
     pub(crate) async fn look_after(&self, control: &Control) {
-        for record in control.living().await.unwrap() {
+        for record in control.living().await.unwrap().iter().cloned() {
             control.visit(record).await;
         }
     }
