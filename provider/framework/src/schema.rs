@@ -229,7 +229,8 @@ impl Attribute {
         Self::new(name, Type::map(element))
     }
 
-    /// A nested object with attributes of its own.
+    /// A nested object with attributes of its own. When the object is computed, so is each of
+    /// them; ones the user may set are optional as well.
     pub fn nested(
         name: impl Into<String>,
         attributes: impl IntoIterator<Item = Attribute>,

@@ -196,6 +196,11 @@ impl Check {
                         "what is inside a write-only attribute is write-only too",
                     );
                 }
+                if attribute.computed && !all_computed(block) {
+                    // The host takes a value in there for something the user had configured
+                    // and has now removed, and plans to remove it each time.
+                    self.mistake(path, "what is inside a computed attribute is computed too");
+                }
                 self.block(block, path, within.inside(*nesting));
             }
         }
@@ -242,6 +247,10 @@ fn all_write_only(block: &Block) -> bool {
         .attributes
         .iter()
         .all(|attribute| attribute.write_only)
+}
+
+fn all_computed(block: &Block) -> bool {
+    block.attributes.iter().all(|attribute| attribute.computed)
 }
 
 fn is_name(name: &str) -> bool {
@@ -333,6 +342,23 @@ mod tests {
         );
         assert_eq!(
             mistakes([Attribute::new("a", Type::Dynamic).optional()]).len(),
+            0
+        );
+    }
+
+    #[test]
+    fn what_the_provider_makes_is_computed_throughout() {
+        let nested = |inner: Attribute| Attribute::nested("a", [inner]).optional().computed();
+        assert_eq!(
+            mistakes([nested(Attribute::string("b").required())]).len(),
+            1
+        );
+        assert_eq!(
+            mistakes([nested(Attribute::string("b").optional())]).len(),
+            1
+        );
+        assert_eq!(
+            mistakes([nested(Attribute::string("b").optional().computed())]).len(),
             0
         );
     }

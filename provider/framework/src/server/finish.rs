@@ -1,6 +1,8 @@
 //! What is made sure of before a state leaves: it can be decoded, it holds nothing that must
 //! not be stored, and nothing unknown.
 
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
 use super::steps;
 use crate::core_rules::{self, Violation};
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -56,6 +58,7 @@ fn repaired_values<'a>(
         let Some((_, ty)) = types.next() else {
             return value;
         };
+        let value = normal_form(value);
         let Err(violation) = core_rules::conforms(&value, ty, &Path::root().attribute(name)) else {
             return value;
         };
@@ -63,6 +66,28 @@ fn repaired_values<'a>(
         let fallback = fallback.and_then(|object| object.get(name).ok());
         fallback.cloned().unwrap_or(Value::Null)
     })
+}
+
+/// The value with its texts as the host would make them, so that what is compared here is
+/// what the host will compare.
+fn normal_form(value: Value) -> Value {
+    let text = |text: String| match text.is_ascii() || is_nfc(&text) {
+        true => text,
+        false => text.nfc().collect(),
+    };
+    match value {
+        Value::String(given) => Value::String(text(given)),
+        Value::List(elements) => Value::List(elements.into_iter().map(normal_form).collect()),
+        Value::Tuple(elements) => Value::Tuple(elements.into_iter().map(normal_form).collect()),
+        Value::Set(set) => Value::Set(set.into_iter().map(normal_form).collect()),
+        Value::Map(map) => {
+            let elements = map.into_iter();
+            Value::Map(elements.map(|(k, v)| (text(k), normal_form(v))).collect())
+        }
+        Value::Object(object) => Value::Object(object.map_values(|_, v| normal_form(v))),
+        Value::Dynamic(typed) => Value::dynamic(typed.ty, normal_form(typed.value)),
+        other => other,
+    }
 }
 
 /// The state that is stored: without write-only values, and without unknown ones, which are

@@ -326,6 +326,20 @@ async fn bug_12_another_spelling_of_the_same_is_no_change() {
 }
 
 #[tokio::test]
+async fn bug_12_another_unicode_form_of_the_same_is_no_change() {
+    let ledger = Ledger::default();
+    ledger.mood(Mood::Decomposes);
+    let host = ledger.host();
+    let config = config(&host, [("name", "café".into())]);
+    let mut instance = created(&host, &config).await;
+    host.refresh(&mut instance).await.unwrap();
+    assert_eq!(
+        host.plan(&instance, &config).await.unwrap().action,
+        Action::NoOp
+    );
+}
+
+#[tokio::test]
 async fn bug_13_a_write_only_value_reaches_no_plan_and_no_state() {
     for mood in [Mood::Good, Mood::FailsAfterCreate] {
         let ledger = Ledger {

@@ -249,7 +249,11 @@ pub fn masked(choices: &mut Choices<'_>, block: &Block, config: &Object) -> (Obj
     }
     for nested in block.blocks() {
         let value = config.get(nested.name()).unwrap();
-        let (m, l) = masked_inside(choices, value);
+        let (m, l) = match masked_inside(choices, value) {
+            // A dynamic block over something unknown.
+            (_, less) if choices.one_in(6) => (Value::unknown(), less),
+            known => known,
+        };
         more.set(nested.name(), m).unwrap();
         less.set(nested.name(), l).unwrap();
     }

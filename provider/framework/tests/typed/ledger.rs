@@ -39,6 +39,8 @@ pub enum Mood {
     PanicsAfterCreate,
     /// Fails an update halfway: the name is changed, the rest is not.
     FailsHalfwayThroughUpdate,
+    /// Answers in another Unicode form of the same text.
+    Decomposes,
     /// Refuses to delete.
     RefusesDelete,
     /// Makes the handlers of read, plan and validate panic.
@@ -99,6 +101,12 @@ impl Ledger {
                 }
             }
             object.set("tags", Value::Map(BTreeMap::new()))?;
+        }
+        if server.mood == Mood::Decomposes {
+            object.set(
+                "name",
+                planned.require_string("name")?.replace('é', "e\u{301}"),
+            )?;
         }
         let grants = planned.get("grants")?.clone();
         if let Value::Set(grants) = grants {
