@@ -81,14 +81,15 @@ pub(crate) async fn ensure(
     Err(NoNetwork::Full { range })
 }
 
-/// Removes the network when nothing is in it any more, applications included.
+/// Removes those of the installation's networks that `may_go` names and that nothing is in
+/// any more, applications included.
 pub(crate) async fn remove_unused(
     runtime: &dyn ContainerRuntime,
     installation: &str,
-    name: &str,
+    may_go: impl Fn(&str) -> bool + Send,
 ) -> Result<(), RuntimeError> {
     for network in runtime.networks().await? {
-        if network.name != name || network.installation.as_deref() != Some(installation) {
+        if !may_go(&network.name) || network.installation.as_deref() != Some(installation) {
             continue;
         }
         if runtime.is_network_used(&network.id).await? {

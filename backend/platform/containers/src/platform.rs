@@ -23,10 +23,14 @@ use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OnceCell, RwLock};
 
 /// From this many restarts on, a container that waits for the next one has failed.
 const CRASH_LOOP_RESTARTS: u32 = 5;
+/// How long a removal waits politely for its moment: ten seconds in all.
+const ALONE_TRIES_MAX: u32 = 1000;
+const ALONE_POLL_MILLIS: u64 = 10;
 /// How many of its last lines tell why.
 const LAST_WORDS_LINES: usize = 3;
 
@@ -109,11 +113,18 @@ impl ContainerPlatform {
                     Ok(())
                 })
                 .await?;
-                let (runtime, settings) = (self.runtime.as_ref(), &self.settings);
-                spares::sweep(runtime, self.layout(), &settings.installation).await
+                spares::sweep_host(self.layout()).await?;
+                let _turn = self.initialising.lock().await;
+                self.sweep().await
             })
             .await
             .copied()
+    }
+
+    /// Takes interrupted initialisations away; the caller holds `initialising`.
+    async fn sweep(&self) -> Result<(), Error> {
+        let installation = &self.settings.installation;
+        spares::sweep(self.runtime.as_ref(), self.layout(), installation).await
     }
 
     /// The directory for keys and sockets; it is empty after a reboot and goes with the last
@@ -274,15 +285,20 @@ impl ContainerPlatform {
             Ok(())
         })
         .await?;
-        if !exists {
-            // One initialisation at a time: they are bound by the host's cores, and the
-            // next one may find a spare.
-            let _turn = self.initialising.lock().await;
-            self.spares(bound.engine, bound.version, &bound.record.engine_image)
-                .claim(&data, &(self.settings.fresh_id)())
-                .await?;
+        if exists {
+            return Ok(());
         }
-        Ok(())
+        let spares = self.spares(bound.engine, bound.version, &bound.record.engine_image);
+        if spares.claim(&data).await? {
+            return Ok(());
+        }
+        // One initialisation at a time: they are bound by the host's cores, and whoever had
+        // to wait may find a spare.
+        let _turn = self.initialising.lock().await;
+        if spares.claim(&data).await? {
+            return Ok(());
+        }
+        spares.make_at(&data, &(self.settings.fresh_id)()).await
     }
 
     fn spares<'a>(
@@ -540,15 +556,29 @@ impl ContainerPlatform {
         ))
     }
 
-    /// Networks and the run directory go with the last that used them.
-    async fn withdraw(&self, networks: &[String]) -> Result<(), Error> {
-        let _alone = self.using.write().await;
-        for name in networks {
-            let installation = self.settings.installation.as_str();
-            network::remove_unused(self.runtime.as_ref(), installation, name)
-                .await
-                .map_err(|e| failed(format!("remove the network {name}"), e))?;
+    /// Waits for a moment in which nothing is being put into networks. Asking for it openly
+    /// would make every new instance wait behind the slowest one under way, so it is only
+    /// asked for when no such moment came by itself.
+    async fn alone(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        for _ in 0..ALONE_TRIES_MAX {
+            if let Ok(alone) = self.using.try_write() {
+                return alone;
+            }
+            tokio::time::sleep(Duration::from_millis(ALONE_POLL_MILLIS)).await;
         }
+        self.using.write().await
+    }
+
+    /// Networks and the run directory go with the last that used them. Of an instance that
+    /// never got as far as a record nobody knows the network, so all are looked at.
+    async fn withdraw(&self, record: Option<&Record>) -> Result<(), Error> {
+        let _alone = self.alone().await;
+        let public = &self.settings.public_network;
+        let may_go = |name: &str| record.is_none_or(|r| r.network == name || public == name);
+        let installation = self.settings.installation.as_str();
+        network::remove_unused(self.runtime.as_ref(), installation, may_go)
+            .await
+            .map_err(|e| failed("remove unused networks", e))?;
         let root = self.layout().run_root();
         on_host("remove the directory for sockets and keys", move || {
             volatile::withdraw(&root)
@@ -673,9 +703,7 @@ impl Platform for ContainerPlatform {
             host::no_tree(&volatile)
         })
         .await?;
-        let mut networks = vec![self.settings.public_network.clone()];
-        networks.extend(record.map(|record| record.network));
-        self.withdraw(&networks).await?;
+        self.withdraw(record.as_ref()).await?;
         self.dispose(instance, data).await
     }
 
@@ -721,6 +749,9 @@ impl Platform for ContainerPlatform {
         for wanted in 1..=count {
             // A create that needs one now goes before the next of ours.
             let _turn = self.initialising.lock().await;
+            if wanted == 1 {
+                self.sweep().await?;
+            }
             self.spares(engine, version, &image)
                 .fill(wanted, self.settings.fresh_id.as_ref())
                 .await?;

@@ -84,12 +84,12 @@ impl Spares<'_> {
         Ok(())
     }
 
-    /// Moves a spare to `data`, making one when none waits. Durable once the caller has
+    /// Moves a waiting spare to `data`; `false` when none waits. Durable once the caller has
     /// synced the parent of `data`.
-    pub(crate) async fn claim(&self, data: &Path, id: &InstanceId) -> Result<(), Error> {
+    pub(crate) async fn claim(&self, data: &Path) -> Result<bool, Error> {
         let (same, _) = self.waiting().await?;
         let to = data.to_owned();
-        let claimed = on_host("claim a spare data directory", move || {
+        on_host("claim a spare data directory", move || {
             for spare in &same {
                 if take(spare, &to)? {
                     return Ok(true);
@@ -97,10 +97,11 @@ impl Spares<'_> {
             }
             Ok(false)
         })
-        .await?;
-        if claimed {
-            return Ok(());
-        }
+        .await
+    }
+
+    /// Makes a data directory and moves it to `data`.
+    pub(crate) async fn make_at(&self, data: &Path, id: &InstanceId) -> Result<(), Error> {
         let made = self.make(id).await?;
         let to = data.to_owned();
         on_host("claim a new data directory", move || {
@@ -229,7 +230,7 @@ fn take(spare: &Path, to: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Removes what an interrupted making has left. Call it before anything is being made.
+/// Removes what interrupted makings have left. Call it while nothing is being made.
 pub(crate) async fn sweep(
     runtime: &dyn ContainerRuntime,
     layout: &Layout,
@@ -242,17 +243,27 @@ pub(crate) async fn sweep(
     for job in found.iter().filter(|f| f.labels.role == Role::Initialise) {
         remove(runtime, job).await?;
     }
-    let (spares, rubbish) = (layout.spares(), layout.rubbish());
+    let spares = layout.spares();
     on_host("remove interrupted initialisations", move || {
         for name in host::names(&spares)? {
             if name.starts_with(MAKING) {
                 host::no_tree(&spares.join(name))?;
             }
         }
-        // A claimed spare whose emptied directory a crash has left.
+        Ok(())
+    })
+    .await
+}
+
+/// Removes what a process that died has left half moved or half removed. Call it before
+/// anything else.
+pub(crate) async fn sweep_host(layout: &Layout) -> Result<(), Error> {
+    let (spares, rubbish) = (layout.spares(), layout.rubbish());
+    on_host("remove what was left half done", move || {
         for version in host::names(&spares)? {
             let version = spares.join(version);
             for name in host::names(&version)? {
+                // Its data was claimed and the directory around it was to go.
                 if !version.join(&name).join("data").exists() {
                     host::no_tree(&version.join(name))?;
                 }

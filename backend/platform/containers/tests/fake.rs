@@ -9,10 +9,11 @@
 )]
 
 use berth_containers::contract::{self, PlatformGround, RuntimeGround};
-use berth_containers::{ContainerPlatform, FakeRuntime, Layout, Settings};
+use berth_containers::{ContainerPlatform, FakeRuntime, Fault, Layout, Settings};
 use berth_domain::{EngineName, InstallationId, InstanceId, Secret, Statement, TlsMode};
+use berth_domain::{Observed, Status};
 use berth_engines::Registry;
-use berth_platform::{Platform, Tls};
+use berth_platform::{DataFate, ErrorKind, InstanceSpec, Origin, Platform, Tls};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,5 +94,185 @@ async fn a_platform_over_the_fake_is_a_platform() {
     assert!(
         !root.path().join("run/0123abcd").exists(),
         "nothing is left in memory"
+    );
+}
+
+fn ground<'a>(engine: &'a dyn berth_engines::Description) -> PlatformGround<'a> {
+    PlatformGround {
+        engine,
+        version: "17".to_owned(),
+        instance: InstanceId::from_entropy([0xcd; 16]),
+        network: "berth-default-0123abcd".to_owned(),
+        tls: tls(),
+        write: Statement::new("write", "nothing"),
+        ask: Statement::new("ask", "nothing"),
+    }
+}
+
+const VERBS: [&str; 12] = [
+    "create",
+    "start",
+    "find",
+    "inspect",
+    "image",
+    "networks",
+    "create_network",
+    "wait",
+    "stop",
+    "remove",
+    "is_network_used",
+    "remove_network",
+];
+const FAULTS: [Fault; 3] = [Fault::AnswerLost, Fault::Unreachable, Fault::Fails];
+const CALLS_TRIED: u32 = 3;
+const REPEATS_MAX: u32 = 5;
+
+/// Repeats a call until it succeeds, as the control loop does.
+async fn until_done<F>(what: &str, mut call: impl FnMut() -> F)
+where
+    F: Future<Output = Result<(), berth_platform::Error>>,
+{
+    let mut last = None;
+    for _ in 0..REPEATS_MAX {
+        match call().await {
+            Ok(()) => return,
+            Err(error) => {
+                assert_ne!(error.kind(), ErrorKind::Permanent, "{what}: {error}");
+                last = Some(error);
+            }
+        }
+    }
+    panic!("{what}: {last:?}");
+}
+
+#[tokio::test]
+async fn every_verb_may_fail_in_every_way_and_one_of_each_is_left() {
+    let registry = registry();
+    let engine = registry.get(&EngineName::new("postgresql")).unwrap();
+    let spec = contract::spec(&ground(engine));
+    for (verb, fault) in VERBS.into_iter().flat_map(|v| FAULTS.map(|f| (v, f))) {
+        for nth in 1..=CALLS_TRIED {
+            let what = format!("{fault:?} at call {nth} of {verb}");
+            let root = tempfile::tempdir().unwrap();
+            let fake = FakeRuntime::new(Arc::clone(&registry));
+            let platform = platform_over(&fake, root.path());
+            fake.fail(verb, nth, fault);
+            until_done(&what, || platform.ensure(&spec)).await;
+            // As upkeep does; it takes a job away whose answer was lost.
+            let engine = EngineName::new("postgresql");
+            until_done(&what, || platform.prepare_spares(&engine, "17", 1)).await;
+            let mut names = fake.container_names();
+            names.sort();
+            let wanted = [spec.hosts.engine.clone(), spec.hosts.pooler.clone()];
+            assert_eq!(names, wanted, "{what}");
+            assert_eq!(fake.network_names(), [spec.network.name.clone()], "{what}");
+            let observed = platform.observe(&spec.instance).await.unwrap();
+            assert_eq!(observed, Observed::Ready, "{what}");
+
+            fake.fail(verb, nth, fault);
+            until_done(&what, || platform.remove(&spec.instance, DataFate::Trash)).await;
+            let platform = platform_over(&fake, root.path());
+            until_done(&what, || platform.remove(&spec.instance, DataFate::Purge)).await;
+            assert_eq!(fake.container_names(), Vec::<String>::new(), "{what}");
+            assert_eq!(fake.network_names(), Vec::<String>::new(), "{what}");
+            for left in ["instances", "trash"] {
+                let left = std::fs::read_dir(root.path().join("data").join(left)).unwrap();
+                assert_eq!(left.count(), 0, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn silence_is_unknown_and_leads_to_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = registry();
+    let fake = FakeRuntime::new(Arc::clone(&registry));
+    let platform = platform_over(&fake, root.path());
+    let engine = registry.get(&EngineName::new("postgresql")).unwrap();
+    let spec = contract::spec(&ground(engine));
+    platform.ensure(&spec).await.unwrap();
+    let instance = &spec.instance;
+    assert_eq!(platform.observe(instance).await.unwrap(), Observed::Ready);
+    // The engine is not asked whether a database answers: the database is.
+    fake.reachable(false);
+    assert_eq!(platform.observe(instance).await.unwrap(), Observed::Ready);
+    fake.reachable(true);
+    let stopped = InstanceSpec {
+        power: berth_platform::Power::Stopped,
+        origin: Origin::MustExist,
+        ..spec.clone()
+    };
+    platform.ensure(&stopped).await.unwrap();
+    assert_eq!(platform.observe(instance).await.unwrap(), Observed::Stopped);
+    fake.reachable(false);
+    let last = Status::Stopped;
+    assert_eq!(
+        platform.observe(instance).await.unwrap(),
+        Observed::Unknown { last }
+    );
+    let created = fake.calls("create");
+    let error = platform.ensure(&spec).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    let error = platform
+        .remove(instance, DataFate::Trash)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    fake.reachable(true);
+    platform.ensure(&stopped).await.unwrap();
+    assert_eq!(
+        fake.calls("create"),
+        created,
+        "silence made no second container"
+    );
+}
+
+#[tokio::test]
+async fn an_image_that_is_missing_is_said_with_what_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = registry();
+    let fake = FakeRuntime::new(Arc::clone(&registry));
+    fake.forget_image("berth/postgresql:18");
+    let platform = platform_over(&fake, root.path());
+    let offers = platform.capabilities().await.unwrap().offers;
+    for offer in &offers {
+        let missing = offer.version == "18";
+        assert_eq!(offer.unavailable.is_some(), missing, "{offer:?}");
+    }
+    let engine = registry.get(&EngineName::new("postgresql")).unwrap();
+    let mut spec = contract::spec(&ground(engine));
+    spec.version = "18".to_owned();
+    let error = platform.ensure(&spec).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permanent);
+    assert!(
+        error
+            .to_string()
+            .contains("berthd images build postgresql-18"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn data_goes_on_under_the_image_it_began_with() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = registry();
+    let fake = FakeRuntime::new(Arc::clone(&registry));
+    let platform = platform_over(&fake, root.path());
+    let engine = registry.get(&EngineName::new("postgresql")).unwrap();
+    let spec = contract::spec(&ground(engine));
+    platform.ensure(&spec).await.unwrap();
+    let record = root
+        .path()
+        .join("data/instances")
+        .join(spec.instance.as_str())
+        .join("instance.json");
+    let text = std::fs::read_to_string(record).unwrap();
+    assert!(text.contains("fake:berth/postgresql:17"), "{text}");
+    assert!(!text.contains(spec.users[0].verifier.reveal()), "{text}");
+    fake.restart();
+    assert_eq!(
+        platform.observe(&spec.instance).await.unwrap(),
+        Observed::Ready
     );
 }

@@ -22,6 +22,8 @@ use std::collections::HashMap;
 use tokio::io::AsyncWriteExt;
 
 const MIB: i64 = 1024 * 1024;
+/// A quarter of what others have while cores are short.
+const JOB_CPU_SHARES: i64 = 256;
 /// The scratch directory in memory that every container has.
 const SCRATCH: &str = "rw,noexec,nosuid,nodev,size=64m";
 /// A log that is kept: enough to see why something ended, too little to fill a disk.
@@ -87,6 +89,8 @@ fn body(workload: &Workload, cores: u32) -> ContainerCreateBody {
                 maximum_retry_count: None,
             }),
             nano_cpus: Some(nano_cpus),
+            // A job gives way to what serves.
+            cpu_shares: (!workload.restarts).then_some(JOB_CPU_SHARES),
             memory: Some(memory),
             memory_swap: Some(memory),
             pids_limit: Some(pids_limit),

@@ -1,7 +1,7 @@
 //! Engines and poolers that are nothing but a file in a data directory.
 
 use super::FakeRuntime;
-use super::state::State;
+use super::state::{Container, State};
 use super::verbs::serves;
 use crate::runtime::{Cause, Exec, ExecOutcome, HostMount, Role, RuntimeError, Workload};
 use crate::sessions::{Dialer, Target};
@@ -160,6 +160,7 @@ impl Dialer for FakeRuntime {
         let state = self.state();
         let data = behind(&state, target.endpoint, &sockets)
             .ok_or_else(|| silent("nothing runs there"))?;
+        let version = version_at(&state, target, &data);
         let kept = Kept::read(&data).map_err(|e| Dialled::Silent(e.into()))?;
         let socket = match target.endpoint {
             Endpoint::Engine => Some(target.engine.engine_socket()),
@@ -189,15 +190,25 @@ impl Dialer for FakeRuntime {
             sockets,
             data,
             may_change: is_administrator && target.endpoint == Endpoint::Engine,
-            answers: answers(target),
+            answers: answers(target, version.as_deref()),
         }))
     }
 }
 
+/// The version of the engine on that data.
+fn version_at(state: &State, target: &Target<'_>, data: &Path) -> Option<String> {
+    let on_data = |c: &&Container| source_of(&c.workload.mounts, data).is_some();
+    let engine = state.containers.values().find(on_data)?;
+    let image = engine.workload.image.trim_start_matches(IMAGE_ID);
+    let versions = target.engine.versions();
+    let version = versions.iter().find(|version| version.image == image)?;
+    Some(format!("{}.0", version.name))
+}
+
 /// The questions that a description asks, and what a fake says to them.
-fn answers(target: &Target<'_>) -> Vec<(Statement, String)> {
+fn answers(target: &Target<'_>, version: Option<&str>) -> Vec<(Statement, String)> {
     let engine = target.engine;
-    let version = format!("{}.0", engine.default_version());
+    let version = version.unwrap_or_default().to_owned();
     vec![
         (engine.ask_version(), version),
         (engine.ask_size(), (8 * 1024 * 1024).to_string()),
