@@ -5,7 +5,7 @@ use crate::services::{Answered, Begun, Happened, Keyed, journal};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Services, random};
 use berth_domain::{Actor, Preset, Scope, Scopes, Secret, Timestamp, Token, TokenId};
-use berth_store::Page;
+use berth_store::{Page, Tx};
 use sha2::{Digest, Sha256};
 
 /// What every token's secret begins with, so that it is known when it leaks.
@@ -102,43 +102,9 @@ impl Services {
             Begun::Replay(replay) => return Ok(Answered::Replayed(replay)),
         };
         let now = writing.now;
-        let mut errors = Vec::new();
-        let length = wish.name.chars().count();
-        if !(1..=NAME_CHARACTERS_MAX).contains(&length) || wish.name.chars().any(char::is_control) {
-            errors.push(FieldError::invalid(
-                "name",
-                format!("use 1 to {NAME_CHARACTERS_MAX} printable characters"),
-            ));
-        }
-        let scopes = scopes_of(wish, &mut errors);
-        let expires_at = expiry(wish.expires_at.as_deref(), now, &mut errors);
-        let project_id = match &wish.project {
-            None => caller.project.clone(),
-            Some(reference) => {
-                let mut view = View::Tx(&mut writing.tx);
-                match self.project_row(&mut view, caller, reference).await {
-                    Ok(project) => Some(project.id),
-                    Err(Error::Refused { code, message, .. }) => {
-                        errors.push(FieldError::of(code, "project_id", message));
-                        None
-                    }
-                    Err(other) => return Err(other),
-                }
-            }
-        };
-        if !errors.is_empty() {
-            return Err(Error::fields(errors));
-        }
-        let token = Token {
-            id: TokenId::from_entropy(random(&*self.entropy)),
-            name: wish.name.clone(),
-            hash: hash(&secret),
-            scopes,
-            project_id,
-            created_at: now,
-            expires_at,
-            revoked_at: None,
-        };
+        let token = self
+            .checked(&mut writing.tx, caller, wish, &secret, now)
+            .await?;
         writing
             .tx
             .insert_token(&token)
@@ -158,6 +124,50 @@ impl Services {
         )
         .await?;
         self.commit(writing, MadeToken { token, secret }).await
+    }
+
+    /// The token that is wished for, when every field of the wish holds.
+    async fn checked(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        wish: &NewToken,
+        secret: &Secret,
+        now: Timestamp,
+    ) -> Result<Token, Error> {
+        let mut errors = Vec::new();
+        let length = wish.name.chars().count();
+        if !(1..=NAME_CHARACTERS_MAX).contains(&length) || wish.name.chars().any(char::is_control) {
+            errors.push(FieldError::invalid(
+                "name",
+                format!("use 1 to {NAME_CHARACTERS_MAX} printable characters"),
+            ));
+        }
+        let scopes = scopes_of(wish, &mut errors);
+        let expires_at = expiry(wish.expires_at.as_deref(), now, &mut errors);
+        let mut project_id = caller.project.clone();
+        if let Some(reference) = &wish.project {
+            match self.project_row(&mut View::Tx(tx), caller, reference).await {
+                Ok(project) => project_id = Some(project.id),
+                Err(Error::Refused { code, message, .. }) => {
+                    errors.push(FieldError::of(code, "project_id", message));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Error::fields(errors));
+        }
+        Ok(Token {
+            id: TokenId::from_entropy(random(&*self.entropy)),
+            name: wish.name.clone(),
+            hash: hash(secret),
+            scopes,
+            project_id,
+            created_at: now,
+            expires_at,
+            revoked_at: None,
+        })
     }
 
     /// A page of the tokens, oldest first, without their secrets.

@@ -1,12 +1,12 @@
 //! `/v1/databases`.
 
 use super::{Answer, Narrowed, Shared, Who, json, text};
-use crate::body::{JsonObject, Params, opened};
+use crate::body::{JsonObject, Params, Segment, opened};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use berth_api::{
@@ -110,7 +110,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
     Params(narrowed): Params<Narrowed>,
 ) -> Answer {
     let record = state
@@ -127,7 +127,7 @@ pub(crate) async fn read(
 pub(crate) async fn update(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
     Params(narrowed): Params<Narrowed>,
     body: JsonObject,
 ) -> Answer {
@@ -148,7 +148,7 @@ pub(crate) async fn update(
 pub(crate) async fn destroy(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
     Params(narrowed): Params<Narrowed>,
 ) -> Answer {
     let reference = reference(&database, &narrowed);
@@ -163,7 +163,7 @@ pub(crate) async fn destroy(
 pub(crate) async fn claim(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
     Params(narrowed): Params<Narrowed>,
     key: RequestKey,
     body: JsonObject,
@@ -188,7 +188,7 @@ macro_rules! acts {
         pub(crate) async fn $name(
             State(state): Shared,
             Extension(caller): Who,
-            Path(database): Path<String>,
+            Segment(database): Segment,
             Params(narrowed): Params<Narrowed>,
             key: RequestKey,
             body: JsonObject,
@@ -221,7 +221,7 @@ acts! {
 pub(crate) async fn undelete(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
     key: RequestKey,
     body: JsonObject,
 ) -> Answer {
@@ -256,7 +256,7 @@ pub(crate) struct From {
 pub(crate) async fn credentials(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
     Params(from): Params<From>,
 ) -> Result<Response, Refusal> {
     let network = match from.network.as_deref() {
@@ -296,7 +296,7 @@ pub(crate) struct History {
 pub(crate) async fn operations(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
     Params(history): Params<History>,
 ) -> Answer {
     let after = page::after(history.page_token.as_deref(), OperationId::parse)?;

@@ -1,10 +1,10 @@
 //! `/v1/operations`.
 
 use super::{Answer, Shared, Who, json};
-use crate::body::Params;
+use crate::body::{Params, Segment};
 use crate::wire;
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use berth_api::{ApiError, Operation};
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub(crate) struct Patience {
 pub(crate) async fn read(
     State(state): Shared,
     Extension(caller): Who,
-    Path(operation): Path<String>,
+    Segment(operation): Segment,
     Params(patience): Params<Patience>,
 ) -> Answer {
     let services = &state.services;

@@ -1,12 +1,12 @@
 //! `/v1/projects`.
 
 use super::{Answer, Paged, Shared, Who, json, text};
-use crate::body::{JsonObject, Params, opened};
+use crate::body::{JsonObject, Params, Segment, opened};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use berth_api::{ApiError, ProjectBody, ProjectEnvelope, ProjectList};
@@ -81,7 +81,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(state): Shared,
     Extension(caller): Who,
-    Path(project): Path<String>,
+    Segment(project): Segment,
 ) -> Answer {
     let row = state.services.project(&caller, &project).await?;
     json(StatusCode::OK, &envelope(&row, state.services.rules()))
@@ -94,7 +94,7 @@ pub(crate) async fn read(
 pub(crate) async fn update(
     State(state): Shared,
     Extension(caller): Who,
-    Path(project): Path<String>,
+    Segment(project): Segment,
     body: JsonObject,
 ) -> Answer {
     let (config, _) =
@@ -119,7 +119,7 @@ pub(crate) struct Removal {
 pub(crate) async fn destroy(
     State(state): Shared,
     Extension(caller): Who,
-    Path(project): Path<String>,
+    Segment(project): Segment,
     Params(removal): Params<Removal>,
 ) -> Answer {
     let emptiness = if removal.if_empty {
@@ -141,7 +141,7 @@ pub(crate) async fn destroy(
 pub(crate) async fn claim(
     State(state): Shared,
     Extension(caller): Who,
-    Path(project): Path<String>,
+    Segment(project): Segment,
     key: RequestKey,
     body: JsonObject,
 ) -> Answer {

@@ -1,12 +1,12 @@
 //! `/v1/tokens`.
 
 use super::{Answer, Paged, Shared, Who, json, text};
-use crate::body::{JsonObject, Params, opened, typed};
+use crate::body::{JsonObject, Params, Segment, opened, typed};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use berth_api::{ApiError, NewToken, TokenCreated, TokenList};
@@ -86,7 +86,7 @@ struct Nameless {
 pub(crate) async fn revoke(
     State(state): Shared,
     Extension(caller): Who,
-    Path(token): Path<String>,
+    Segment(token): Segment,
 ) -> Answer {
     state.services.revoke_token(&caller, &token).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -1,10 +1,10 @@
 //! `/v1/trash`: destroyed databases that can still be restored.
 
 use super::{Answer, Paged, Shared, Who, databases::listed, json};
-use crate::body::Params;
+use crate::body::{Params, Segment};
 use crate::{page, wire};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use berth_api::{ApiError, DatabaseEnvelope, DatabaseList};
 use berth_domain::DatabaseId;
@@ -30,7 +30,7 @@ pub(crate) async fn list(
 pub(crate) async fn purge(
     State(state): Shared,
     Extension(caller): Who,
-    Path(database): Path<String>,
+    Segment(database): Segment,
 ) -> Answer {
     let record = state.services.purge_database(&caller, &database).await?;
     let body = DatabaseEnvelope {

@@ -8,9 +8,12 @@
 mod access;
 mod claims;
 mod databases;
+mod hostile;
 mod life;
 mod manners;
 mod openapi;
 mod plans;
 mod projects;
+mod promises;
 mod support;
+mod together;

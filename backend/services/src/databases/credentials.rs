@@ -98,6 +98,24 @@ impl Services {
             ));
         }
         let network = chosen(&row, network)?;
+        let (password, version) = if inert {
+            (Secret::password([0; 16]), row.credential_version)
+        } else {
+            self.current_password(caller, &row).await?
+        };
+        let mut found = self.with_password(&row, network, password)?;
+        found.credential_version = version;
+        found.inert = inert;
+        Ok(found)
+    }
+
+    /// The ways in from a network, with that password.
+    fn with_password(
+        &self,
+        row: &Database,
+        network: Network,
+        password: Secret,
+    ) -> Result<Credentials, Error> {
         let engine = self
             .rules
             .engines
@@ -106,12 +124,7 @@ impl Services {
                 act: "say how to log in",
                 reason: e.to_string(),
             })?;
-        let addresses = self.reach(&row, engine, network)?;
-        let (password, version) = if inert {
-            (Secret::password([0; 16]), row.credential_version)
-        } else {
-            self.current_password(caller, &row).await?
-        };
+        let addresses = self.reach(row, engine, network)?;
         let uri = |(host, port): &(String, u16)| {
             engine.uri(
                 &UriParts {
@@ -134,16 +147,16 @@ impl Services {
             port: addresses.engine.1,
             pooler_host: addresses.pooler.as_ref().map(|(host, _)| host.clone()),
             pooler_port: addresses.pooler.as_ref().map(|(_, port)| *port),
-            username: row.username,
+            username: row.username.clone(),
             password,
-            database: row.database_name,
+            database: row.database_name.clone(),
             tls: addresses.tls,
             uri: direct,
             pooled_uri: pooled,
             ca_certificate: self.rules.ca_certificate.clone(),
             network,
-            credential_version: version,
-            inert,
+            credential_version: row.credential_version,
+            inert: false,
         })
     }
 

@@ -211,8 +211,8 @@ impl Evaluator<'_> {
             && let Some(ours) = &fingerprint
         {
             if ours == request {
-                self.notes.push(Note::info(
-                    "name",
+                self.notes.push(Note::warning(
+                    Some("name"),
                     "A create that was interrupted is resumed",
                     format!("{} was begun by the same token with an equal request and never claimed; it is taken over instead of made twice.", held.id),
                 ));
@@ -291,12 +291,11 @@ impl Evaluator<'_> {
             Given::Absent | Given::Null => Maybe::Known(None),
             Given::Value(text) => {
                 let length = text.chars().count();
-                if length > DESCRIPTION_CHARACTERS_MAX {
+                let plain = !text.chars().any(|c| c.is_control() && c != '\n');
+                if length > DESCRIPTION_CHARACTERS_MAX || !plain {
                     self.refuse(
                         "description",
-                        format!(
-                            "has {length} characters: use at most {DESCRIPTION_CHARACTERS_MAX}"
-                        ),
+                        format!("has {length} characters: use at most {DESCRIPTION_CHARACTERS_MAX} printable ones"),
                     );
                     return Maybe::Unknown;
                 }

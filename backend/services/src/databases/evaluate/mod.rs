@@ -169,8 +169,8 @@ impl Evaluator<'_> {
                 None
             }
             Some(_) => {
-                self.notes.push(Note::info(
-                    "name",
+                self.notes.push(Note::warning(
+                    Some("name"),
                     "A create that was interrupted is resumed",
                     format!("{} was begun by the same token with an equal request and never claimed; it is taken over instead of made twice.", held.id),
                 ));

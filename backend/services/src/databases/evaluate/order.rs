@@ -331,8 +331,8 @@ impl<'a> Evaluator<'a> {
             return;
         };
         if plan.cpu_millis > host.cpu_millis {
-            self.notes.push(Note::info(
-                "plan",
+            self.notes.push(Note::warning(
+                Some("plan"),
                 "The host has less CPU than the plan",
                 format!(
                     "{} promises {} thousandths of a core; the host's {} are what it gets.",
