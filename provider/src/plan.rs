@@ -4,6 +4,9 @@
 //! attribute that the configuration leaves out means different things in a change, and the
 //! table of [`Field`]s says which.
 
+mod answer;
+mod order;
+
 use std::collections::BTreeSet;
 
 use berth_api::{Note, PlanItem, PlannedItem, Severity};
@@ -18,7 +21,10 @@ use serde_json::{Map, Value as Json};
 
 use crate::backend::Backend;
 use crate::client::complaint;
-use crate::convert::{json_of, value_of};
+use crate::convert::json_of;
+
+use answer::{Source, fill};
+use order::{Order, adopted, preset};
 
 /// Under this key of the private state stands the id of the object. A replacement is planned
 /// as a create that still has it, which is the only trace of what it replaces.
@@ -64,73 +70,6 @@ pub struct Kind {
     pub fields: &'static [Field],
     /// What the provider decides by itself.
     pub own: &'static [&'static str],
-}
-
-/// An order as the API takes it: the values that are known, and the paths of the others.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Order {
-    /// Fields with known values.
-    pub config: Map<String, Json>,
-    /// Paths of the fields whose values will be known later.
-    pub unknown: Vec<String>,
-}
-
-impl Order {
-    fn add(&mut self, name: &str, value: &Value) {
-        match (value, json_of(value)) {
-            (_, Some(json)) => {
-                self.config.insert(name.to_owned(), json);
-            }
-            // A nested object may be known in part; a map or a list is known or not.
-            (Value::Object(object), None) => {
-                let mut known = Map::new();
-                for (inner, value) in object.iter() {
-                    match json_of(value) {
-                        Some(json) => {
-                            known.insert(inner.to_owned(), json);
-                        }
-                        None => self.unknown.push(format!("{name}.{inner}")),
-                    }
-                }
-                self.config.insert(name.to_owned(), Json::Object(known));
-            }
-            (_, None) => self.unknown.push(name.to_owned()),
-        }
-    }
-
-    /// Drops what is null, as a create may leave it out.
-    fn without_nulls(mut self) -> Self {
-        self.config.retain(|_, json| !json.is_null());
-        for json in self.config.values_mut() {
-            if let Json::Object(inner) = json {
-                inner.retain(|_, json| !json.is_null());
-            }
-        }
-        self
-    }
-
-    /// Whether the order asks for something else than `state` is.
-    fn differs_from(&self, state: &Object) -> bool {
-        let same = |name: &String, json: &Json| {
-            let value = state.get(name).ok().and_then(json_of);
-            value.is_some_and(|value| agrees(json, &value))
-        };
-        !self.unknown.is_empty() || !self.config.iter().all(|(name, json)| same(name, json))
-    }
-}
-
-/// Whether what is ordered is already there; an object's fields that are not ordered do not
-/// count.
-fn agrees(ordered: &Json, there: &Json) -> bool {
-    match (ordered, there) {
-        (Json::Object(ordered), Json::Object(there)) => ordered
-            .iter()
-            .all(|(name, json)| agrees(json, there.get(name).unwrap_or(&Json::Null))),
-        (Json::Array(ordered), Json::Array(there)) => {
-            ordered.len() == there.len() && ordered.iter().all(|json| there.contains(json))
-        }
-        _ => ordered == there,
-    }
 }
 
 impl Kind {
@@ -393,88 +332,6 @@ impl Kind {
             result.set(name, value)?;
         }
         Ok(result)
-    }
-}
-
-/// Where the value of an attribute comes from that is not configured.
-enum Source<'a> {
-    /// The state.
-    There(&'a Value),
-    /// The backend; without an answer everything is open.
-    Answer(Option<&'a PlannedItem>, &'a berth_plugin::types::Type),
-}
-
-impl Source<'_> {
-    fn value(&self, name: &str) -> Value {
-        match self {
-            Self::There(value) => (*value).clone(),
-            Self::Answer(answer, ty) => {
-                let Some((answer, fields)) =
-                    answer.and_then(|answer| answer.planned.as_ref().map(|p| (answer, p)))
-                else {
-                    return Value::unknown();
-                };
-                if answer.unknown.iter().any(|path| path == name) {
-                    return Value::unknown();
-                }
-                let value = fields
-                    .get(name)
-                    .map_or(Value::Null, |json| value_of(json, ty));
-                // An object of which something is open is filled where it is known.
-                let prefix = format!("{name}.");
-                match value {
-                    Value::Object(object) => object
-                        .map_values(|inner, value| {
-                            let open = |path: &String| path.strip_prefix(&prefix) == Some(inner);
-                            match answer.unknown.iter().any(open) {
-                                true => Value::unknown(),
-                                false => value,
-                            }
-                        })
-                        .into(),
-                    value => value,
-                }
-            }
-        }
-    }
-}
-
-/// A nested object with the values that its configuration leaves out.
-fn fill(name: &str, given: &Object, source: &Source<'_>) -> Value {
-    let rest = source.value(name);
-    given
-        .clone()
-        .map_values(|inner, written| match (written, &rest) {
-            (Value::Null, Value::Object(rest)) => rest.get(inner).cloned().unwrap_or(Value::Null),
-            (Value::Null, Value::Unknown(_)) => Value::unknown(),
-            (written, _) => written,
-        })
-        .into()
-}
-
-/// The provider's own word on an attribute that neither configuration nor state has.
-fn preset(name: &str, backend: &Backend) -> Value {
-    match name {
-        "project_id" => Value::from(backend.project.clone()),
-        "region" => Value::from(backend.region.clone()),
-        _ => Value::Null,
-    }
-}
-
-/// The order for an adopted attribute that is there: what is given, what is there, or, where
-/// something was given before, nothing.
-fn adopted(name: &str, given: &Value, there: &Value, configured: &BTreeSet<String>) -> Value {
-    match (given, there) {
-        (Value::Object(given), Value::Object(there)) => given
-            .clone()
-            .map_values(|inner, given| {
-                let there = there.get(inner).unwrap_or(&Value::Null);
-                adopted(&format!("{name}.{inner}"), &given, there, configured)
-            })
-            .into(),
-        (Value::Null, _) if configured.contains(name) => Value::Null,
-        (Value::Null, there) => there.clone(),
-        (given, _) => given.clone(),
     }
 }
 

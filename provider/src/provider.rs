@@ -138,7 +138,8 @@ impl Provider for Berth {
             self.backend.set(Backend::unknown());
             return Ok(());
         }
-        let settings = Settings::read(config, &*self.environment).map_err(Error::from)?;
+        let settings = Settings::read(config, &*self.environment, request.client_version)
+            .map_err(Error::from)?;
         if settings.insecure_skip_verify {
             diagnostics.push(
                 Diagnostic::warning(

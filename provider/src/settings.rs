@@ -70,6 +70,9 @@ pub enum Error {
         /// Why it cannot be read.
         source: std::io::Error,
     },
+    /// What should be certificates is something else.
+    #[error("ca_cert_pem holds no certificate in PEM form")]
+    NoCertificate,
     /// The token cannot stand in an HTTP header.
     #[error("the token from {origin} is not one line of visible ASCII characters")]
     TokenText {
@@ -125,6 +128,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// Authorities to trust instead of the system's, as PEM.
     pub ca_cert_pem: Option<String>,
+    /// The version of the client that started the provider.
+    pub host_version: String,
     /// Whether the server's certificate is taken unseen.
     pub insecure_skip_verify: bool,
     token: TokenSource,
@@ -137,7 +142,11 @@ impl Settings {
     }
 
     /// Reads the block and the environment. Does not look for the token yet.
-    pub fn read(config: &Object, environment: Environment<'_>) -> Result<Self, Error> {
+    pub fn read(
+        config: &Object,
+        environment: Environment<'_>,
+        host_version: &str,
+    ) -> Result<Self, Error> {
         let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         let text = |attribute: &str, name: &str| -> Result<Option<String>, Error> {
             let given = config.string(attribute)?.map(str::to_owned);
@@ -154,6 +163,7 @@ impl Settings {
             project: text("project", "BERTH_PROJECT")?,
             region: text("region", "BERTH_REGION")?,
             ca_cert_pem: text("ca_cert_pem", "BERTH_CA_CERT")?,
+            host_version: host_version.to_owned(),
             insecure_skip_verify,
             token: token_source(config, &variable)?,
         })
@@ -294,7 +304,11 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        Settings::read(&block(given), &|name| environment.get(name).cloned())
+        Settings::read(
+            &block(given),
+            &|name| environment.get(name).cloned(),
+            "1.11.4",
+        )
     }
 
     #[test]

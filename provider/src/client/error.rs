@@ -302,8 +302,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// `text` with a capital at its start.
 fn sentence_start(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
-    // The program's name keeps its small letter.
-    if text.starts_with("berthd") {
+    // Names of programs and arguments keep their small letters.
+    let first = text.split(' ').next().unwrap_or_default();
+    if first == "berthd" || first.contains('_') {
         return text.to_owned();
     }
     let mut letters = text.chars();

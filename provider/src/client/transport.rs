@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::Error;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// How often a request that failed is sent again.
 const RETRIES_MAX: u32 = 4;
@@ -313,7 +313,7 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, Error> {
     // Whoever comes second finds the same provider installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
-        .user_agent(user_agent())
+        .user_agent(user_agent(&settings.host_version))
         .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
         .timeout(Duration::from_secs(ANSWER_SECONDS_MAX))
         .redirect(reqwest::redirect::Policy::none())
@@ -324,6 +324,9 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, Error> {
     }
     if let Some(pem) = &settings.ca_cert_pem {
         let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(failed)?;
+        if authorities.is_empty() {
+            return Err(settings::Error::NoCertificate.into());
+        }
         builder = builder.tls_certs_only(authorities);
     } else if settings.endpoint.scheme() == "http" {
         // Without this the system's authorities are read at each start, for nothing.
@@ -332,9 +335,16 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, Error> {
     builder.build().map_err(failed)
 }
 
-fn user_agent() -> String {
+/// The protocol does not tell Terraform from OpenTofu, so that the host is only numbered.
+fn user_agent(host_version: &str) -> String {
+    let visible = |byte: &u8| byte.is_ascii_graphic();
+    let host_version: String = host_version
+        .bytes()
+        .filter(visible)
+        .map(char::from)
+        .collect();
     format!(
-        "terraform-provider-berth/{} ({}/{})",
+        "terraform-provider-berth/{} ({}/{}) host/{host_version}",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH

@@ -18,6 +18,8 @@ pub struct World {
     operations: BTreeMap<String, Fields>,
     sequence: u64,
     pub inert: bool,
+    /// Projects in one page of a snapshot; all when zero.
+    pub page_size: usize,
     /// The fields that changes of databases carried.
     pub patches: Vec<Vec<String>>,
     pub api: Option<(u32, u32)>,
@@ -254,7 +256,18 @@ impl World {
                 .collect()
         };
         let body = if query.contains("kind=project") {
-            json!({"version": 1, "projects": living(&self.projects), "next_page_token": null})
+            let mut rows = living(&self.projects);
+            let from: usize = query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("page_token="))
+                .map_or(0, |at| at.parse().unwrap());
+            let mut rest = rows.split_off(from.min(rows.len()));
+            let mut next = Json::Null;
+            if self.page_size > 0 && rest.len() > self.page_size {
+                rest.truncate(self.page_size);
+                next = json!((from + self.page_size).to_string());
+            }
+            json!({"version": 1, "projects": rest, "next_page_token": next})
         } else {
             json!({"version": 1, "databases": living(&self.databases), "next_page_token": null})
         };

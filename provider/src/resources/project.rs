@@ -117,7 +117,8 @@ fn schema() -> Schema {
             .validate(one_of(["refuse", "cascade"])),
         Attribute::map("tags", Type::String)
             .optional()
-            .description("Labels."),
+            .description("Labels.")
+            .validate(rules::no_nulls()),
         Attribute::string("slug")
             .computed()
             .keep_prior()

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use berth_plugin::path::Path;
 use berth_plugin::validate::{Validator, text};
+use berth_plugin::value::Value;
 
 /// Names as the API takes them: 3 to 48 lower-case letters, digits and hyphens.
 pub fn name() -> Validator {
@@ -58,6 +60,30 @@ pub fn id(prefix: &'static str, source: &'static str) -> Validator {
             "Expected an id, which begins with {prefix:?}, got {id:?}. A name is turned into an \
              id by {source}."
         ))
+    })
+}
+
+/// Maps and sets without a null in them, which the API could not keep.
+pub fn no_nulls() -> Validator {
+    Validator::new(|path, value, diagnostics| {
+        let mut complain = |path: Path| {
+            diagnostics.error_at(
+                &path,
+                "Missing value",
+                "An element is null. Leave it out, or give it a value.",
+            );
+        };
+        if let Some(map) = value.as_map() {
+            let nulls = map.iter().filter(|(_, value)| value.is_null());
+            nulls.for_each(|(key, _)| complain(path.key(key)));
+        } else if value
+            .as_elements()
+            .into_iter()
+            .flatten()
+            .any(Value::is_null)
+        {
+            complain(path.set_element());
+        }
     })
 }
 

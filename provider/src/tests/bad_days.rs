@@ -283,3 +283,34 @@ async fn no_error_and_no_debug_output_shows_the_token() {
         berth_plugin::secrets::MASK
     );
 }
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_and_no_other() {
+    let (fake, authority) = Fake::start_tls().await;
+    let plan = |block: Vec<(&'static str, Value)>| {
+        let mut block = block;
+        block.push(("endpoint", fake.endpoint.as_str().into()));
+        block.push(("token", TOKEN.into()));
+        async move {
+            let host = TestHost::new(Berth::with_environment(|_| None)).unwrap();
+            let told = host.configure(block).await.unwrap();
+            let config = host
+                .config("berth_project", [("name", "shop".into())])
+                .unwrap();
+            let instance = host.instance("berth_project");
+            (host.plan(&instance, &config).await, told)
+        }
+    };
+    let (trusted, quiet) = plan(vec![("ca_cert_pem", authority.as_str().into())]).await;
+    trusted.unwrap();
+    assert!(quiet.is_empty(), "{quiet}");
+    let (blind, warned) = plan(vec![("insecure_skip_verify", true.into())]).await;
+    blind.unwrap();
+    assert!(warnings(&warned)[0].contains("not verified"));
+    let (_, other) = Fake::start_tls().await;
+    let (refused, _) = plan(vec![("ca_cert_pem", other.as_str().into())]).await;
+    assert!(told(refused).contains("berthd cannot be reached"));
+    let (broken, _) = plan(vec![("ca_cert_pem", "not a certificate".into())]).await;
+    let broken = told(broken);
+    assert!(broken.contains("ca_cert_pem"), "{broken}");
+}

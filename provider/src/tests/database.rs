@@ -367,7 +367,7 @@ async fn credentials_are_handed_over_without_being_stored() {
 #[tokio::test]
 async fn wrong_arguments_are_refused_with_the_right_word() {
     let stage = Stage::start().await;
-    let cases: [(&str, Value, &str); 9] = [
+    let cases: [(&str, Value, &str); 10] = [
         (
             "engine",
             "postgres".into(),
@@ -380,6 +380,11 @@ async fn wrong_arguments_are_refused_with_the_right_word() {
         ("recovery_window_days", 91.into(), "from 0 to 90"),
         ("project_id", "shop".into(), "begins with \"proj_\""),
         ("desired_status", "paused".into(), "running, stopped"),
+        (
+            "tags",
+            Value::map([("team", Value::Null)]),
+            "An element is null",
+        ),
         ("host", "mine".into(), "host"),
     ];
     for (name, value, expected) in cases {

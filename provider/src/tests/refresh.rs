@@ -192,3 +192,17 @@ async fn what_is_gone_leaves_the_state() {
         Action::Create
     );
 }
+
+#[tokio::test]
+async fn a_view_of_many_pages_is_read_to_its_end() {
+    let stage = Stage::start().await;
+    let mut all = projects(&stage, 5).await;
+    stage.fake.change(|world| world.page_size = 2);
+    let run = stage.next_run().await;
+    run.fake.requests();
+    for (instance, _) in &mut all {
+        run.host.refresh(instance).await.unwrap();
+        assert!(instance.state.is_some());
+    }
+    assert_eq!(run.fake.count("GET /v1/snapshot"), 3);
+}

@@ -207,7 +207,8 @@ fn ordered() -> Vec<Attribute> {
         .description("Where the data comes from. Counts at create and never again."),
         Attribute::map("tags", Type::String)
             .optional()
-            .description("Labels."),
+            .description("Labels.")
+            .validate(rules::no_nulls()),
     ]
 }
 
@@ -233,7 +234,8 @@ fn pooler() -> Attribute {
                 .description("Seconds after which an idle server connection is closed.")
                 .validate(whole(0..=2_592_000)),
             inner(Attribute::map("parameters", Type::String))
-                .description("Further settings by the pooler's own names."),
+                .description("Further settings by the pooler's own names.")
+                .validate(rules::no_nulls()),
         ],
     )
     .optional()
@@ -260,6 +262,7 @@ fn reach() -> Vec<Attribute> {
                  is published beyond loopback.",
             )
             .validate(size(1..))
+            .validate(rules::no_nulls())
             .validate(each(rules::network())),
         Attribute::string("tls_mode")
             .optional()
