@@ -9,6 +9,7 @@
 )]
 
 mod acceptance;
+mod docker;
 mod examples;
 mod harness;
 mod tidy;

@@ -2,17 +2,19 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{http, processes, program};
+use super::{Docker, http, processes, program};
 
 /// How long a berthd may take until it serves.
 const READY_SECONDS_MAX: u64 = 60;
+/// How long a command may take that should end by itself.
+const END_SECONDS_MAX: u64 = 60;
 
 /// What runs the databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,9 @@ impl Runtime {
 pub struct TestBerth {
     data_root: TempDir,
     runtime: Runtime,
+    docker: Docker,
+    arguments: Vec<String>,
+    dies_at: Option<String>,
     address: String,
     process: Option<Child>,
 }
@@ -56,6 +61,11 @@ pub struct TestBerth {
 impl TestBerth {
     /// Starts one; none, with the reason printed, where it cannot run.
     pub fn start(runtime: Runtime) -> Option<Self> {
+        Self::start_with(runtime, Docker::default(), &[])
+    }
+
+    /// Starts one on that engine, with further arguments of `serve`.
+    pub fn start_with(runtime: Runtime, docker: Docker, arguments: &[&str]) -> Option<Self> {
         program("berthd")?;
         if !runtime.is_there() {
             return None;
@@ -66,6 +76,9 @@ impl TestBerth {
                 .tempdir()
                 .unwrap(),
             runtime,
+            docker,
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            dies_at: None,
             address: free_address(),
             process: None,
         };
@@ -80,18 +93,8 @@ impl TestBerth {
             .append(true)
             .open(self.log_file())
             .unwrap();
-        let process = Command::new(program("berthd").unwrap())
-            .args(["serve", "--runtime", self.runtime.as_str()])
-            .args([
-                "--listen",
-                &self.address,
-                "--spares",
-                "1",
-                "--overcommit",
-                "100",
-            ])
-            .arg("--data-root")
-            .arg(self.data_root.path())
+        let process = self
+            .serve()
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -99,6 +102,67 @@ impl TestBerth {
             .unwrap();
         self.process = Some(process);
         self.await_ready();
+    }
+
+    /// From the next start on, the process ends itself at that crash point (`name` or
+    /// `name:n`), or no more. Only a berthd that was built with them has any.
+    pub fn dies_at(&mut self, point: Option<&str>) {
+        self.dies_at = point.map(str::to_owned);
+    }
+
+    /// Waits until the process has ended by itself; whether it did.
+    pub fn await_death(&mut self, seconds_max: u64) -> bool {
+        let patience = Instant::now() + Duration::from_secs(seconds_max);
+        let process = self.process.as_mut().unwrap();
+        while Instant::now() < patience {
+            if matches!(process.try_wait(), Ok(Some(_))) {
+                self.process = None;
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// The command that serves this data root.
+    fn serve(&self) -> Command {
+        let mut command = Command::new(program("berthd").unwrap());
+        command
+            .args(["serve", "--runtime", self.runtime.as_str()])
+            .args(["--listen", &self.address])
+            .args(["--spares", "1", "--overcommit", "100"])
+            .args(&self.arguments)
+            .arg("--data-root")
+            .arg(self.data_root.path());
+        if let Some(socket) = self.docker.socket() {
+            command.arg("--docker-socket").arg(socket);
+        }
+        if let Some(point) = &self.dies_at {
+            command.env("BERTH_CRASH_AT", point);
+        }
+        command
+    }
+
+    /// What a second process on the same data says, which has to end by itself.
+    pub fn served_again(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program("berthd").unwrap());
+        command
+            .args(["serve", "--runtime", self.runtime.as_str()])
+            .args(["--listen", &free_address()])
+            .args(arguments)
+            .arg("--data-root")
+            .arg(self.data_root.path());
+        ended(command)
+    }
+
+    /// What a command of the command line comes to, asked of the running berthd.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program("berthd").unwrap());
+        command
+            .args(arguments)
+            .arg("--data-root")
+            .arg(self.data_root.path());
+        ended(command)
     }
 
     fn await_ready(&mut self) {
@@ -129,6 +193,42 @@ impl TestBerth {
         }
     }
 
+    /// Ends the process at once, as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// The id of the running process.
+    pub fn process(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    /// Where it keeps its data.
+    pub fn data_root(&self) -> &Path {
+        self.data_root.path()
+    }
+
+    /// Which installation it is.
+    pub fn installation(&self) -> String {
+        let file = self.data_root.path().join("installation");
+        std::fs::read_to_string(file).unwrap().trim().to_owned()
+    }
+
+    /// Where its sockets and configurations are.
+    pub fn run_directory(&self) -> PathBuf {
+        Path::new("/run/berth").join(self.installation())
+    }
+
+    /// Its containers, running or not; those of a role (`engine`, `pooler`) when one is named.
+    pub fn containers(&self, role: Option<&str>) -> Vec<String> {
+        let mut labels = vec![format!("berth.installation={}", self.installation())];
+        labels.extend(role.map(|role| format!("berth.role={role}")));
+        self.docker.containers(&labels)
+    }
+
     /// Host and port of the API.
     pub fn address(&self) -> &str {
         &self.address
@@ -152,6 +252,16 @@ impl TestBerth {
     /// All that it has written.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Asks the API as its administrator, of a berthd that may die before it answers.
+    pub fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Json>,
+    ) -> std::io::Result<(u16, Json)> {
+        http::call(&self.address, Some(&self.token()), method, path, body)
     }
 
     /// Asks the API as its administrator.
@@ -191,7 +301,7 @@ impl TestBerth {
         };
         let filter = format!("label=berth.installation={}", installation.trim());
         let docker = |arguments: &[&str]| -> String {
-            let output = Command::new("docker").args(arguments).output();
+            let output = self.docker.try_run(arguments);
             output.map_or_else(
                 |_| String::new(),
                 |output| String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -203,7 +313,9 @@ impl TestBerth {
         for id in docker(&["network", "ls", "-q", "--filter", &filter]).lines() {
             docker(&["network", "rm", id]);
         }
-        let sockets = PathBuf::from("/run/berth").join(installation.trim());
+        // It is a file system of its own while databases are there.
+        let sockets = self.run_directory();
+        let _ = Command::new("umount").arg("-q").arg(&sockets).output();
         let _ = std::fs::remove_dir_all(sockets);
     }
 }
@@ -224,4 +336,20 @@ impl Drop for TestBerth {
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
+}
+
+/// What a command comes to that ends by itself; one that does not is ended, and that is told.
+fn ended(mut command: Command) -> Output {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = child.stderr(Stdio::piped()).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_secs(END_SECONDS_MAX);
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() > patience {
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            panic!("it did not end by itself: {output:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
 }

@@ -2,14 +2,17 @@
 //! between the two that can misbehave.
 
 mod berth;
+mod docker;
 mod http;
-mod processes;
+pub mod processes;
 mod proxy;
+pub mod sql;
 mod stack;
 
 use std::path::{Path, PathBuf};
 
 pub use berth::{Runtime, TestBerth};
+pub use docker::Docker;
 pub use proxy::{Moment, Proxy, Verdict};
 pub use stack::{Stack, flat};
 

@@ -1,0 +1,93 @@
+//! Whole stories on a real Docker engine: where secrets are, who reaches whom, what a database
+//! lives through.
+
+mod secrets;
+
+use serde_json::Value as Json;
+
+use crate::harness::{Docker, Runtime, Stack, TestBerth, sql};
+
+/// Where tests of this folder have their networks and ports, so that two that run at the same
+/// time do not ask for the same.
+#[derive(Debug, Clone, Copy)]
+struct Ground {
+    prefix: &'static str,
+    network_range: &'static str,
+    publish_ports: &'static str,
+}
+
+const SECRETS: Ground = Ground {
+    prefix: "tsecret",
+    network_range: "10.214.0.0/24",
+    publish_ports: "16000-16019",
+};
+
+impl Ground {
+    /// A berthd on the host's engine with that ground, and a stack that asks it; none, with the
+    /// reason printed, where they cannot run.
+    fn stage(self, arguments: &[&str]) -> Option<(TestBerth, Stack)> {
+        let berth = self.berth(Docker::default(), arguments)?;
+        let stack = Stack::new(&berth)?;
+        Some((berth, stack))
+    }
+
+    fn berth(self, docker: Docker, arguments: &[&str]) -> Option<TestBerth> {
+        let mut all = vec![
+            "--prefix",
+            self.prefix,
+            "--network-range",
+            self.network_range,
+            "--publish-ports",
+            self.publish_ports,
+        ];
+        all.extend(arguments);
+        TestBerth::start_with(Runtime::Docker, docker, &all)
+    }
+}
+
+/// A published database in a project of its own, with `more` said of the database.
+fn shop(more: &str) -> String {
+    format!(
+        r#"
+resource "berth_project" "shop" {{
+  name                = "shop"
+  deletion_protection = false
+}}
+
+resource "berth_database" "orders" {{
+  name                 = "orders"
+  project_id           = berth_project.shop.id
+  engine               = "postgresql"
+  expose               = true
+  deletion_protection  = false
+  {more}
+}}
+"#
+    )
+}
+
+/// A login as the API gave it once: it stays as it was when the database's changes.
+struct Login {
+    body: Json,
+}
+
+impl Login {
+    /// That of the database with this id or name, for the host's own network.
+    fn of(berth: &TestBerth, database: &str) -> Self {
+        let body = berth.get(&format!("/v1/databases/{database}/credentials"));
+        Self { body }
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.body[name].as_str().unwrap()
+    }
+
+    /// Runs statements through the published port; the first column of all rows.
+    fn query(&self, statements: &str) -> Result<Vec<String>, tokio_postgres::Error> {
+        sql::query(
+            self.text("pooled_uri"),
+            self.text("ca_certificate"),
+            statements,
+        )
+    }
+}
