@@ -12,6 +12,7 @@ pub mod diagnostics;
 pub mod ephemeral;
 pub mod function;
 pub mod handshake;
+mod identity;
 mod logging;
 pub mod modifiers;
 pub mod number;
