@@ -36,6 +36,10 @@ pub trait Outside: Send + Sync {
     /// What the host has; none while nobody could be asked, and then nothing is refused for
     /// want of it.
     async fn host(&self) -> Option<HostCapacity>;
+
+    /// Whether nobody else on the host listens on that port of the address that databases are
+    /// published on. Another installation may; its ports are in no row of ours.
+    fn port_is_free(&self, port: u16) -> bool;
 }
 
 /// Where randomness comes from. Tests choose it.

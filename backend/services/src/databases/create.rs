@@ -261,10 +261,10 @@ impl Services {
             .await
             .doing("list ports in the trash")?;
         let range = self.rules.limits.public_ports.clone();
-        let free = |port: &u16| !used.contains(port);
+        let free = |port: &u16| !used.contains(port) && self.outside.port_is_free(*port);
         let port = range
             .clone()
-            .find(|port| free(port) && !kept.contains(port))
+            .find(|port| !kept.contains(port) && free(port))
             .or_else(|| range.clone().find(free));
         row.public_port = Some(port.ok_or_else(|| {
             Error::fields(vec![FieldError::of(

@@ -210,4 +210,6 @@ impl Evaluator<'_> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
