@@ -1,5 +1,6 @@
 //! A backend that is away, slow, strange or strict, seen through the real client.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{shop, stage};
@@ -94,5 +95,72 @@ fn refresh_asks_seldom() {
         ["GET /v1/version", "GET /v1/snapshot?kind=project"]
     );
     stack.goes_to(berth.endpoint());
+    stack.destroy().ok();
+}
+
+#[test]
+fn an_interrupted_create_leaves_its_id() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let interrupt = stack.interrupter();
+    let interrupted = AtomicBool::new(false);
+    // The wait for the database hangs, and its user loses patience.
+    let proxy = Proxy::start(berth.address(), move |_, moment, request| {
+        if request.starts_with("GET /v1/operations") && moment == Moment::Before {
+            if !interrupted.swap(true, Ordering::SeqCst) {
+                interrupt();
+            }
+            std::thread::sleep(Duration::from_secs(30));
+        }
+        Verdict::Pass
+    });
+    stack.goes_to(proxy.endpoint());
+    stack.write(&shop(""));
+    let refused = flat(&stack.apply().refused());
+    assert!(refused.contains("was stopped"), "{refused}");
+    let left = stack.resource("berth_database.orders")["id"].clone();
+    assert_eq!(left, berth.databases()[0]["id"]);
+
+    stack.goes_to(berth.endpoint());
+    stack.apply().ok();
+    stack.assert_settled();
+    assert_eq!(berth.databases().len(), 1);
+    stack.destroy().ok();
+}
+
+#[test]
+fn a_token_that_may_only_plan_plans_and_changes_nothing() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let wanted = serde_json::json!({"name": "review", "preset": "plan"});
+    let (status, made) = berth.call("POST", "/v1/tokens", Some(&wanted));
+    assert_eq!(status, 201, "{made}");
+    let reviewer = Stack::new(&berth).unwrap();
+    let reviewer = reviewer.with_token(made["secret"].as_str().unwrap());
+    reviewer.write(&shop(""));
+    assert_eq!(reviewer.plan().code, Some(2));
+    let refused = flat(&reviewer.apply().refused());
+    assert!(refused.contains("Not allowed"), "{refused}");
+    assert!(berth.databases().is_empty() && berth.projects().is_empty());
+
+    // What exists hands out values that open nothing, so that its plan is whole all the same.
+    let with_login = format!(
+        "{}ephemeral \"berth_database_credentials\" \"orders\" {{\n database_id = berth_database.orders.id\n}}\n",
+        shop("")
+    );
+    stack.write(&with_login);
+    stack.apply().ok();
+    reviewer.write(&with_login);
+    let state = std::fs::read(stack.folder().join("terraform.tfstate")).unwrap();
+    std::fs::write(reviewer.folder().join("terraform.tfstate"), state).unwrap();
+    let plan = reviewer.plan();
+    assert_eq!(plan.code, Some(0), "{}", plan.output);
+    assert!(
+        flat(&plan.output).contains("open nothing"),
+        "{}",
+        plan.output
+    );
     stack.destroy().ok();
 }

@@ -120,6 +120,12 @@ impl Stack {
         }
     }
 
+    /// A handle that interrupts the run that is under way, as its user would.
+    pub fn interrupter(&self) -> impl Fn() + Send + Sync + 'static {
+        let running = Arc::clone(&self.running);
+        move || processes::signal(running.load(Ordering::SeqCst), "INT")
+    }
+
     /// Runs the client.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(&self.client);
