@@ -123,7 +123,12 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
         // The router says which methods there are; without an entry nothing is done.
         return match known_path(&path) {
             true => next.run(request).await,
-            false => Refusal::internal().into_response(),
+            false => Refusal::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "route_closed",
+                "This route names no right that it needs, so it is closed",
+            )
+            .into_response(),
         };
     };
     if need == Need::Nothing {

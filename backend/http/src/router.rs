@@ -23,9 +23,13 @@ pub fn local_router(services: Arc<Services>, config: Config) -> Router {
 }
 
 fn joined(state: State) -> Router {
+    layered(routes(), state)
+}
+
+fn layered(routes: Router<Arc<State>>, state: State) -> Router {
     let state = Arc::new(state);
     let (outer, inner) = (Arc::clone(&state), Arc::clone(&state));
-    routes()
+    routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(state.config.body_bytes_max))
@@ -102,4 +106,99 @@ async fn no_method() -> Refusal {
         "method_not_allowed",
         "This route has no such method: see /openapi.json",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use berth_domain::{Addresses, Catalogue, Clock, EngineName, InstallationId, Timestamp};
+    use berth_services::databases::{Limits, Rules};
+    use berth_services::{HostCapacity, ImageState, Outside, Parts, SystemEntropy};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl Outside for Nothing {
+        async fn image(&self, _: &EngineName, _: &str) -> ImageState {
+            ImageState::Available
+        }
+
+        async fn host(&self) -> Option<HostCapacity> {
+            None
+        }
+
+        fn port_is_free(&self, _: u16) -> bool {
+            true
+        }
+    }
+
+    impl Clock for Nothing {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(0)
+        }
+    }
+
+    async fn state(directory: &tempfile::TempDir) -> State {
+        let url = format!("sqlite:{}", directory.path().join("berth.sqlite").display());
+        let keys = berth_store::Keys::from_root([7; 32]);
+        let installation = InstallationId::parse("0123abcd").unwrap();
+        let services = Services::new(Parts {
+            store: berth_store::Store::open(&url, keys).await.unwrap(),
+            rules: Rules {
+                engines: berth_engines::Registry::all(),
+                catalogue: Catalogue {
+                    plans: Vec::new(),
+                    regions: Vec::new(),
+                },
+                addresses: Addresses::new("berth", installation, "127.0.0.1").unwrap(),
+                limits: Limits::default(),
+                ca_certificate: String::new(),
+            },
+            clock: Arc::new(Nothing),
+            entropy: Arc::new(SystemEntropy),
+            outside: Arc::new(Nothing),
+            wake: Arc::default(),
+            runtime: "fake".to_owned(),
+            version: "0".to_owned(),
+        });
+        State::new(Arc::new(services), Config::default(), Door::Local)
+    }
+
+    async fn broken() -> StatusCode {
+        panic!("a sentence that nobody outside may read")
+    }
+
+    /// What is answered on `path` where the handler ends in a panic.
+    async fn answer(path: &str) -> (StatusCode, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let routes = Router::new().route(path, get(broken));
+        let router = layered(routes, state(&directory).await);
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_that_says_nothing_of_it() {
+        let (status, text) = answer("/healthz").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(
+            text.contains("internal_error") && text.contains("request_id"),
+            "{text}"
+        );
+        assert!(!text.contains("nobody outside"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_route_without_a_line_in_the_table_is_closed() {
+        // Its handler would panic; it is not even called.
+        let (status, text) = answer("/v1/forgotten").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(text.contains("route_closed"), "{text}");
+    }
 }
