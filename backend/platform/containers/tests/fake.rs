@@ -165,7 +165,11 @@ async fn every_verb_may_fail_in_every_way_and_one_of_each_is_left() {
             names.sort();
             let wanted = [spec.hosts.engine.clone(), spec.hosts.pooler.clone()];
             assert_eq!(names, wanted, "{what}");
-            assert_eq!(fake.network_names(), [spec.network.name.clone()], "{what}");
+            assert_eq!(
+                fake.network_names(),
+                std::slice::from_ref(&spec.network.name),
+                "{what}"
+            );
             let observed = platform.observe(&spec.instance).await.unwrap();
             assert_eq!(observed, Observed::Ready, "{what}");
 

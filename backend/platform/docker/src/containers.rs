@@ -193,7 +193,7 @@ impl Containers for Docker {
         let options = CreateContainerOptionsBuilder::default()
             .name(&workload.name)
             .build();
-        self.client
+        self.client()?
             .create_container(Some(options), body(workload, cores))
             .await
             .map(|created| ContainerId(created.id))
@@ -201,7 +201,7 @@ impl Containers for Docker {
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let Err(error) = self.client.start_container(&id.0, None).await else {
+        let Err(error) = self.client()?.start_container(&id.0, None).await else {
             return Ok(());
         };
         // Which port was refused stands in the message only.
@@ -213,7 +213,7 @@ impl Containers for Docker {
     }
 
     async fn stop(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        self.client
+        self.client()?
             .stop_container(&id.0, None)
             .await
             .map_err(|e| meaning("stop a container", Subject::Container(&id.0), e))
@@ -222,7 +222,7 @@ impl Containers for Docker {
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         // Anonymous volumes go with it; berth makes none, an image might declare one.
         let options = RemoveContainerOptionsBuilder::default().v(true).build();
-        self.client
+        self.client()?
             .remove_container(&id.0, Some(options))
             .await
             .map_err(|e| meaning("remove a container", Subject::Container(&id.0), e))
@@ -240,7 +240,7 @@ impl Containers for Docker {
             .filters(&HashMap::from([("label".to_owned(), wanted)]))
             .build();
         let list = self
-            .client
+            .client()?
             .list_containers(Some(options))
             .await
             .map_err(|e| meaning("list containers", Subject::Engine, e))?;
@@ -261,7 +261,7 @@ impl Containers for Docker {
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Option<Details>, RuntimeError> {
-        let inspected = match self.client.inspect_container(id_or_name, None).await {
+        let inspected = match self.client()?.inspect_container(id_or_name, None).await {
             Ok(inspected) => inspected,
             Err(error) => {
                 return match meaning("inspect a container", Subject::Container(id_or_name), error) {
@@ -297,7 +297,7 @@ impl Containers for Docker {
             pids_limit: Some(pids_limit),
             ..ContainerUpdateBody::default()
         };
-        self.client
+        self.client()?
             .update_container(&id.0, update)
             .await
             .map_err(|e| meaning("limit a container", Subject::Container(&id.0), e))
@@ -307,7 +307,7 @@ impl Containers for Docker {
         let options = KillContainerOptionsBuilder::default()
             .signal(signal.as_str())
             .build();
-        self.client
+        self.client()?
             .kill_container(&id.0, Some(options))
             .await
             .map_err(|e| meaning("signal a container", Subject::Container(&id.0), e))
@@ -315,7 +315,7 @@ impl Containers for Docker {
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), RuntimeError> {
         let options = RenameContainerOptionsBuilder::default().name(name).build();
-        self.client
+        self.client()?
             .rename_container(&id.0, options)
             .await
             .map_err(|e| meaning("rename a container", Subject::Name(name), e))
@@ -332,12 +332,12 @@ impl Containers for Docker {
             ..CreateExecOptions::default()
         };
         let made = self
-            .client
+            .client()?
             .create_exec(&id.0, options)
             .await
             .map_err(|e| meaning(act, subject, e))?;
         let started = self
-            .client
+            .client()?
             .start_exec(&made.id, None)
             .await
             .map_err(|e| meaning(act, subject, e))?;
@@ -358,7 +358,7 @@ impl Containers for Docker {
             }
         }
         let ended = self
-            .client
+            .client()?
             .inspect_exec(&made.id)
             .await
             .map_err(|e| meaning(act, subject, e))?;
@@ -370,7 +370,7 @@ impl Containers for Docker {
 
     async fn wait(&self, id: &ContainerId) -> Result<i64, RuntimeError> {
         let act = "wait for a container";
-        let mut ends = std::pin::pin!(self.client.wait_container(&id.0, None));
+        let mut ends = std::pin::pin!(self.client()?.wait_container(&id.0, None));
         match ends.next().await {
             Some(Ok(end)) => Ok(end.status_code),
             // A code other than zero comes as an error of this kind.
@@ -389,7 +389,7 @@ impl Containers for Docker {
             .tail(&lines_max.to_string())
             .build();
         let pieces: Vec<_> = self
-            .client
+            .client()?
             .logs(&id.0, Some(options))
             .try_collect()
             .await

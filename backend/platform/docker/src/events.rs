@@ -27,7 +27,7 @@ struct Listening {
 impl Listening {
     /// Listens from the engine's own present on: what happens between this answer and the
     /// next request is told too.
-    async fn listen(&mut self) -> Result<(), bollard::errors::Error> {
+    async fn listen(&mut self) -> Result<(), RuntimeError> {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
             ("event".to_owned(), ACTIONS.map(str::to_owned).to_vec()),
@@ -36,8 +36,10 @@ impl Listening {
                 vec![format!("{LABEL_INSTALLATION}={}", self.installation)],
             ),
         ]);
-        let client = self.docker.client.clone();
-        let now = client.info().await?.system_time.unwrap_or_default();
+        let client = self.docker.client()?.clone();
+        let info = client.info().await;
+        let info = info.map_err(|e| meaning("ask Docker for the time", Subject::Engine, e))?;
+        let now = info.system_time.unwrap_or_default();
         let mut options = EventsOptionsBuilder::default().filters(&filters);
         if let Some(now) = Timestamp::parse(&now) {
             options = options.since(&(now.as_millis() / 1000).to_string());
@@ -107,7 +109,7 @@ impl Events for Docker {
 
     async fn facts(&self) -> Result<RuntimeFacts, RuntimeError> {
         // Asked anew each time: whoever asks also wants to know whether it answers.
-        self.client
+        self.client()?
             .ping()
             .await
             .map_err(|e| meaning("ask Docker whether it is there", Subject::Engine, e))?;

@@ -13,6 +13,7 @@ mod networks;
 use berth_containers::{RuntimeError, RuntimeFacts};
 use bollard::{ClientVersion, Docker as Client};
 use errors::{Subject, meaning};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
 /// Longer than the longest stop: a call may wait for an engine that ends in good order.
@@ -28,11 +29,13 @@ const LABEL_INSTANCE: &str = "berth.instance";
 const LABEL_ROLE: &str = "berth.role";
 const LABEL_SPEC: &str = "berth.spec";
 
-/// A Docker Engine. It is connected to call by call, so it may come and go.
+/// A Docker Engine. It is connected to call by call, so it may come and go, and need not be
+/// there yet.
 #[derive(Debug, Clone)]
 pub struct Docker {
-    client: Client,
-    facts: std::sync::Arc<OnceCell<RuntimeFacts>>,
+    path: String,
+    client: Arc<OnceLock<Client>>,
+    facts: Arc<OnceCell<RuntimeFacts>>,
 }
 
 /// An address at which no Docker Engine can be spoken to.
@@ -40,22 +43,33 @@ pub struct Docker {
 #[error("\"{address}\" is not the address of a Docker Engine: use unix:///path/to/its.sock")]
 pub struct BadAddress {
     address: String,
-    source: bollard::errors::Error,
 }
 
 impl Docker {
-    /// The engine behind a Unix socket, given as a path or a `unix://` URL. Nothing is
-    /// asked of it yet.
+    /// The engine behind a Unix socket, given as an absolute path or a `unix://` URL.
+    /// Nothing is asked of it yet; the socket may appear later.
     pub fn at(address: &str) -> Result<Self, BadAddress> {
-        Client::connect_with_unix(address, CALL_TIMEOUT_SECONDS, &OLDEST_API)
-            .map(|client| Self {
-                client,
-                facts: std::sync::Arc::default(),
-            })
-            .map_err(|source| BadAddress {
+        let path = address.strip_prefix("unix://").unwrap_or(address);
+        if !path.starts_with('/') {
+            return Err(BadAddress {
                 address: address.to_owned(),
-                source,
-            })
+            });
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            client: Arc::default(),
+            facts: Arc::default(),
+        })
+    }
+
+    /// The client, once there is a socket for it.
+    pub(crate) fn client(&self) -> Result<&Client, RuntimeError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let made = Client::connect_with_unix(&self.path, CALL_TIMEOUT_SECONDS, &OLDEST_API)
+            .map_err(|e| RuntimeError::Unreachable { source: e.into() })?;
+        Ok(self.client.get_or_init(|| made))
     }
 
     /// What the engine and its host are; asked once.
@@ -64,7 +78,7 @@ impl Docker {
             .get_or_try_init(|| async {
                 let act = "ask Docker what it is";
                 let info = self
-                    .client
+                    .client()?
                     .info()
                     .await
                     .map_err(|e| meaning(act, Subject::Engine, e))?;
@@ -77,5 +91,19 @@ impl Docker {
                 })
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sockets_address_is_taken() {
+        assert!(Docker::at("unix:///var/run/docker.sock").is_ok());
+        assert!(Docker::at("/var/run/docker.sock").is_ok());
+        for bad in ["tcp://127.0.0.1:2375", "docker.sock", ""] {
+            assert!(Docker::at(bad).is_err(), "{bad}");
+        }
     }
 }

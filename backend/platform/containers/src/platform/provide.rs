@@ -1,0 +1,311 @@
+//! How an instance comes about.
+
+use super::ContainerPlatform;
+use crate::crash::crash_point;
+use crate::host::{self, Owner};
+use crate::instance::{self, failed, on_host};
+use crate::network::{self, Joined, NoNetwork, Wish};
+use crate::record::Record;
+use crate::runtime::{Found, Role};
+use crate::spares::Spares;
+use crate::volatile;
+use crate::workload::{self, Context};
+use berth_domain::InstanceId;
+use berth_engines::{Description, Version};
+use berth_platform::{Error, InstanceSpec, Origin};
+
+/// The engine of a spec, and the images it is bound to.
+pub(super) struct Bound<'a> {
+    pub(super) engine: &'a dyn Description,
+    pub(super) version: &'static Version,
+    pub(super) record: Record,
+    /// Whether the record has to be written.
+    pub(super) changed: bool,
+}
+
+impl ContainerPlatform {
+    /// The id of the image that `bound` names when it is still here, else of `reference`.
+    pub(super) async fn image(
+        &self,
+        bound: Option<&str>,
+        reference: &str,
+        recipe: Option<&str>,
+    ) -> Result<String, Error> {
+        for candidate in bound.into_iter().chain([reference]) {
+            let found = self
+                .runtime
+                .image(candidate)
+                .await
+                .map_err(|e| failed(format!("look for image {candidate}"), e))?;
+            if let Some(id) = found {
+                return Ok(id);
+            }
+        }
+        Err(Error::Refused {
+            code: "image_missing",
+            reason: missing_image(reference, recipe),
+        })
+    }
+
+    /// Chooses the images: those of the record while they exist, else the current ones.
+    pub(super) async fn bind(&self, spec: &InstanceSpec) -> Result<Bound<'_>, Error> {
+        let (engine, version) =
+            self.registry
+                .version(&spec.engine, &spec.version)
+                .map_err(|unknown| Error::Refused {
+                    code: "engine_unknown",
+                    reason: unknown.to_string(),
+                })?;
+        let before = self.record(&spec.instance).await?;
+        let bound = before.as_ref();
+        let engine_image = self.image(
+            bound.map(|r| r.engine_image.as_str()),
+            version.image,
+            Some(version.recipe),
+        );
+        let pooler_image = async {
+            let kept = bound.and_then(|r| r.pooler_image.as_deref());
+            match (spec.pooler.is_some(), engine.pooler_image()) {
+                (true, Some(reference)) => self
+                    .image(kept, reference, engine.pooler_recipe())
+                    .await
+                    .map(Some),
+                _ => Ok(kept.map(str::to_owned)),
+            }
+        };
+        let (engine_image, pooler_image) = tokio::try_join!(engine_image, pooler_image)?;
+        let record = Record {
+            engine: spec.engine.to_string(),
+            version: spec.version.clone(),
+            engine_image,
+            has_pooler: spec.pooler.is_some() && pooler_image.is_some(),
+            pooler_image,
+            network: spec.network.name.clone(),
+        };
+        Ok(Bound {
+            engine,
+            version,
+            changed: before.as_ref() != Some(&record),
+            record,
+        })
+    }
+
+    /// Puts the instance's directory where it belongs: back from the trash, or new.
+    pub(super) async fn place_data(
+        &self,
+        spec: &InstanceSpec,
+        bound: &Bound<'_>,
+        found: &[Found],
+    ) -> Result<(), Error> {
+        let instance = &spec.instance;
+        let (directory, data) = (
+            self.layout().instance(instance),
+            self.layout().data(instance),
+        );
+        let exists = data.exists();
+        // Containers come after the data and go before it: where there are some, there was data.
+        if !exists && (spec.origin == Origin::MustExist || !found.is_empty()) {
+            return Err(Error::Refused {
+                code: "data_missing",
+                reason: format!(
+                    "the data of instance {instance} is not at {}: restore it from a backup",
+                    data.display()
+                ),
+            });
+        }
+        if exists && !bound.changed {
+            return Ok(());
+        }
+        let bytes = bound
+            .record
+            .bytes()
+            .map_err(|e| Error::failed("write an instance's record", e))?;
+        let to = directory.clone();
+        on_host("write an instance's record", move || {
+            crash_point("record.write.before");
+            host::directory(&to, Owner::PRIVATE)?;
+            let file = to.join(Record::FILE);
+            host::file(&file, &bytes, Owner::PRIVATE)?;
+            crash_point("record.write.after");
+            Ok(())
+        })
+        .await?;
+        if exists {
+            return Ok(());
+        }
+        let spares = self.spares(bound.engine, bound.version, &bound.record.engine_image);
+        if spares.claim(&data).await? {
+            return Ok(());
+        }
+        // One initialisation at a time: they are bound by the host's cores, and whoever had
+        // to wait may find a spare.
+        let _turn = self.initialising.lock().await;
+        if spares.claim(&data).await? {
+            return Ok(());
+        }
+        spares.make_at(&data, &(self.settings.fresh_id)()).await
+    }
+
+    pub(super) fn spares<'a>(
+        &'a self,
+        engine: &'a dyn Description,
+        version: &'a Version,
+        image: &'a str,
+    ) -> Spares<'a> {
+        Spares {
+            runtime: self.runtime.as_ref(),
+            layout: self.layout(),
+            installation: &self.settings.installation,
+            engine,
+            version,
+            image,
+        }
+    }
+
+    /// Takes the data back from the trash when it lies there.
+    pub(super) async fn restore(&self, instance: &InstanceId) -> Result<(), Error> {
+        let (from, to) = (
+            self.layout().trashed(instance),
+            self.layout().instance(instance),
+        );
+        if !from.exists() {
+            return Ok(());
+        }
+        on_host(
+            format!("restore the data of instance {instance}"),
+            move || {
+                crash_point("data.restore.before");
+                // A record without data, from an interrupted attempt, must not be in the way.
+                if !to.join("data").exists() {
+                    host::no_tree(&to)?;
+                }
+                host::relocate(&from, &to)?;
+                crash_point("data.restore.after");
+                Ok(())
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn network(&self, wish: Wish) -> Result<Joined, Error> {
+        let act = format!("make the network {}", wish.name);
+        network::ensure(
+            self.runtime.as_ref(),
+            &self.choosing_addresses,
+            self.settings.range,
+            &wish,
+        )
+        .await
+        .map_err(|error| match error {
+            NoNetwork::Runtime(error) => failed(act, error),
+            NoNetwork::Full { .. } => Error::Refused {
+                code: "network_range_full",
+                reason: error.to_string(),
+            },
+        })
+    }
+
+    pub(super) async fn networks(
+        &self,
+        spec: &InstanceSpec,
+    ) -> Result<(Joined, Option<Joined>), Error> {
+        let installation = self.settings.installation.to_string();
+        let project = self.network(Wish {
+            name: spec.network.name.clone(),
+            installation: installation.clone(),
+            internal: true,
+            members_meet: true,
+        });
+        let public = async {
+            match &spec.exposure {
+                None => Ok(None),
+                // Poolers of different projects share this one: they must not meet in it.
+                Some(_) => self
+                    .network(Wish {
+                        name: self.settings.public_network.clone(),
+                        installation,
+                        internal: false,
+                        members_meet: false,
+                    })
+                    .await
+                    .map(Some),
+            }
+        };
+        tokio::try_join!(project, public)
+    }
+
+    /// Brings the containers of a spec about, both at once.
+    pub(super) async fn containers(
+        &self,
+        spec: &InstanceSpec,
+        bound: &Bound<'_>,
+        found: &[Found],
+        (project, public): (Joined, Option<Joined>),
+    ) -> Result<(), Error> {
+        let context = Context {
+            layout: self.layout(),
+            installation: &self.settings.installation,
+            engine: bound.engine,
+            version: bound.version,
+            engine_image: &bound.record.engine_image,
+            pooler_image: bound.record.pooler_image.as_deref(),
+            project: &project,
+            public: public.as_ref(),
+        };
+        let (engine, pooler) = workload::render(spec, &context);
+        let files = (engine.clone(), pooler.clone());
+        on_host("write an instance's configuration", move || {
+            crash_point("files.write.before");
+            volatile::write(&files.0)?;
+            if let Some(pooler) = &files.1 {
+                volatile::write(pooler)?;
+            }
+            crash_point("files.write.after");
+            Ok(())
+        })
+        .await?;
+        let of = |role| -> Vec<_> { found.iter().filter(|f| f.labels.role == role).collect() };
+        let (engines, poolers) = (of(Role::Engine), of(Role::Pooler));
+        let runtime = self.runtime.as_ref();
+        let pooler = async {
+            match &pooler {
+                Some(wanted) => instance::ensure(runtime, wanted, &poolers).await,
+                None => {
+                    for unwanted in &poolers {
+                        instance::remove(runtime, unwanted).await?;
+                    }
+                    Ok(())
+                }
+            }
+        };
+        let engine = instance::ensure(runtime, &engine, &engines);
+        if found.is_empty() {
+            tokio::try_join!(engine, pooler)?;
+        } else {
+            // A pooler remembers what its first server told it: the engine is told first.
+            engine.await?;
+            pooler.await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the instance's directory and its names survive a power cut.
+    pub(super) async fn sync(&self, instance: &InstanceId) -> Result<(), Error> {
+        let (directory, parent) = (self.layout().instance(instance), self.layout().instances());
+        on_host(format!("sync the data of instance {instance}"), move || {
+            host::sync(&directory.join(Record::FILE))?;
+            host::sync(&directory)?;
+            host::sync(&parent)
+        })
+        .await
+    }
+}
+
+fn missing_image(reference: &str, recipe: Option<&str>) -> String {
+    match recipe {
+        Some(recipe) => {
+            format!("the image {reference} is not on this host: run `berthd images build {recipe}`")
+        }
+        None => format!("the image {reference} is not on this host: run `berthd images pull`"),
+    }
+}
