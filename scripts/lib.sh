@@ -13,6 +13,9 @@ die() {
     exit 1
 }
 
+# Unlike head it reads to the end: a writer that is cut off would fail the pipe.
+first_line() { awk 'NR == 1'; }
+
 need_root() {
     [ "$(id -u)" -eq 0 ] || die "$1 needs root: run it as root or through sudo"
 }
