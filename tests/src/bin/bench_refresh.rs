@@ -20,7 +20,7 @@ use bench_support::{Missing, Verdict, baseline_provider, median, release_binary,
 use tempfile::TempDir;
 
 const OBJECTS: u32 = 1_000;
-const PLANS: usize = 5;
+const PLANS: usize = 7;
 const AGAINST_BASELINE_MAX: f64 = 0.4;
 const AGAINST_ECHO_MAX: f64 = 1.15;
 const REQUESTS_A_PLAN_MAX: u64 = 3;
@@ -50,30 +50,30 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 .replace("ENDPOINT", server.endpoint())
                 .replace("TOKEN_FILE", &server.token_file());
             let berth = Workspace::new(&client, "berth-dev/berth", &provider, &program)?;
-            let [berth_time, baseline_time, echo_time] = measure([&berth, &baseline, &echo])?;
+            let [ours, baseline, echo] = measure([&berth, &baseline, &echo])?;
             let counter = Counter::before(server.address())?;
             berth.plan(&["-var", &format!("endpoint={}", counter.endpoint())])?;
             verdict.ratio(
                 "refresh against the Go provider",
-                berth_time,
-                baseline_time,
+                ratio(&ours, &baseline),
+                1.0,
                 AGAINST_BASELINE_MAX,
             );
             verdict.ratio(
                 "refresh against the echo",
-                berth_time,
-                echo_time,
+                ratio(&ours, &echo),
+                1.0,
                 AGAINST_ECHO_MAX,
             );
             verdict.count("requests a plan", counter.requests(), REQUESTS_A_PLAN_MAX);
         }
         Err(Missing(reason)) => {
             println!("berth itself not measured: {reason}");
-            let [baseline_time, echo_time] = measure([&baseline, &echo])?;
+            let [baseline, echo] = measure([&baseline, &echo])?;
             verdict.ratio(
                 "the echo's refresh against the Go provider",
-                echo_time,
-                baseline_time,
+                ratio(&echo, &baseline),
+                1.0,
                 AGAINST_BASELINE_MAX,
             );
         }
@@ -113,19 +113,29 @@ resource "berth_project" "one" {
 }
 "#;
 
-/// The median seconds of a plan in each workspace, taken in turns.
-fn measure<const N: usize>(workspaces: [&Workspace; N]) -> Result<[f64; N], Box<dyn Error>> {
+/// The seconds of a plan in each workspace, round by round: what slows a machine for a while
+/// slows a whole round, and leaves the ratios in it alone.
+fn measure<const N: usize>(workspaces: [&Workspace; N]) -> Result<[Vec<f64>; N], Box<dyn Error>> {
     let mut seconds: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..PLANS {
         for (workspace, seconds) in workspaces.iter().zip(&mut seconds) {
             seconds.push(workspace.plan(&[])?);
         }
     }
-    let medians = seconds.map(median);
-    for (workspace, median) in workspaces.iter().zip(medians) {
-        println!("{}: {median:.2} s", workspace.source);
+    for (workspace, seconds) in workspaces.iter().zip(&seconds) {
+        println!("{}: {:.2} s", workspace.source, median(seconds.clone()));
     }
-    Ok(medians)
+    Ok(seconds)
+}
+
+/// The median of what `measured` takes of `baseline` in the same round.
+fn ratio(measured: &[f64], baseline: &[f64]) -> f64 {
+    let rounds = measured.iter().zip(baseline);
+    median(
+        rounds
+            .map(|(measured, baseline)| measured / baseline)
+            .collect(),
+    )
 }
 
 fn client() -> Result<PathBuf, Missing> {
