@@ -33,7 +33,7 @@ async fn docker_is_a_container_runtime() {
             image: "berth/postgresql:17".to_owned(),
             directory,
             range: ground.range,
-            port: 15_991,
+            port: common::free_port(),
         };
         contract::runtime(&ground.docker, &suite).await;
         assert_eq!(ground.networks().await, Vec::<String>::new());

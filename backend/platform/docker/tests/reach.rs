@@ -278,23 +278,24 @@ async fn a_published_port_is_encrypted_and_keeps_projects_apart() {
     on_ground(Arc::new(ground), async |ground| {
         let platform = ground.platform(&Arc::new(Registry::all()));
         let tls_a = tls(TlsMode::Allow, &["localhost"]);
+        let (port_a, port_b) = (common::free_port(), common::free_port());
         let authority = tls_a.authority.clone();
         let a = provision(
             &ground,
             &platform,
             "a",
             tls_a.clone(),
-            Some(exposed(15_981)),
+            Some(exposed(port_a)),
         )
         .await;
-        let b = provision(&ground, &platform, "b", tls_a, Some(exposed(15_982))).await;
+        let b = provision(&ground, &platform, "b", tls_a, Some(exposed(port_b))).await;
 
-        let plain = TcpStream::connect((Ipv4Addr::LOCALHOST, 15_981))
+        let plain = TcpStream::connect((Ipv4Addr::LOCALHOST, port_a))
             .await
             .unwrap();
         let refused = open("postgresql", plain, &login()).await;
         assert!(refused.is_err(), "a plain connection came in from outside");
-        let stream = encrypted(15_981, &authority).await.unwrap();
+        let stream = encrypted(port_a, &authority).await.unwrap();
         let session = open("postgresql", stream, &login()).await;
         let rows = session
             .ok()
@@ -306,12 +307,12 @@ async fn a_published_port_is_encrypted_and_keeps_projects_apart() {
             password: Secret::new("wrong"),
             ..login()
         };
-        let stream = encrypted(15_981, &authority).await.unwrap();
+        let stream = encrypted(port_a, &authority).await.unwrap();
         let refused = open("postgresql", stream, &wrong).await;
         assert!(matches!(refused, Err(Dialled::Refused(_))));
         let stranger = tls(TlsMode::Allow, &["localhost"]).authority;
         assert!(
-            encrypted(15_981, &stranger).await.is_err(),
+            encrypted(port_a, &stranger).await.is_err(),
             "a wrong authority was trusted"
         );
 
@@ -399,6 +400,7 @@ async fn withdraw(ground: &Ground, platform: &ContainerPlatform, member: &Member
     let before = engine().await;
     platform.ensure(&inside).await.unwrap();
     assert_eq!(engine().await, before, "the engine was replaced");
-    let gone = TcpStream::connect((Ipv4Addr::LOCALHOST, 15_981)).await;
+    let port = member.spec.exposure.as_ref().map(|exposure| exposure.port);
+    let gone = TcpStream::connect((Ipv4Addr::LOCALHOST, port.unwrap())).await;
     assert!(gone.is_err(), "the port is still listened on");
 }

@@ -170,11 +170,10 @@ impl Platform for ContainerPlatform {
         let _turn = turn.lock().await;
         self.ready().await?;
         let _using = self.using.read().await;
-        self.run_directory().await?;
         self.restore(&spec.instance).await?;
+        self.expect_data(spec)?;
         let prepared = async {
-            let bound = self.bind(spec).await?;
-            let found = self.find(&spec.instance).await?;
+            let (bound, found) = tokio::try_join!(self.bind(spec), self.find(&spec.instance))?;
             self.place_data(spec, &bound, &found).await?;
             Ok((bound, found))
         };

@@ -13,6 +13,7 @@ use crate::workload::{self, Context};
 use berth_domain::InstanceId;
 use berth_engines::{Description, Version};
 use berth_platform::{Error, InstanceSpec, Origin};
+use std::path::Path;
 
 /// The engine of a spec, and the images it is bound to.
 pub(super) struct Bound<'a> {
@@ -90,6 +91,15 @@ impl ContainerPlatform {
         })
     }
 
+    /// Refuses a spec whose data must be there and is not, before anything is made for it.
+    pub(super) fn expect_data(&self, spec: &InstanceSpec) -> Result<(), Error> {
+        let data = self.layout().data(&spec.instance);
+        if spec.origin == Origin::MustExist && !data.exists() {
+            return Err(missing_data(&spec.instance, &data));
+        }
+        Ok(())
+    }
+
     /// Puts the instance's directory where it belongs: back from the trash, or new.
     pub(super) async fn place_data(
         &self,
@@ -103,15 +113,10 @@ impl ContainerPlatform {
             self.layout().data(instance),
         );
         let exists = data.exists();
-        // Containers come after the data and go before it: where there are some, there was data.
-        if !exists && (spec.origin == Origin::MustExist || !found.is_empty()) {
-            return Err(Error::Refused {
-                code: "data_missing",
-                reason: format!(
-                    "the data of instance {instance} is not at {}: restore it from a backup",
-                    data.display()
-                ),
-            });
+        // Containers come after the data and go before it: where there are some, there was
+        // data.
+        if !exists && !found.is_empty() {
+            return Err(missing_data(instance, &data));
         }
         if exists && !bound.changed {
             return Ok(());
@@ -253,6 +258,7 @@ impl ContainerPlatform {
             public: public.as_ref(),
         };
         let (engine, pooler) = workload::render(spec, &context);
+        self.run_directory().await?;
         let files = (engine.clone(), pooler.clone());
         on_host("write an instance's configuration", move || {
             crash_point("files.write.before");
@@ -298,6 +304,16 @@ impl ContainerPlatform {
             host::sync(&parent)
         })
         .await
+    }
+}
+
+fn missing_data(instance: &InstanceId, data: &Path) -> Error {
+    Error::Refused {
+        code: "data_missing",
+        reason: format!(
+            "the data of instance {instance} is not at {}: restore it from a backup",
+            data.display()
+        ),
     }
 }
 

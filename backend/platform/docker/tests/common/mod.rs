@@ -36,6 +36,12 @@ pub fn entropy() -> [u8; 16] {
     bytes
 }
 
+/// A port of 127.0.0.1 that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Room that a test works in: everything it made goes when it ends, also when it fails.
 pub struct Ground {
     pub docker: Docker,
