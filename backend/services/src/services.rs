@@ -193,8 +193,22 @@ impl Services {
                 .await
                 .doing("write an answer down")?;
         }
-        writing.tx.commit().await.doing("make a change durable")?;
-        self.wake.notify_one();
+        // A client that hangs up here must not leave work that nobody begins.
+        let (tx, wake) = (writing.tx, Arc::clone(&self.wake));
+        let durable = tokio::spawn(async move {
+            let durable = tx.commit().await;
+            wake.notify_one();
+            durable
+        });
+        match durable.await {
+            Ok(durable) => durable.doing("make a change durable")?,
+            Err(stopped) => {
+                return Err(Error::Inconsistent {
+                    act: "make a change durable",
+                    reason: stopped.to_string(),
+                });
+            }
+        };
         Ok(Answered::Fresh(value))
     }
 

@@ -62,7 +62,18 @@ impl Tx {
     /// # Guarantees
     /// When it answers `Ok`, a power cut loses nothing of it. When it answers `Err`, the commit
     /// may or may not have happened: read before doing it again.
-    pub async fn commit(mut self) -> Result<i64, Error> {
+    ///
+    /// Once begun it goes on also when nobody waits for it any more: a client that hangs up in
+    /// the middle must not leave a commit that those who watch the version never hear of.
+    pub async fn commit(self) -> Result<i64, Error> {
+        match tokio::spawn(self.committed()).await {
+            Ok(committed) => committed,
+            Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
+            Err(_) => Err(Error::of_statement("commit", sqlx::Error::WorkerCrashed)),
+        }
+    }
+
+    async fn committed(mut self) -> Result<i64, Error> {
         let version = if self.changed {
             self.next("version").await?
         } else {

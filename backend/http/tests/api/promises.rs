@@ -155,7 +155,7 @@ const DERIVED: [&str; 6] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_planned_is_what_is_answered(create in wishes(), change in wishes()) {

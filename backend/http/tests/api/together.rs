@@ -95,3 +95,36 @@ async fn changes_of_one_database_follow_each_other() {
     let gone = both.iter().filter(|r| r.status == 200).count();
     assert!(gone >= 1 && both.iter().all(|r| r.status == 200 || r.status == 404));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_leaves_no_commit_that_nobody_hears_of() {
+    let berth = TestBerth::start().await;
+    let commits = berth.store.watch_version();
+    for number in 0..40_u32 {
+        let body = postgres(&format!("db-{number}"));
+        let asked = request(&berth.admin, Method::POST, "/v1/databases", Some(body));
+        // Each one hangs up at another moment, so that all parts of the way are hit.
+        let patience = std::time::Duration::from_micros(u64::from(number) * 100);
+        if tokio::time::timeout(patience, berth.send(asked))
+            .await
+            .is_ok()
+        {
+            continue;
+        }
+        // Whoever writes next waits for what is still being committed.
+        berth.store.begin().await.unwrap().rollback().await.unwrap();
+        let version = berth.store.version().await.unwrap();
+        let heard = async {
+            commits
+                .clone()
+                .wait_for(|heard| *heard >= version)
+                .await
+                .map(|_| ())
+        };
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(10), heard).await;
+        assert!(
+            heard.is_ok(),
+            "version {version} was committed and nobody heard of it"
+        );
+    }
+}
