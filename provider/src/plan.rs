@@ -197,20 +197,15 @@ impl Kind {
             if let Some(holder) = backend.seen.holder(self.name, name) {
                 diagnostics.push(self.held(name, &holder));
                 item.replaces = Some(holder);
-                answer = backend.gather.plan(item.clone()).await;
+                answer = backend.gather.plan(item).await;
             }
         }
-        let replaces = item.replaces.is_some();
         match answer {
             Err(error) => {
                 diagnostics.append(error.diagnostics(|field| self.path(field)));
                 None
             }
-            Ok(mut answer) => {
-                if replaces {
-                    // Until the apply the name may still belong to the object that goes.
-                    answer.errors.retain(|error| error.field != "name");
-                }
+            Ok(answer) => {
                 self.tell(&answer, diagnostics);
                 Some(answer)
             }

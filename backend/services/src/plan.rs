@@ -20,6 +20,8 @@ pub enum Wish {
     Project {
         /// The one that is changed.
         id: Option<String>,
+        /// The one whose place a new one takes.
+        replaces: Option<String>,
         /// What is wanted, whole.
         config: ProjectConfig,
     },
@@ -112,8 +114,13 @@ impl Services {
         let mut outcomes = Vec::with_capacity(wishes.len());
         for wish in wishes {
             outcomes.push(match wish {
-                Wish::Project { id, config } => {
-                    self.plan_project(caller, id.as_deref(), config, &mut before)
+                Wish::Project {
+                    id,
+                    replaces,
+                    config,
+                } => {
+                    let (id, replaces) = (id.as_deref(), replaces.as_deref());
+                    self.plan_project(caller, id, replaces, config, &mut before)
                         .await?
                 }
                 Wish::DestroyProject { id } => {
@@ -250,6 +257,7 @@ impl Services {
         &self,
         caller: &Caller,
         id: Option<&str>,
+        replaces: Option<&str>,
         config: &ProjectConfig,
         before: &mut Before,
     ) -> Result<Outcome, Error> {
@@ -274,7 +282,7 @@ impl Services {
             return Ok(Outcome::refused(vec![error]));
         }
         let facts = self
-            .project_facts(&mut view, caller, row.as_ref(), config)
+            .project_facts(&mut view, caller, row.as_ref(), replaces, config)
             .await?;
         let found = evaluate_project(row.as_ref(), config, &facts, &self.rules);
         let mut errors = found.errors;

@@ -251,3 +251,26 @@ output "facts" {{
     assert!(facts["engines"].to_string().contains("postgresql"));
     stack.destroy().ok();
 }
+
+#[test]
+fn a_tainted_project_is_made_anew_with_what_is_in_it() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    stack.write(&shop(""));
+    stack.apply().ok();
+    stack.run(&["taint", "berth_project.shop"]).ok();
+    stack.run(&["taint", "berth_database.orders"]).ok();
+    stack.apply().ok();
+    stack.assert_settled();
+    let replaced = [
+        "apply",
+        "-auto-approve",
+        "-no-color",
+        "-replace=berth_project.shop",
+    ];
+    let refused = stack.run(&replaced).refused();
+    assert!(flat(&refused).contains("holds"), "{refused}");
+    assert_eq!((berth.databases().len(), berth.projects().len()), (1, 1));
+    stack.destroy().ok();
+}

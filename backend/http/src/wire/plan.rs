@@ -32,7 +32,11 @@ pub(crate) fn wish(item: PlanItem) -> Wish {
             id: id.unwrap_or_default(),
         },
         ("project", false) => match project_wish(config, &unknown) {
-            Ok(config) => Wish::Project { id, config },
+            Ok(config) => Wish::Project {
+                id,
+                replaces,
+                config,
+            },
             Err(errors) => Wish::Unreadable(errors),
         },
         ("database", false) => match database_wish(config, &unknown) {

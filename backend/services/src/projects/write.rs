@@ -101,7 +101,8 @@ impl Services {
         };
         let facts = {
             let mut view = View::Tx(&mut writing.tx);
-            self.project_facts(&mut view, caller, None, config).await?
+            self.project_facts(&mut view, caller, None, None, config)
+                .await?
         };
         let evaluation = evaluate_project(None, config, &facts, &self.rules);
         if !evaluation.errors.is_empty() {
@@ -154,7 +155,7 @@ impl Services {
         let config = config.clone().over(&row);
         let facts = {
             let mut view = View::Tx(&mut writing.tx);
-            self.project_facts(&mut view, caller, Some(&row), &config)
+            self.project_facts(&mut view, caller, Some(&row), None, &config)
                 .await?
         };
         let evaluation = evaluate_project(Some(&row), &config, &facts, &self.rules);
@@ -229,6 +230,7 @@ impl Services {
         view: &mut View<'_>,
         caller: &Caller,
         row: Option<&Project>,
+        replaces: Option<&str>,
         config: &ProjectConfig,
     ) -> Result<ProjectFacts, Error> {
         let mut facts = ProjectFacts {
@@ -242,7 +244,10 @@ impl Services {
             Given::Absent | Given::Null | Given::Unknown => None,
         };
         let Some(name) = name else { return Ok(facts) };
-        let own = |found: &Project| row.is_some_and(|row| row.id == found.id);
+        // What goes in the same plan holds nothing.
+        let own = |found: &Project| {
+            row.is_some_and(|row| row.id == found.id) || replaces == Some(found.id.as_str())
+        };
         let named = view
             .project_by_name(&name)
             .await
