@@ -168,10 +168,33 @@ fn application_files(ground: &Ground, right: &Tls) {
     std::fs::set_permissions(ground.root.path(), mode(0o755)).unwrap();
 }
 
-fn psql(host: &str, options: &str) -> String {
-    format!(
-        "psql -tAc 'SELECT 41 + 1' 'host={host} dbname=my-app user=app_my-app passfile=/mnt/pass connect_timeout=3 {options}'"
-    )
+/// What came of one attempt to log in.
+struct Attempt {
+    worked: bool,
+    told: String,
+}
+
+/// One application that tries each of these connections, in order.
+async fn attempts(ground: &Ground, network: &NetworkId, options: &[String]) -> Vec<Attempt> {
+    let mut script = String::new();
+    for options in options {
+        script += &format!(
+            "told=$(psql -tAc 'SELECT 41 + 1' 'dbname=my-app user=app_my-app passfile=/mnt/pass connect_timeout=3 {options}' 2>&1); echo \"$?|\"$told\n"
+        );
+    }
+    let (_, log) = application(ground, network, &script).await;
+    let mut attempts: Vec<Attempt> = Vec::new();
+    for line in log.lines() {
+        match line.split_once('|') {
+            Some((code, told)) if code.parse::<u8>().is_ok() => attempts.push(Attempt {
+                worked: code == "0" && told == "42",
+                told: told.to_owned(),
+            }),
+            _ => attempts.last_mut().unwrap().told += line,
+        }
+    }
+    assert_eq!(attempts.len(), options.len(), "{log}");
+    attempts
 }
 
 #[tokio::test]
@@ -191,42 +214,46 @@ async fn an_application_verifies_the_server_and_reaches_its_own_project_only() {
         let a = provision(&ground, &platform, "a", offered, None).await;
         let b = provision(&ground, &platform, "b", required, None).await;
 
-        for host in ["t-db-a", "t-pgbouncer-a"] {
-            for options in [
-                "sslmode=disable",
-                "sslmode=verify-full sslrootcert=/mnt/ca.crt",
-            ] {
-                let told = application(&ground, &a.network, &psql(host, options)).await;
-                assert_eq!(told, (0, "42".to_owned()), "{host} {options}");
-            }
-            let wrong = psql(host, "sslmode=verify-full sslrootcert=/mnt/wrong.crt");
-            let (code, log) = application(&ground, &a.network, &wrong).await;
-            assert!(code != 0 && log.contains("SSL error"), "{log}");
-        }
-        for host in ["t-db-b", "t-pgbouncer-b"] {
-            let plain = psql(host, "sslmode=disable");
-            let (code, log) = application(&ground, &b.network, &plain).await;
-            assert!(code != 0, "{host} took a plain connection: {log}");
-            let encrypted = psql(host, "sslmode=require");
-            let told = application(&ground, &b.network, &encrypted).await;
-            assert_eq!(told, (0, "42".to_owned()), "{host}");
-        }
-
         // By name, and by the address that the name has where it is known.
-        let (code, address) = application(
-            &ground,
-            &b.network,
-            "getent ahostsv4 t-db-b | cut -d' ' -f1 | head -1",
-        )
-        .await;
+        let lookup = "getent ahostsv4 t-db-b | cut -d' ' -f1 | head -1";
+        let (code, address) = application(&ground, &b.network, lookup).await;
         assert_eq!(code, 0);
         assert!(address.parse::<Ipv4Addr>().is_ok(), "{address}");
-        let own = application(&ground, &b.network, &psql(&address, "sslmode=require")).await;
-        assert_eq!(own, (0, "42".to_owned()), "the address is right");
-        for host in ["t-db-b", address.as_str()] {
-            let foreign = psql(host, "sslmode=require");
-            let (code, log) = application(&ground, &a.network, &foreign).await;
-            assert!(code != 0, "project a reached {host}: {log}");
+
+        let verified = "sslmode=verify-full sslrootcert=/mnt/ca.crt";
+        let misled = "sslmode=verify-full sslrootcert=/mnt/wrong.crt";
+        let in_a = [
+            ("t-db-a", "sslmode=disable", true),
+            ("t-pgbouncer-a", "sslmode=disable", true),
+            ("t-db-a", verified, true),
+            ("t-pgbouncer-a", verified, true),
+            ("t-db-a", misled, false),
+            ("t-pgbouncer-a", misled, false),
+            ("t-db-b", "sslmode=require", false),
+            (address.as_str(), "sslmode=require", false),
+        ];
+        let in_b = [
+            ("t-db-b", "sslmode=disable", false),
+            ("t-pgbouncer-b", "sslmode=disable", false),
+            ("t-db-b", "sslmode=require", true),
+            ("t-pgbouncer-b", verified, true),
+            // The control of what project a cannot reach.
+            (address.as_str(), "sslmode=require", true),
+        ];
+        for (member, cases) in [(&a, &in_a[..]), (&b, &in_b[..])] {
+            let options: Vec<_> = cases
+                .iter()
+                .map(|(host, options, _)| format!("host={host} {options}"))
+                .collect();
+            let attempts = attempts(&ground, &member.network, &options).await;
+            for ((host, options, works), attempt) in cases.iter().zip(attempts) {
+                assert_eq!(attempt.worked, *works, "{host} {options}: {}", attempt.told);
+                assert!(
+                    *options != misled || attempt.told.contains("SSL error"),
+                    "{}",
+                    attempt.told
+                );
+            }
         }
         for member in [&a, &b] {
             platform
