@@ -9,6 +9,7 @@
 )]
 
 mod acceptance;
+mod crash;
 mod docker;
 mod examples;
 mod harness;

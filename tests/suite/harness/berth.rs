@@ -130,10 +130,13 @@ impl TestBerth {
         command
             .args(["serve", "--runtime", self.runtime.as_str()])
             .args(["--listen", &self.address])
-            .args(["--spares", "1", "--overcommit", "100"])
+            .args(["--overcommit", "100"])
             .args(&self.arguments)
             .arg("--data-root")
             .arg(self.data_root.path());
+        if !self.arguments.iter().any(|argument| argument == "--spares") {
+            command.args(["--spares", "1"]);
+        }
         if let Some(socket) = self.docker.socket() {
             command.arg("--docker-socket").arg(socket);
         }
@@ -268,6 +271,17 @@ impl TestBerth {
     pub fn call(&self, method: &str, path: &str, body: Option<&Json>) -> (u16, Json) {
         let token = self.token();
         http::call(&self.address, Some(&token), method, path, body).unwrap()
+    }
+
+    /// Asks the API with that token.
+    pub fn call_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Json>,
+    ) -> (u16, Json) {
+        http::call(&self.address, Some(token), method, path, body).unwrap()
     }
 
     /// What the API answers to a GET that must succeed.

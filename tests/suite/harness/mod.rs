@@ -25,8 +25,11 @@ pub fn root() -> PathBuf {
 }
 
 /// A program that this workspace builds; none, with the reason printed, before it was built.
+/// `BERTH_PROGRAMS` names another folder than the debug build's.
 pub fn program(name: &str) -> Option<PathBuf> {
-    let path = root().join("target/debug").join(name);
+    let folder = std::env::var_os("BERTH_PROGRAMS");
+    let folder = folder.map_or_else(|| root().join("target/debug"), PathBuf::from);
+    let path = folder.join(name);
     if path.is_file() {
         return Some(path);
     }

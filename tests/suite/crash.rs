@@ -1,0 +1,259 @@
+//! berthd dies before and after each thing it does to the outside while it makes a database and
+//! while it takes one away, on a real engine; the next start ends at exactly one of each, or at
+//! none.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::harness::{Docker, Runtime, TestBerth, program, sql};
+
+/// Places that a provision passes; `:2` is the second passing, of the pooler or of the network
+/// for published ports.
+const PROVISION: &[&str] = &[
+    "spare.run.before",
+    "spare.run.after",
+    "spare.keep.before",
+    "spare.keep.after",
+    "data.claim.before",
+    "data.claim.after",
+    "record.write.before",
+    "record.write.after",
+    "network.create.before",
+    "network.create.after",
+    "network.create.before:2",
+    "network.create.after:2",
+    "files.write.before",
+    "files.write.after",
+    "container.create.before",
+    "container.create.after",
+    "container.create.before:2",
+    "container.create.after:2",
+    "container.attach.before",
+    "container.attach.after",
+    "container.start.before",
+    "container.start.after",
+    "container.start.before:2",
+    "container.start.after:2",
+    "control.bootstrap.before",
+    "control.bootstrap.after",
+    "control.settle.before",
+    "control.settle.after",
+];
+
+/// Places that a destruction passes, its purge included.
+const DESTROY: &[&str] = &[
+    "container.stop.before",
+    "container.stop.after",
+    "container.stop.before:2",
+    "container.stop.after:2",
+    "container.remove.before",
+    "container.remove.after",
+    "container.remove.before:2",
+    "container.remove.after:2",
+    "network.remove.before",
+    "network.remove.after",
+    "network.remove.before:2",
+    "network.remove.after:2",
+    "data.trash.before",
+    "data.trash.after",
+    "data.purge.before",
+    "data.purge.after",
+    "control.settle.before",
+    "control.settle.after",
+];
+
+/// How long a place may take to be passed.
+const DEATH_SECONDS_MAX: u64 = 90;
+/// How long a start may take to put everything right.
+const CONVERGE_SECONDS_MAX: u64 = 90;
+
+/// What there is of an installation, counted from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    rows: usize,
+    engines: usize,
+    poolers: usize,
+    containers: usize,
+    networks: usize,
+    instances: usize,
+    trash: usize,
+}
+
+impl Count {
+    /// One published database.
+    const ONE: Self = Self {
+        rows: 1,
+        engines: 1,
+        poolers: 1,
+        containers: 2,
+        networks: 2,
+        instances: 1,
+        trash: 0,
+    };
+    const NONE: Self = Self {
+        rows: 0,
+        engines: 0,
+        poolers: 0,
+        containers: 0,
+        networks: 0,
+        instances: 0,
+        trash: 0,
+    };
+
+    fn of(berth: &TestBerth) -> Self {
+        let label = format!("label=berth.installation={}", berth.installation());
+        let networks = Docker::default().run(&["network", "ls", "-q", "--filter", &label]);
+        let directories = |name: &str| entries(&berth.data_root().join(name));
+        Self {
+            rows: berth.databases().len(),
+            engines: berth.containers(Some("engine")).len(),
+            poolers: berth.containers(Some("pooler")).len(),
+            containers: berth.containers(None).len(),
+            networks: networks.lines().count(),
+            instances: directories("instances"),
+            trash: directories("trash"),
+        }
+    }
+}
+
+fn entries(directory: &Path) -> usize {
+    std::fs::read_dir(directory).map_or(0, Iterator::count)
+}
+
+/// Asks until `done` says so; the last answer goes into the panic.
+fn await_that(what: &str, mut done: impl FnMut() -> Result<(), String>) {
+    let patience = Instant::now() + Duration::from_secs(CONVERGE_SECONDS_MAX);
+    loop {
+        match done() {
+            Ok(()) => return,
+            Err(last) if Instant::now() > patience => panic!("{what}: {last}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Starts berthd so that it dies at `point`, asks for something, and starts it again after its
+/// death. Whether the request was heard is not known then.
+fn die_while(berth: &mut TestBerth, point: &str, ask: impl FnOnce(&TestBerth)) {
+    berth.stop();
+    berth.dies_at(Some(point));
+    berth.resume();
+    ask(berth);
+    assert!(
+        berth.await_death(DEATH_SECONDS_MAX),
+        "{point} was not passed"
+    );
+    berth.dies_at(None);
+    berth.resume();
+}
+
+fn provision(berth: &mut TestBerth, name: &str, point: Option<&str>) -> Json {
+    let wish = json!({
+        "name": name,
+        "engine": "postgresql",
+        "expose": true,
+        "recovery_window_days": 0,
+    });
+    if let Some(point) = point {
+        die_while(berth, point, |berth| {
+            // The answer may get lost with the process.
+            let _ = berth.try_call("POST", "/v1/databases", Some(&wish));
+        });
+    }
+    // An order is written before anything is done, so there is one unless nobody asked yet.
+    if point.is_none() {
+        let (status, answer) = berth.call("POST", "/v1/databases", Some(&wish));
+        assert_eq!(status, 201, "{answer}");
+    }
+    let path = format!("/v1/databases/{name}");
+    await_that(&format!("{name} runs after {point:?}"), || {
+        let database = &berth.get(&path)["database"];
+        let operation = database["operation_id"].as_str().unwrap_or_default();
+        let operation = berth.get(&format!("/v1/operations/{operation}"));
+        if database["status"] == "running" && operation["state"] == "succeeded" {
+            Ok(())
+        } else {
+            Err(format!("{database}\n{operation}"))
+        }
+    });
+    assert_eq!(Count::of(berth), Count::ONE, "after {point:?}");
+    berth.get(&path)["database"].clone()
+}
+
+/// Writes and reads a row as an application does.
+fn use_it(berth: &TestBerth, database: &Json, why: &str) {
+    let id = database["id"].as_str().unwrap();
+    let login = berth.get(&format!("/v1/databases/{id}/credentials"));
+    let text = |name: &str| login[name].as_str().unwrap().to_owned();
+    let authority = database["ca_certificate"].as_str().unwrap();
+    let rows = sql::query(
+        &text("pooled_uri"),
+        authority,
+        "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('here'); SELECT word FROM kept",
+    );
+    assert_eq!(rows.unwrap(), ["here"], "after {why}");
+}
+
+fn destroy(berth: &mut TestBerth, name: &str, point: Option<&str>) {
+    let path = format!("/v1/databases/{name}");
+    match point {
+        Some(point) => die_while(berth, point, |berth| {
+            let _ = berth.try_call("DELETE", &path, None);
+        }),
+        None => {
+            let (status, answer) = berth.call("DELETE", &path, None);
+            assert!((200..300).contains(&status), "{answer}");
+        }
+    }
+    await_that(&format!("{name} is gone after {point:?}"), || {
+        let count = Count::of(berth);
+        if count == Count::NONE {
+            Ok(())
+        } else {
+            Err(format!("{count:?}"))
+        }
+    });
+}
+
+/// Whether the program that is tested has places to die at; the reason is printed when not.
+fn can_die() -> bool {
+    let Some(berthd) = program("berthd") else {
+        return false;
+    };
+    let bytes = std::fs::read(berthd).unwrap();
+    let can = bytes
+        .windows(b"BERTH_CRASH_AT".len())
+        .any(|window| window == b"BERTH_CRASH_AT");
+    if !can {
+        println!("not run: berthd is built without the feature failpoints");
+    }
+    can
+}
+
+#[test]
+fn killed_at_any_effect_there_is_one_of_each_or_none_in_the_end() {
+    if !can_die() {
+        return;
+    }
+    let arguments = [
+        ["--prefix", "tcrash"],
+        ["--network-range", "10.217.0.0/24"],
+        ["--publish-ports", "16100-16119"],
+        // Each provision makes its own data directory, so that it passes those places too.
+        ["--spares", "0"],
+    ]
+    .concat();
+    let Some(mut berth) = TestBerth::start_with(Runtime::Docker, Docker::default(), &arguments)
+    else {
+        return;
+    };
+    for at in 0..PROVISION.len().max(DESTROY.len()) {
+        let (made, gone) = (PROVISION.get(at).copied(), DESTROY.get(at).copied());
+        let name = format!("crash-{at}");
+        let database = provision(&mut berth, &name, made);
+        use_it(&berth, &database, made.unwrap_or("nothing"));
+        destroy(&mut berth, &name, gone);
+    }
+}
