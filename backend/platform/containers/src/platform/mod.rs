@@ -92,6 +92,9 @@ impl ContainerPlatform {
                 on_host("make the installation's directories", move || {
                     for directory in [layout.instances(), layout.trash(), layout.spares()] {
                         host::directory(&directory, Owner::PRIVATE)?;
+                        if let Some(root) = directory.parent() {
+                            host::sync(root)?;
+                        }
                     }
                     Ok(())
                 })
