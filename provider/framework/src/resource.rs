@@ -254,16 +254,16 @@ pub trait Resource: Send + Sync + 'static {
         None
     }
 
-    /// The identity of the object with this state, when the resource has an identity schema.
-    /// By default the state's attributes of the same names. None while one is unknown or null.
-    fn identity(&self, state: &Object) -> Option<Object> {
-        let schema = self.identity_schema()?;
-        let names = schema.object_type().names().clone();
+    /// The identity, of this schema, of the object with this state. By default the state's
+    /// attributes of the same names. None while one is unknown or null.
+    fn identity(&self, schema: &IdentitySchema, state: &Object) -> Option<Object> {
+        let names = schema.object_type().names();
+        let value = |name: &str| state.get(name).ok().filter(|v| v.is_set()).cloned();
         let values = names
             .iter()
-            .map(|name| state.get(name).ok().filter(|v| v.is_set()).cloned())
+            .map(|name| value(name))
             .collect::<Option<Vec<_>>>()?;
-        Some(Object::from_parts(names, values))
+        Some(Object::from_parts(names.clone(), values))
     }
 
     /// How long operations may take where the configuration has no `timeouts`. Asked once.

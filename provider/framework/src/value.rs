@@ -225,7 +225,7 @@ impl Value {
     pub fn is_wholly_known(&self) -> bool {
         match self {
             Self::Unknown(_) => false,
-            Self::Dynamic(typed) => typed.value.is_wholly_known(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => true,
             _ => self.children().all(Self::is_wholly_known),
         }
     }

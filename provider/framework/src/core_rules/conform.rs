@@ -39,8 +39,14 @@ pub fn conforms(value: &Value, ty: &Type, path: &Path) -> Result<(), Violation> 
     }
 }
 
-/// Most attributes are plain values that conform; no path is made for those.
-fn conforms_inside(value: &Value, ty: &Type, path: &Path, name: &str) -> Result<(), Violation> {
+/// As [`conforms`], for the attribute `name` below `path`. Most attributes are plain values
+/// that conform; no path is made for those.
+pub(crate) fn conforms_inside(
+    value: &Value,
+    ty: &Type,
+    path: &Path,
+    name: &str,
+) -> Result<(), Violation> {
     match (value, ty) {
         (Value::Null | Value::Unknown(_), _)
         | (Value::Bool(_), Type::Bool)

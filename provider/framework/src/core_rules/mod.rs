@@ -11,6 +11,7 @@ mod proposed;
 
 pub use compatible::compatible;
 pub use conform::conforms;
+pub(crate) use conform::conforms_inside;
 pub use plan_valid::plan_valid;
 pub use proposed::proposed;
 pub(crate) use proposed::{is_filled_in, proposed_with_best_pairs};

@@ -32,9 +32,10 @@ fn check_block(
     path: &Path,
     out: &mut Vec<Violation>,
 ) {
-    let value = |object: Option<&Object>, name: &str| match object {
-        Some(object) => object.get(name).ok().cloned().unwrap_or(Value::Null),
-        None => Value::Null,
+    let prior_of = |name: &str| {
+        prior
+            .and_then(|prior| prior.get(name).ok())
+            .unwrap_or(&Value::Null)
     };
     for attribute in &block.attributes {
         let name = &attribute.name;
@@ -42,19 +43,17 @@ fn check_block(
             out.push(Violation::new(&path.attribute(name), "is missing"));
             continue;
         };
-        // The most frequent case first, without copying the prior value.
-        if planned == config && !attribute.write_only {
-            continue;
+        let prior = prior_of(name);
+        if !allowed(attribute, prior, config, planned) {
+            check_attribute(
+                attribute,
+                prior,
+                config,
+                planned,
+                &path.attribute(name),
+                out,
+            );
         }
-        let prior = value(prior, name);
-        check_attribute(
-            attribute,
-            &prior,
-            config,
-            planned,
-            &path.attribute(name),
-            out,
-        );
     }
     for nested in &block.blocks {
         let name = &nested.name;
@@ -62,9 +61,22 @@ fn check_block(
             out.push(Violation::new(&path.attribute(name), "is missing"));
             continue;
         };
-        let prior = value(prior, name);
-        check_nested_block(nested, &prior, config, planned, &path.attribute(name), out);
+        if planned != config || planned.is_null() {
+            let path = path.attribute(name);
+            check_nested_block(nested, prior_of(name), config, planned, &path, out);
+        }
     }
+}
+
+/// Whether the plan of one attribute is right without looking inside. So it is for nearly all
+/// of them, and no path is made for those.
+fn allowed(attribute: &Attribute, prior: &Value, config: &Value, planned: &Value) -> bool {
+    if attribute.write_only {
+        return *planned == Value::Null;
+    }
+    planned == config
+        || (planned == prior && !prior.is_null() && !config.is_null())
+        || (attribute.computed && (!attribute.optional || config.is_null()))
 }
 
 fn check_attribute(
@@ -76,17 +88,8 @@ fn check_attribute(
     out: &mut Vec<Violation>,
 ) {
     let mut broken = |problem: &str| out.push(Violation::new(path, problem));
-    if attribute.write_only && *planned != Value::Null {
+    if attribute.write_only {
         return broken("is write-only and must be planned as null");
-    }
-    if planned == config || (planned == prior && !prior.is_null() && !config.is_null()) {
-        return;
-    }
-    if attribute.write_only
-        || (attribute.computed && !attribute.optional)
-        || (attribute.computed && config.is_null())
-    {
-        return;
     }
     if config.is_null() {
         return broken("is planned with a value, but is neither configured nor computed");

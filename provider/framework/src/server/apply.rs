@@ -207,7 +207,7 @@ fn finish_delete(
             storable(&entry.schema, object, &mut diagnostics)
         });
         answer.private = private.encode();
-        let identity = act.prior().and_then(|prior| entry.resource.identity(prior));
+        let identity = act.prior().and_then(|prior| entry.identity_of(prior));
         answer.identity = identity.map(Value::Object).or(answer.identity.take());
         answer.state = state.into();
     } else {
@@ -240,8 +240,8 @@ pub(super) fn identity(
     diagnostics: &mut Diagnostics,
 ) -> Option<Value> {
     entry.identity.as_ref()?;
-    let before = prior.and_then(|prior| entry.resource.identity(prior));
-    let after = entry.resource.identity(object);
+    let before = prior.and_then(|prior| entry.identity_of(prior));
+    let after = entry.identity_of(object);
     if !diagnostics.has_errors() {
         let problem = match (&before, &after) {
             (_, None) => Some("has no identity after the operation"),

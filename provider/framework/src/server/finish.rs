@@ -54,12 +54,13 @@ fn repaired_values<'a>(
     fallback: Option<&Object>,
     diagnostics: &mut Diagnostics,
 ) -> Object {
+    let root = Path::root();
     object.map_values(|name, value| {
         let Some((_, ty)) = types.next() else {
             return value;
         };
         let value = normal_form(value);
-        let Err(violation) = core_rules::conforms(&value, ty, &Path::root().attribute(name)) else {
+        let Err(violation) = core_rules::conforms_inside(&value, ty, &root, name) else {
             return value;
         };
         diagnostics.push(bug("Provider returned an invalid object", violation));

@@ -26,6 +26,7 @@ use crate::data_source::DataSource;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::ephemeral::EphemeralResource;
 use crate::function::{Function, Signature};
+use crate::object::Object;
 use crate::path::Path;
 use crate::provider::Provider;
 use crate::resource::{ClientCapabilities, Resource, Upgrader};
@@ -68,6 +69,13 @@ pub struct ResourceEntry {
     pub(crate) rules: Vec<Rule>,
     pub(crate) upgraders: Vec<Upgrader>,
     pub(crate) timeouts: Timeouts,
+}
+
+impl ResourceEntry {
+    /// The identity of the object with this state, once it has one.
+    pub(crate) fn identity_of(&self, state: &Object) -> Option<Object> {
+        self.resource.identity(self.identity.as_ref()?, state)
+    }
 }
 
 /// A data source with all that is asked of it once.

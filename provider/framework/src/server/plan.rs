@@ -15,7 +15,6 @@ use crate::value::Value;
 /// The request, taken apart.
 struct Question {
     prior: Option<Object>,
-    proposed: Option<Object>,
     config: Option<Object>,
     private: Private,
     capabilities: ClientCapabilities,
@@ -39,14 +38,14 @@ impl ProviderServer {
 
     async fn plan_into(&self, request: PlanResource, answer: &mut PlannedResource) -> Outcome {
         let entry = self.resource(&request.type_name)?;
+        let proposed = object_of(request.proposed, "proposed state")?;
         let question = Question {
             prior: object_of(request.prior, "prior state")?,
-            proposed: object_of(request.proposed, "proposed state")?,
             config: object_of(request.config, "configuration")?,
             private: Private::decode(&request.private)?,
             capabilities: request.capabilities,
         };
-        let (response, changed) = self.respond(entry, &question).await;
+        let (response, changed) = self.respond(entry, &question, proposed).await;
         answer.diagnostics = response.diagnostics;
         answer.private = response.private.encode();
         let (Some(config), Some(planned)) = (&question.config, response.planned) else {
@@ -61,7 +60,12 @@ impl ProviderServer {
         Ok(())
     }
 
-    async fn respond(&self, entry: &ResourceEntry, question: &Question) -> (PlanResponse, bool) {
+    async fn respond(
+        &self,
+        entry: &ResourceEntry,
+        question: &Question,
+        proposed: Option<Object>,
+    ) -> (PlanResponse, bool) {
         let mut response = PlanResponse {
             planned: None,
             requires_replace: Vec::new(),
@@ -70,7 +74,7 @@ impl ProviderServer {
         };
         let prior = question.prior.as_ref();
         let mut changed = true;
-        if let (Some(config), Some(proposed)) = (&question.config, &question.proposed) {
+        if let (Some(config), Some(proposed)) = (&question.config, proposed) {
             let block = &entry.schema.root;
             let planned = steps::start(block, config, prior, proposed);
             let planned = steps::defaults_and_write_only(block, config, planned);
@@ -116,10 +120,10 @@ impl ProviderServer {
         let replaced = !answer.requires_replace.is_empty();
         let prior = question.prior.as_ref().filter(|_| !replaced || !changed);
         let identity = match prior {
-            Some(prior) => entry.resource.identity(prior),
-            None => entry.resource.identity(planned),
+            Some(prior) => entry.identity_of(prior),
+            None => entry.identity_of(planned),
         };
-        if let Some(identity) = identity.filter(|_| entry.identity.is_some()) {
+        if let Some(identity) = identity {
             let identity = Value::Object(identity);
             answer.identity = identity.is_wholly_known().then_some(identity);
         }

@@ -132,10 +132,8 @@ impl ProviderServer {
         };
         let object = repaired(&entry.schema, object, None, diagnostics);
         let object = storable(&entry.schema, object, diagnostics);
-        if entry.identity.is_some() {
-            let found = entry.resource.identity(&object).map(Value::Object);
-            answer.identity = found.or(answer.identity.take());
-        }
+        let found = entry.identity_of(&object).map(Value::Object);
+        answer.identity = found.or(answer.identity.take());
         response.private.mark_imported();
         answer.private = response.private.encode();
         answer.state = Value::Object(object);

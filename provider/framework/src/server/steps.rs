@@ -119,12 +119,12 @@ pub(super) fn start(
     block: &Block,
     config: &Object,
     prior: Option<&Object>,
-    proposed: &Object,
+    proposed: Object,
 ) -> Object {
     if has_nested_set(block) {
         return core_rules::proposed_with_best_pairs(block, prior, config);
     }
-    proposed.clone()
+    proposed
 }
 
 fn has_nested_set(block: &Block) -> bool {
@@ -355,12 +355,25 @@ pub(super) fn settle_spellings(
     prior: Option<&Object>,
     planned: Object,
 ) -> Object {
+    if !has_spellings(block) {
+        return planned;
+    }
     let level = Level {
         block,
         config: Some(config),
         prior,
     };
     settle(level, planned, &Path::root())
+}
+
+fn has_spellings(block: &Block) -> bool {
+    block.attributes.iter().any(|attribute| {
+        attribute.same_meaning.is_some()
+            || matches!(&attribute.kind, AttributeKind::Nested(_, inner) if has_spellings(inner))
+    }) || block
+        .blocks
+        .iter()
+        .any(|nested| has_spellings(&nested.block))
 }
 
 fn settle(level: Level<'_>, planned: Object, path: &Path) -> Object {

@@ -136,8 +136,18 @@ impl Walk {
             }
             return;
         }
+        let read_only = !attribute.required && !attribute.optional;
+        let plain = matches!(attribute.kind, AttributeKind::Plain(_));
+        if plain
+            && !read_only
+            && !attribute.write_only
+            && attribute.validators.is_empty()
+            && attribute.deprecation.is_none()
+        {
+            return;
+        }
         let path = parent.attribute(&attribute.name);
-        if !attribute.required && !attribute.optional {
+        if read_only {
             let detail = format!(
                 "{} is decided by the provider and cannot be configured.",
                 attribute.name

@@ -259,7 +259,7 @@ pub fn object_to_json(object: &Object) -> Json {
 /// Where in the object values are unknown. A set with an unknown element is named itself.
 pub fn unknown_paths(object: &Object) -> Vec<Path> {
     let mut paths = Vec::new();
-    for (name, value) in object.iter() {
+    for (name, value) in object.iter().filter(|(_, value)| !value.is_wholly_known()) {
         collect_unknown(value, &Path::root().attribute(name), &mut paths);
     }
     paths.dedup();
