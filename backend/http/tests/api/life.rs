@@ -129,6 +129,12 @@ async fn a_restored_database_has_its_id_login_and_password() {
         (&json!("provisioning"), &json!(null))
     );
     assert_eq!(password_of(&berth, &id).await, password);
+    // What was true of the process is not; what is true of the data is.
+    assert_eq!(
+        (&back["connections"], &back["conditions"]),
+        (&json!(null), &json!([]))
+    );
+    assert_eq!(back["storage_used_bytes"], 12_300_000);
     let operation = back["operation_id"].as_str().unwrap();
     let operation = berth
         .get(&format!("/v1/operations/{operation}"))

@@ -178,14 +178,13 @@ impl Services {
         tx.update_database(&row)
             .await
             .doing("bring a database back")?;
-        let mut observation = tx
-            .observation(&row.id)
-            .await
-            .doing("read an observation")?
-            .unwrap_or_else(|| Observation::none_yet(now));
-        // What runs of it is being taken away or gone; it is not running until seen again.
-        observation.observed = berth_domain::Observed::Absent;
-        "queued".clone_into(&mut observation.phase);
+        let known = tx.observation(&row.id).await.doing("read an observation")?;
+        // What runs of it is being taken away or gone; only what is true of its data stays.
+        let observation = Observation {
+            version_actual: known.as_ref().and_then(|o| o.version_actual.clone()),
+            storage_used_bytes: known.as_ref().and_then(|o| o.storage_used_bytes),
+            ..Observation::none_yet(now)
+        };
         tx.put_observation(&row.id, &observation)
             .await
             .doing("store what is known of a database")?;
