@@ -20,6 +20,7 @@ use berth_platform::{Capabilities, Cause, Platform};
 use berth_services::{HostCapacity, ImageState, Outside, Services, SystemEntropy};
 use berth_store::{Keys, Store};
 use sha2::{Digest, Sha256};
+use std::net::{IpAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -87,7 +88,8 @@ pub async fn open(
     let authority = Arc::new(open_authority(&store, root, clock.now()).await?);
     first_token(&store, root, clock.now()).await?;
     let platform = platform(config, root, &addresses)?;
-    let world = Arc::new(World::new(Arc::clone(&platform)));
+    let published_on = (config.runtime == Runtime::Docker).then_some(config.publish_address);
+    let world = Arc::new(World::new(Arc::clone(&platform), published_on));
     world.first_look().await;
 
     let wake = Arc::new(Notify::new());
@@ -296,13 +298,16 @@ impl Certificates for Signer {
 /// What the services ask of the world: answered from the last look, so that no request waits.
 struct World {
     platform: Arc<dyn Platform>,
+    /// Where ports are published; none when nothing is published for real.
+    published_on: Option<IpAddr>,
     seen: RwLock<Option<Capabilities>>,
 }
 
 impl World {
-    fn new(platform: Arc<dyn Platform>) -> Self {
+    fn new(platform: Arc<dyn Platform>, published_on: Option<IpAddr>) -> Self {
         Self {
             platform,
+            published_on,
             seen: RwLock::new(None),
         }
     }
@@ -362,6 +367,11 @@ impl Outside for World {
             cpu_millis: c.cpu_millis,
             memory_mb: c.memory_mb,
         })
+    }
+
+    fn port_is_free(&self, port: u16) -> bool {
+        self.published_on
+            .is_none_or(|address| TcpListener::bind((address, port)).is_ok())
     }
 }
 

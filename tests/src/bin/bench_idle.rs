@@ -37,7 +37,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         );
     }
     for database in &ordered {
-        api.await_running(database).await?;
+        api.await_done(database).await?;
     }
     tokio::time::sleep(SETTLE).await;
     let before = cpu_seconds(berthd.pid())?;

@@ -37,8 +37,8 @@ impl Api {
         Ok(answer["database"].clone())
     }
 
-    /// Waits until the operation of a database is over, and it runs.
-    pub async fn await_running(&self, database: &Value) -> Result<(), Box<dyn Error>> {
+    /// Waits until the operation that a database was last given has succeeded.
+    pub async fn await_done(&self, database: &Value) -> Result<(), Box<dyn Error>> {
         let operation = text(database, "operation_id")?;
         for _ in 0..WAITS_MAX {
             let answer = self
@@ -54,13 +54,14 @@ impl Api {
         Err("the operation does not end".into())
     }
 
-    /// Destroys a database for good.
+    /// Destroys a database for good, and waits until it is gone.
     pub async fn destroy(&self, database: &Value) -> Result<(), Box<dyn Error>> {
         let url = self.url(&format!("/v1/databases/{}", text(database, "id")?));
         let patch = json!({"recovery_window_days": 0, "deletion_protection": false});
         self.send(self.http.patch(&url).json(&patch)).await?;
-        self.send(self.http.delete(&url)).await?;
-        Ok(())
+        let answer = self.send(self.http.delete(&url)).await?;
+        let destroyed = answer.get("database").unwrap_or(&answer);
+        self.await_done(destroyed).await
     }
 
     /// The answer to a GET.

@@ -75,6 +75,11 @@ impl Berthd {
         self.child.id()
     }
 
+    /// Where it keeps everything.
+    pub fn data_root(&self) -> &Path {
+        self.root.path()
+    }
+
     /// Where the first token is.
     pub fn token_file(&self) -> String {
         self.root.path().join("admin.token").display().to_string()
