@@ -4,7 +4,7 @@
 //! and states are kept as a host keeps them, also after errors. A provider that would earn
 //! "inconsistent result after apply" earns it here, in a unit test, without a client.
 //!
-//! ```ignore
+//! ```text
 //! let host = TestHost::new(MyProvider::new())?;
 //! let mut project = host.instance("my_project");
 //! let config = host.config("my_project", [("name", "orders".into())])?;
