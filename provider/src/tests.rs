@@ -3,7 +3,9 @@
 mod attributes;
 mod bad_days;
 mod database;
+mod edits;
 mod refresh;
+mod schema;
 
 use berth_plugin::diagnostics::Diagnostics;
 use berth_plugin::object::Object;

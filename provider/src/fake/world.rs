@@ -237,6 +237,9 @@ impl World {
                 unknown.extend(derived.map(str::to_owned));
             }
         }
+        if of_database && unknown.iter().any(|path| path == "expose") {
+            unknown.extend(["public_host".into(), "public_port".into()]);
+        }
         if of_database && planned["expose"] == json!(true) && planned["public_port"].is_null() {
             unknown.push("public_port".into());
         }
