@@ -1,7 +1,13 @@
 //! Whole stories on a real Docker engine: where secrets are, who reaches whom, what a database
 //! lives through.
 
+mod bad_days;
+mod engine;
+mod isolation;
+mod lifecycle;
 mod secrets;
+
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -21,6 +27,57 @@ const SECRETS: Ground = Ground {
     network_range: "10.214.0.0/24",
     publish_ports: "16000-16019",
 };
+const ISOLATION: Ground = Ground {
+    prefix: "treach",
+    network_range: "10.214.1.0/24",
+    publish_ports: "16020-16039",
+};
+const LIFECYCLE: Ground = Ground {
+    prefix: "tlife",
+    network_range: "10.214.2.0/24",
+    publish_ports: "16040-16059",
+};
+const BAD_DAYS: Ground = Ground {
+    prefix: "tbad",
+    network_range: "10.214.3.0/24",
+    publish_ports: "16060-16079",
+};
+const ENGINE_STOPS: Ground = Ground {
+    prefix: "tengine",
+    network_range: "10.214.4.0/24",
+    publish_ports: "16080-16099",
+};
+
+/// How long anything may take that a test waits for.
+const WAIT_SECONDS_MAX: u64 = 90;
+
+/// Asks until there is an answer; the last reason why not goes into the panic.
+#[track_caller]
+fn until<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let patience = Instant::now() + Duration::from_secs(WAIT_SECONDS_MAX);
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(last) if Instant::now() > patience => panic!("{what}: {last}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Waits until the database has that status and its operation is over; the database.
+#[track_caller]
+fn until_settled(berth: &TestBerth, database: &str, status: &str) -> Json {
+    until(&format!("{database} is {status}"), || {
+        let found = berth.get(&format!("/v1/databases/{database}"))["database"].clone();
+        let operation = found["operation_id"].as_str().unwrap_or_default();
+        let operation = berth.get(&format!("/v1/operations/{operation}"));
+        if found["status"] == status && operation["state"] == "succeeded" {
+            Ok(found)
+        } else {
+            Err(format!("{found}\n{operation}"))
+        }
+    })
+}
 
 impl Ground {
     /// A berthd on the host's engine with that ground, and a stack that asks it; none, with the
@@ -80,6 +137,15 @@ impl Login {
 
     fn text(&self, name: &str) -> &str {
         self.body[name].as_str().unwrap()
+    }
+
+    /// Runs statements, again while nobody answers: what a client does after a failure.
+    #[track_caller]
+    fn query_patiently(&self, statements: &str) -> Vec<String> {
+        until(statements, || {
+            let answer = self.query(statements);
+            answer.map_err(|error| format!("{error}: {:?}", error.as_db_error()))
+        })
     }
 
     /// Runs statements through the published port; the first column of all rows.

@@ -17,8 +17,10 @@ const CONNECT_SECONDS_MAX: u64 = 5;
 pub fn query(uri: &str, authority: &str, statements: &str) -> Result<Vec<String>, Error> {
     let mut config: Config = uri.parse()?;
     config.connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX));
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let (client, connection) = config.connect(trusting(authority)).await?;
         let driver = tokio::spawn(connection);

@@ -1,0 +1,246 @@
+//! What may happen to a host: a lost key, two daemons, a crash, strangers, a reboot, an engine
+//! that goes and comes back. Nothing is lost, and nobody has to repair anything.
+
+use serde_json::{Value as Json, json};
+
+use super::engine::Engine;
+use super::{BAD_DAYS, ENGINE_STOPS, Login, until, until_settled};
+use crate::harness::{Docker, Runtime, TestBerth};
+
+const ROWS: &str = "SELECT count(*) FROM kept";
+
+/// Orders a database through the API and waits for it; its id.
+fn provision(berth: &TestBerth, name: &str, more: &Json) -> String {
+    let mut wish = json!({"name": name, "engine": "postgresql", "recovery_window_days": 0});
+    wish.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let (status, answer) = berth.call("POST", "/v1/databases", Some(&wish));
+    assert_eq!(status, 201, "{answer}");
+    let id = answer["database"]["id"].as_str().unwrap().to_owned();
+    until_settled(berth, &id, "running");
+    id
+}
+
+/// Which containers there are and since when they run.
+fn lives(berth: &TestBerth) -> Vec<String> {
+    let docker = Docker::default();
+    let containers = berth.containers(None);
+    let template = "{{.Id}} {{.State.StartedAt}} {{.State.Status}}";
+    let mut lives: Vec<String> = containers
+        .iter()
+        .map(|id| docker.inspect(id, template))
+        .filter(|life| life.ends_with("running"))
+        .collect();
+    lives.sort();
+    lives
+}
+
+#[test]
+fn a_lost_or_wrong_root_key_and_a_second_berthd_are_refused() {
+    let Some(mut berth) = TestBerth::start(Runtime::Fake) else {
+        return;
+    };
+    let id = provision(&berth, "orders", &json!({}));
+    let refused = |berth: &TestBerth, sentence: &str| {
+        let ended = berth.served_again(&[]);
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success(), "{told}");
+        assert!(told.contains(sentence), "{told}");
+        let errors = told.lines().filter(|line| line.starts_with("berthd: "));
+        assert_eq!(errors.count(), 1, "one sentence: {told}");
+    };
+    refused(&berth, "another berthd works on");
+    berth.get(&format!("/v1/databases/{id}"));
+    berth.stop();
+
+    let file = berth.data_root().join("root.key");
+    let right = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{}\n", "ab".repeat(32))).unwrap();
+    refused(&berth, "root key");
+    std::fs::write(&file, "short\n").unwrap();
+    refused(&berth, "64 hexadecimal digits");
+    std::fs::remove_file(&file).unwrap();
+    refused(&berth, "root.key is missing");
+    assert!(!file.exists(), "no other key is made");
+
+    std::fs::write(&file, right).unwrap();
+    berth.resume();
+    let login = berth.get(&format!("/v1/databases/{id}/credentials"));
+    assert_eq!(login["password"].as_str().unwrap().len(), 32);
+}
+
+#[test]
+fn a_database_outlives_crashes_strangers_and_reboots() {
+    let Some(mut berth) = BAD_DAYS.berth(Docker::default(), &[]) else {
+        return;
+    };
+    let docker = Docker::default();
+    let id = provision(&berth, "orders", &json!({"expose": true}));
+    let login = Login::of(&berth, &id);
+    let table = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('first')";
+    login.query(table).unwrap();
+
+    // A crash of berthd is nothing to those it has started: they go on and stay as they are.
+    let before = lives(&berth);
+    berth.kill();
+    login.query("INSERT INTO kept VALUES ('alone')").unwrap();
+    berth.resume();
+    until_settled(&berth, &id, "running");
+    login.query_patiently(ROWS);
+    // Whatever a start puts right, it has done so once it took up a change.
+    let (status, answer) = berth.call("PATCH", &path(&id), Some(&json!({"tags": {"a": "b"}})));
+    assert_eq!(status, 200, "{answer}");
+    until_settled(&berth, &id, "running");
+    let mine = |all: Vec<String>| -> Vec<String> {
+        let known = |life: &String| before.contains(life);
+        all.into_iter().filter(known).collect()
+    };
+    assert_eq!(mine(lives(&berth)), before, "adopted as they were");
+
+    // Somebody kills the engine; what was committed is there.
+    login.query("INSERT INTO kept VALUES ('killed')").unwrap();
+    docker.run(&["kill", "-s", "KILL", &engine(&berth)]);
+    assert_eq!(login.query_patiently(ROWS), ["3"]);
+
+    // Somebody removes both containers, as no administrator should.
+    login.query_patiently("INSERT INTO kept VALUES ('removed')");
+    let removed = engine(&berth);
+    docker.run(&["rm", "-f", &removed, &berth.containers(Some("pooler"))[0]]);
+    assert_eq!(login.query_patiently(ROWS), ["4"]);
+    assert_ne!(engine(&berth), removed);
+
+    reboot(&mut berth, &docker);
+    assert_eq!(login.query_patiently(ROWS), ["4"]);
+    until_settled(&berth, &id, "running");
+    assert_eq!(berth.containers(Some("engine")).len(), 1);
+    assert_eq!(berth.containers(Some("pooler")).len(), 1);
+
+    let (status, answer) = berth.call("DELETE", &path(&id), None);
+    assert_eq!(status, 200, "{answer}");
+    until("everything is gone", || match berth.containers(None) {
+        none if none.is_empty() => Ok(()),
+        some => Err(format!("{some:?}")),
+    });
+}
+
+fn path(id: &str) -> String {
+    format!("/v1/databases/{id}")
+}
+
+/// The one engine container.
+fn engine(berth: &TestBerth) -> String {
+    let found = berth.containers(Some("engine"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].clone()
+}
+
+/// All that a reboot leaves: nothing runs, and memory is empty.
+fn reboot(berth: &mut TestBerth, docker: &Docker) {
+    berth.kill();
+    for container in berth.containers(None) {
+        docker.run(&["stop", "-t", "20", &container]);
+    }
+    let volatile = berth.run_directory();
+    let output = std::process::Command::new("umount").arg(&volatile).output();
+    assert!(output.unwrap().status.success());
+    std::fs::remove_dir_all(&volatile).unwrap();
+    berth.resume();
+}
+
+/// Runs statements in an engine that only its own host reaches.
+fn within(engine: &Docker, network: &str, login: &Json, statements: &str) -> String {
+    let text = |name: &str| login[name].as_str().unwrap();
+    let target = format!(
+        "host={} user={} dbname={} connect_timeout=10",
+        text("pooler_host"),
+        text("username"),
+        text("database")
+    );
+    let run = ["run", "--rm", "--network", network, "--env", "PGPASSWORD"];
+    let psql = [
+        "berth/postgresql:17",
+        "psql",
+        "-XAtq",
+        &target,
+        "-c",
+        statements,
+    ];
+    let mut command = engine.command(&[run.as_slice(), psql.as_slice()].concat());
+    let output = command
+        .env("PGPASSWORD", text("password"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{statements}: {told}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn an_engine_that_stops_in_the_middle_is_waited_for() {
+    if !Runtime::Docker.is_there() {
+        return;
+    }
+    let Some(mut engine) = Engine::start(&["berth/postgresql:17", "berth/pgbouncer:1"]) else {
+        return;
+    };
+    let Some(berth) = ENGINE_STOPS.berth(engine.docker(), &[]) else {
+        return;
+    };
+    let first = provision(&berth, "orders", &json!({}));
+    let network = berth.get("/v1/projects/default")["project"]["network_name"].clone();
+    let network = network.as_str().unwrap();
+    let login = berth.get(&format!("{}/credentials?network=project", path(&first)));
+    let table = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('first')";
+    within(&engine.docker(), network, &login, table);
+
+    // A second one is under way when the engine stops.
+    let wish = json!({"name": "second", "engine": "postgresql", "recovery_window_days": 0});
+    let (status, answer) = berth.call("POST", "/v1/databases", Some(&wish));
+    assert_eq!(status, 201, "{answer}");
+    let second = answer["database"]["id"].as_str().unwrap().to_owned();
+    until("something of the second is there", || {
+        match berth.containers(None).len() {
+            0..=2 => Err(String::new()),
+            _ => Ok(()),
+        }
+    });
+    engine.stop();
+
+    // Nobody can be asked: the last status stands, and that it may be old is told.
+    until("Ready is Unknown", || {
+        let database = &berth.get(&path(&first))["database"];
+        assert_eq!(database["status"], "running", "{database}");
+        match condition(database, "Ready") {
+            Some(ready) if ready["status"] == "Unknown" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let database = &berth.get(&path(&second))["database"];
+    assert_ne!(database["status"], "error", "{database}");
+    // Orders are taken down; they are carried out when there is somebody to ask.
+    let third = json!({"name": "third", "engine": "postgresql", "recovery_window_days": 0});
+    let (status, answer) = berth.call("POST", "/v1/databases", Some(&third));
+    assert_eq!(status, 201, "{answer}");
+
+    engine.resume();
+    for id in [first.as_str(), &second, "third"] {
+        let database = until_settled(&berth, id, "running");
+        let id = database["id"].as_str().unwrap().to_owned();
+        until("Ready is True", || {
+            let database = &berth.get(&path(&id))["database"];
+            match condition(database, "Ready") {
+                Some(ready) if ready["status"] == "True" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+    }
+    assert_eq!(berth.containers(Some("engine")).len(), 3);
+    assert_eq!(berth.containers(Some("pooler")).len(), 3);
+    assert_eq!(within(&engine.docker(), network, &login, ROWS), "1");
+}
+
+fn condition<'a>(database: &'a Json, kind: &str) -> Option<&'a Json> {
+    let conditions = database["conditions"].as_array().unwrap();
+    conditions.iter().find(|found| found["type"] == kind)
+}
