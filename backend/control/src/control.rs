@@ -75,7 +75,7 @@ impl Default for Limits {
             instances_at_once: 8,
             poll_seconds: 1,
             health_seconds: 5,
-            resync_seconds: 30,
+            resync_seconds: 600,
             storage_seconds: 60,
             spares: 2,
             spare_versions: Vec::new(),

@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 const LEASE_MILLIS: i64 = 15_000;
 /// Seconds between two signs of life.
 const RENEW_SECONDS: u64 = 5;
+/// How long a step may take before its row and its database tell of it.
+const RECORD_AFTER_MILLIS: u64 = 100;
 /// How long a step may wait for something to answer before that counts as a failed attempt.
 const PATIENCE_SECONDS: u64 = 60;
 /// Attempts that fail one after the other, with somebody there to answer, before an operation
@@ -35,6 +37,8 @@ pub(crate) struct Work {
 struct Progress {
     word: String,
     attempt: u32,
+    /// Until when the row is ours, as far as we know.
+    lease_until: Timestamp,
     /// Whether the last step is under way, which writes the row itself.
     settling: bool,
 }
@@ -132,6 +136,10 @@ impl Control {
             progress: tokio::sync::Mutex::new(Progress {
                 word: operation.step.clone(),
                 attempt: operation.attempt,
+                lease_until: operation
+                    .lease
+                    .as_ref()
+                    .map_or(operation.due_at, |(_, until)| *until),
                 settling: false,
             }),
             operation,
@@ -146,7 +154,7 @@ impl Control {
             never = self.keep_lease(&work) => match never {},
         };
         let operation = &work.operation;
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = millis(started);
         match done {
             Ok(()) => tracing::info!(
                 operation.id = %operation.id, database.id = %operation.database_id,
@@ -166,15 +174,7 @@ impl Control {
     async fn keep_lease(&self, work: &Work) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(Duration::from_secs(RENEW_SECONDS)).await;
-            let progress = work.progress.lock().await;
-            if progress.settling {
-                continue;
-            }
-            let (word, now) = (&progress.word, self.now());
-            match self
-                .advance(work, word, progress.attempt, now, Lease::Keep, None)
-                .await
-            {
+            match self.record(work, None).await {
                 Err(Error::NotOurs) => work.lost.store(true, Ordering::Relaxed),
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "could not renew a lease");
@@ -182,6 +182,19 @@ impl Control {
                 Ok(()) => {}
             }
         }
+    }
+
+    /// Writes how far the operation is, and that it is still ours.
+    async fn record(&self, work: &Work, entered: Option<(Step, &Subject)>) -> Result<(), Error> {
+        let mut progress = work.progress.lock().await;
+        if progress.settling {
+            return Ok(());
+        }
+        let (word, now) = (&progress.word, self.now());
+        self.advance(work, word, progress.attempt, now, Lease::Keep, entered)
+            .await?;
+        progress.lease_until = now.plus_millis(LEASE_MILLIS);
+        Ok(())
     }
 
     /// Step after step. The row is read anew before each, since what is wanted may change.
@@ -198,7 +211,7 @@ impl Control {
             };
             let path = Step::path(operation.kind, subject.database.intent);
             let step = Step::resume(&word, path);
-            self.enter(work, step, attempt, &subject).await?;
+            self.enter(work, step, attempt).await?;
             let done = match step {
                 Step::Settle => self.settle(operation, &subject).await,
                 _ => self.attend_work(work, step, &subject).await,
@@ -216,40 +229,50 @@ impl Control {
         }
     }
 
-    /// Writes which step comes, unless the row says so already.
-    async fn enter(
-        &self,
-        work: &Work,
-        step: Step,
-        attempt: u32,
-        subject: &Subject,
-    ) -> Result<(), Error> {
+    /// Makes sure that the operation is ours and notes which step comes.
+    ///
+    /// The row learns of it only when the step takes long: every step may be repeated, so a
+    /// crash loses nothing, and somebody waits for each commit.
+    async fn enter(&self, work: &Work, step: Step, attempt: u32) -> Result<(), Error> {
         work.still_ours()?;
         let mut progress = work.progress.lock().await;
-        if step == Step::Settle {
-            progress.settling = true;
+        progress.settling = step == Step::Settle;
+        if progress.settling {
             return Ok(());
         }
         let (word, now) = (step.as_str(), self.now());
+        word.clone_into(&mut progress.word);
+        progress.attempt = attempt;
         if self.is_closing() {
             self.advance(work, word, attempt, now, Lease::GiveBack, None)
                 .await?;
             return Err(Error::NotOurs);
         }
-        self.advance(work, word, attempt, now, Lease::Keep, Some((step, subject)))
-            .await?;
-        word.clone_into(&mut progress.word);
-        progress.attempt = attempt;
+        let ends_soon = progress.lease_until <= now.plus_millis(LEASE_MILLIS / 3);
+        drop(progress);
+        if ends_soon {
+            self.record(work, None).await?;
+        }
         Ok(())
     }
 
     async fn attend_work(&self, work: &Work, step: Step, subject: &Subject) -> Result<(), Error> {
         let operation = &work.operation;
-        self.attend(step, operation.kind, subject, || {
+        let attend = self.attend(step, operation.kind, subject, || {
             work.still_ours()?;
             self.locks.yield_to_others(&operation.instance)
-        })
-        .await
+        });
+        let tell = async {
+            tokio::time::sleep(Duration::from_millis(RECORD_AFTER_MILLIS)).await;
+            if let Err(error) = self.record(work, Some((step, subject))).await {
+                tracing::debug!(error = chain(&error), "could not record a step");
+            }
+            std::future::pending::<std::convert::Infallible>().await
+        };
+        tokio::select! {
+            done = attend => done,
+            never = tell => match never {},
+        }
     }
 
     /// Repeats a step until it is done or has waited long enough.
@@ -265,7 +288,14 @@ impl Control {
         let mut polls = 0;
         loop {
             match self.step(step, kind, subject, polls).await? {
-                Next::Go => return ours(),
+                Next::Go => {
+                    let duration_ms = millis(started);
+                    tracing::debug!(
+                        database.id = %subject.database.id, step = step.as_str(), polls, duration_ms,
+                        "step done",
+                    );
+                    return ours();
+                }
                 Next::Wait { millis } => {
                     ours()?;
                     if started.elapsed() >= patience {
@@ -440,6 +470,10 @@ fn may_be_given_up(kind: OperationKind) -> bool {
 /// Whether an operation of that kind makes a database that was not there.
 pub(crate) fn makes(kind: OperationKind, intent: Intent) -> bool {
     intent == Intent::Run && matches!(kind, OperationKind::Provision | OperationKind::Restore)
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Does something when it goes, also when the work around it is dropped.

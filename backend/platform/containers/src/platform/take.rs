@@ -72,8 +72,9 @@ impl ContainerPlatform {
                             let aside = rubbish.join(format!("{name}-{n}"));
                             host::no_tree(&aside)?;
                             host::relocate(path, &aside)?;
+                            // Only its own: other purges may be under way beside it.
+                            host::no_tree(&aside)?;
                         }
-                        host::no_tree(&rubbish)?;
                         crash_point("data.purge.after");
                     }
                 }
