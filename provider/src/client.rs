@@ -275,15 +275,7 @@ impl Client {
         operation: Option<String>,
         context: &Context,
     ) -> Result<(), Shared> {
-        let work = self.follow(act, id, operation);
-        tokio::select! {
-            done = work => done,
-            () = context.stop.cancelled() => Err(Arc::new(Error::Stopped { act: act.to_owned() })),
-            () = tokio::time::sleep_until(context.deadline) => Err(Arc::new(Error::TooLong {
-                act: act.to_owned(),
-                seconds: context.limit.as_secs(),
-            })),
-        }
+        within(context, act, self.follow(act, id, operation)).await
     }
 
     async fn follow(
@@ -330,6 +322,24 @@ impl Client {
             );
             tokio::time::sleep(Duration::from_millis(OPERATION_PAUSE_MILLIS)).await;
         }
+    }
+}
+
+/// Does `work`, unless the user asks to stop or the call's time is over before it is done.
+/// Only for work that may be left at any point.
+pub async fn within<T, E: From<Error>>(
+    context: &Context,
+    act: &str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::select! {
+        done = work => done,
+        () = context.stop.cancelled() => Err(Error::Stopped { act: act.to_owned() }.into()),
+        () = tokio::time::sleep_until(context.deadline) => Err(Error::TooLong {
+            act: act.to_owned(),
+            seconds: context.limit.as_secs(),
+        }
+        .into()),
     }
 }
 

@@ -190,8 +190,8 @@ impl Error {
             Self::TooLong { .. } => Diagnostic::error(
                 "Timeout",
                 format!(
-                    "{} berthd goes on with it. Run apply again to wait for the rest, or grant \
-                     more time in the block timeouts.",
+                    "{} What berthd has accepted goes on: run apply again to wait for the rest, \
+                     or grant more time in the block timeouts.",
                     sentence(&self.to_string())
                 ),
             ),

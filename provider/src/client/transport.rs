@@ -7,6 +7,7 @@ use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
 use super::Error;
@@ -16,6 +17,9 @@ use crate::settings::{self, Settings};
 const RETRIES_MAX: u32 = 4;
 /// The pause before the first repetition; each further one is twice as long.
 const RETRY_PAUSE_MILLIS: u64 = 200;
+/// Since when in a request's life a failure is final, so that a backend that hangs is waited
+/// for once.
+const RETRY_WINDOW_SECONDS_MAX: u64 = 45;
 /// The longest pause that a server may ask for; what asks for more is an error at once.
 const RETRY_AFTER_SECONDS_MAX: u64 = 30;
 /// How long the opening of a connection may take.
@@ -136,6 +140,7 @@ impl Connection {
     pub(super) async fn send_for_bytes(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let mut pause = Duration::from_millis(RETRY_PAUSE_MILLIS);
         let mut retries_left = RETRIES_MAX;
+        let final_from = Instant::now() + Duration::from_secs(RETRY_WINDOW_SECONDS_MAX);
         loop {
             let (wanted_pause, error) = match self.attempt(request).await {
                 Attempt::Answer(response) => match response.bytes().await {
@@ -152,7 +157,8 @@ impl Connection {
                 Attempt::Failed(error) => return Err(error),
             };
             let next_pause = wanted_pause.unwrap_or(pause);
-            if retries_left == 0 || next_pause.as_secs() > RETRY_AFTER_SECONDS_MAX {
+            let too_late = Instant::now() + next_pause > final_from;
+            if retries_left == 0 || too_late || next_pause.as_secs() > RETRY_AFTER_SECONDS_MAX {
                 return Err(error);
             }
             tracing::debug!(act = request.act, %error, "sending the request again");

@@ -20,7 +20,7 @@ use berth_plugin::value::Value;
 
 use super::{body, misfit};
 use crate::backend::Backend;
-use crate::client::{Client, Shared};
+use crate::client::{Client, Shared, within};
 use crate::convert::{fields_of, state_of};
 use crate::plan::{self, Kind};
 
@@ -230,7 +230,9 @@ impl Resource for Database {
                 return Ok(());
             }
         }
-        self.kind.plan(&backend, request, response).await?;
+        let context = request.context;
+        let work = self.kind.plan(&backend, request, response);
+        within(context, "planning a database", work).await?;
         match &mut response.planned {
             Some(planned) => plan_secrets(planned, prior),
             None => Ok(()),
@@ -279,11 +281,9 @@ impl Resource for Database {
         let state = request.state;
         let id = state.require_string("id")?;
         let project = state.string("project_id")?;
-        let found = backend
-            .snapshots
-            .database(id, project)
-            .await
-            .map_err(self.told())?;
+        let look = backend.snapshots.database(id, project);
+        let found = within(request.context, "reading a database", look).await;
+        let found = found.map_err(self.told())?;
         let Some(database) = found else {
             response.state.remove();
             return Ok(());

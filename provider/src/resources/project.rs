@@ -14,7 +14,7 @@ use berth_plugin::validate::{length, one_of};
 
 use super::{body, misfit, rules};
 use crate::backend::Backend;
-use crate::client::Shared;
+use crate::client::{Shared, within};
 use crate::convert::{fields_of, state_of};
 use crate::plan::{self, Field, Kind, Manner};
 
@@ -147,7 +147,9 @@ impl Resource for Project {
 
     async fn plan(&self, request: PlanRequest<'_>, response: &mut PlanResponse) -> Outcome {
         let backend = self.backend.get()?;
-        self.kind.plan(&backend, request, response).await
+        let context = request.context;
+        let work = self.kind.plan(&backend, request, response);
+        within(context, "planning a project", work).await
     }
 
     async fn create(&self, request: CreateRequest<'_>, response: &mut StateResponse) -> Outcome {
@@ -182,7 +184,9 @@ impl Resource for Project {
             return Ok(());
         }
         let id = request.state.require_string("id")?;
-        match backend.snapshots.project(id).await.map_err(self.told())? {
+        let look = backend.snapshots.project(id);
+        let found = within(request.context, "reading a project", look).await;
+        match found.map_err(self.told())? {
             Some(project) => {
                 backend.seen.note(self.kind.name, &project.name, id);
                 self.state(&project, request.state, response)
