@@ -42,8 +42,42 @@ pub const fn crashes_are_possible() -> bool {
     cfg!(feature = "failpoints")
 }
 
+/// In this crate's own tests a crash is a panic: what was under way ends there, and the
+/// test goes on with a new platform over the same fake and the same directories.
+#[cfg(test)]
+pub(crate) mod armed {
+    use std::sync::{Mutex, PoisonError};
+
+    static ARMED: Mutex<Option<&'static str>> = Mutex::new(None);
+
+    /// The next passing of `point` is a crash.
+    pub(crate) fn arm(point: &'static str) {
+        *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(point);
+    }
+
+    /// Whether the crash is still to come; it no longer is afterwards.
+    pub(crate) fn disarm() -> bool {
+        let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.take().is_some()
+    }
+
+    pub(super) fn pass(point: &'static str) {
+        let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+        if *armed == Some(point) {
+            *armed = None;
+            drop(armed);
+            panic!("crashed at {point}");
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn crash_point(point: &'static str) {
+    armed::pass(point);
+}
+
 /// Dies by SIGKILL when `BERTH_CRASH_AT` is `point`, or `point:n` at the n-th passing.
-#[cfg(feature = "failpoints")]
+#[cfg(all(feature = "failpoints", not(test)))]
 pub(crate) fn crash_point(point: &'static str) {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
@@ -73,7 +107,7 @@ pub(crate) fn crash_point(point: &'static str) {
 }
 
 /// Does nothing in a release.
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(any(feature = "failpoints", test)))]
 pub(crate) fn crash_point(_point: &'static str) {}
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ mod fake;
 mod host;
 mod instance;
 mod layout;
+#[cfg(test)]
+mod matrix;
 mod network;
 mod platform;
 mod record;

@@ -21,6 +21,11 @@ fn registry() -> Arc<Registry> {
     Arc::new(Registry::all())
 }
 
+/// A directory in memory where there is one: what a power cut would do is not asked here.
+fn quick_directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 fn platform_over(fake: &FakeRuntime, root: &std::path::Path) -> ContainerPlatform {
     let installation = InstallationId::parse("0123abcd").unwrap();
     let made = AtomicU64::new(1);
@@ -55,7 +60,7 @@ fn tls() -> Tls {
 
 #[tokio::test]
 async fn the_fake_is_a_container_runtime() {
-    let root = tempfile::tempdir().unwrap();
+    let root = quick_directory();
     let fake = FakeRuntime::new(registry());
     let ground = RuntimeGround {
         installation: "0123abcd".to_owned(),
@@ -70,7 +75,7 @@ async fn the_fake_is_a_container_runtime() {
 
 #[tokio::test]
 async fn a_platform_over_the_fake_is_a_platform() {
-    let root = tempfile::tempdir().unwrap();
+    let root = quick_directory();
     let registry = registry();
     let fake = FakeRuntime::new(Arc::clone(&registry));
     let platform = platform_over(&fake, root.path());
@@ -153,7 +158,7 @@ async fn every_verb_may_fail_in_every_way_and_one_of_each_is_left() {
     for (verb, fault) in VERBS.into_iter().flat_map(|v| FAULTS.map(|f| (v, f))) {
         for nth in 1..=CALLS_TRIED {
             let what = format!("{fault:?} at call {nth} of {verb}");
-            let root = tempfile::tempdir().unwrap();
+            let root = quick_directory();
             let fake = FakeRuntime::new(Arc::clone(&registry));
             let platform = platform_over(&fake, root.path());
             fake.fail(verb, nth, fault);
@@ -189,7 +194,7 @@ async fn every_verb_may_fail_in_every_way_and_one_of_each_is_left() {
 
 #[tokio::test]
 async fn silence_is_unknown_and_leads_to_nothing() {
-    let root = tempfile::tempdir().unwrap();
+    let root = quick_directory();
     let registry = registry();
     let fake = FakeRuntime::new(Arc::clone(&registry));
     let platform = platform_over(&fake, root.path());
@@ -234,7 +239,7 @@ async fn silence_is_unknown_and_leads_to_nothing() {
 
 #[tokio::test]
 async fn an_image_that_is_missing_is_said_with_what_to_do() {
-    let root = tempfile::tempdir().unwrap();
+    let root = quick_directory();
     let registry = registry();
     let fake = FakeRuntime::new(Arc::clone(&registry));
     fake.forget_image("berth/postgresql:18");
@@ -259,7 +264,7 @@ async fn an_image_that_is_missing_is_said_with_what_to_do() {
 
 #[tokio::test]
 async fn data_goes_on_under_the_image_it_began_with() {
-    let root = tempfile::tempdir().unwrap();
+    let root = quick_directory();
     let registry = registry();
     let fake = FakeRuntime::new(Arc::clone(&registry));
     let platform = platform_over(&fake, root.path());
