@@ -114,7 +114,6 @@ pub async fn open(
         entropy: Arc::new(SystemEntropy),
         certificates: Arc::new(Signer(authority)),
         wake,
-        told: Arc::default(),
         limits: berth_control::Limits {
             spares: config.spares as usize,
             ..berth_control::Limits::default()

@@ -230,7 +230,6 @@ impl Control {
             tx.commit().await
         };
         write.await.map_err(error::store("write what was found"))?;
-        self.parts.told.tell();
         Ok(())
     }
 }

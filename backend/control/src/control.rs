@@ -10,7 +10,7 @@ use crate::{Certificates, Error};
 use berth_domain::{Addresses, Catalogue, Clock, EngineName, Timestamp};
 use berth_engines::Registry;
 use berth_platform::Platform;
-use berth_services::{Entropy, Told, random};
+use berth_services::{Entropy, random};
 use berth_store::{DatabaseRecord, Store};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -39,8 +39,6 @@ pub struct Parts {
     pub certificates: Arc<dyn Certificates>,
     /// Rung by whoever wrote an operation.
     pub wake: Arc<Notify>,
-    /// Rung here after each change that somebody may wait for.
-    pub told: Arc<Told>,
     /// How much and how often.
     pub limits: Limits,
 }

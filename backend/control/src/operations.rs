@@ -421,12 +421,7 @@ impl Control {
             Ok(status)
         };
         match write.await.map_err(error::store("record a step"))? {
-            LeaseStatus::Held => {
-                if phase.is_some() {
-                    self.parts.told.tell();
-                }
-                Ok(())
-            }
+            LeaseStatus::Held => Ok(()),
             LeaseStatus::Lost => Err(Error::NotOurs),
         }
     }

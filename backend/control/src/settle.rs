@@ -53,7 +53,6 @@ impl Control {
                 self.charts.changed(instance);
             }
         }
-        self.parts.told.tell();
         Ok(())
     }
 
@@ -135,7 +134,6 @@ impl Control {
         {
             LeaseStatus::Held => {
                 self.charts.distrust(&operation.instance);
-                self.parts.told.tell();
                 Ok(())
             }
             LeaseStatus::Lost => Err(Error::NotOurs),

@@ -94,7 +94,6 @@ impl Control {
         }
         if ordered {
             self.parts.wake.notify_one();
-            self.parts.told.tell();
         }
         Ok(())
     }
@@ -282,7 +281,6 @@ impl Control {
             tx.commit().await
         };
         write.await.map_err(error::store("write an event"))?;
-        self.parts.told.tell();
         Ok(())
     }
 }

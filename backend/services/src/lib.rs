@@ -18,7 +18,6 @@ mod server;
 mod services;
 mod tags;
 mod tokens;
-mod told;
 mod view;
 
 pub use caller::Caller;
@@ -34,7 +33,6 @@ pub use plan::{Outcome, PLAN_RESOURCES_MAX, PlannedResource, Wish};
 pub use server::{Capacity, OfferedEngine, OfferedVersion, SNAPSHOT_PAGE};
 pub use services::{Answered, FIRST_STEP, Keyed, Parts, Replay, Services};
 pub use tokens::{MadeToken, NewToken, TOKEN_PREFIX};
-pub use told::{Listener, Told};
 
 // What crosses from the store to the adapters as it is.
 pub use berth_store::{DatabaseRecord, Page, SnapshotKind, SnapshotPage, SnapshotRows};

@@ -11,7 +11,7 @@ use berth_domain::{
 };
 use berth_engines::Registry;
 use berth_platform::{Endpoint, Login};
-use berth_services::{Entropy, SystemEntropy, Told, random};
+use berth_services::{Entropy, SystemEntropy, random};
 use berth_store::{CredentialState, CredentialVersion, Keys, Store};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -104,7 +104,6 @@ impl Bench {
             entropy: Arc::new(SystemEntropy) as Arc<dyn Entropy>,
             certificates: Arc::new(PaperAuthority),
             wake: Arc::new(Notify::new()),
-            told: Arc::new(Told::default()),
             limits: Limits::default(),
         })
     }

@@ -199,7 +199,7 @@ async fn a_running_loop_hears_of_work_and_ends_when_told() {
     let bench = Bench::new().await;
     let control = std::sync::Arc::new(bench.control());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mut told = control.parts.told.listen();
+    let mut commits = bench.store.watch_version();
     let wake = std::sync::Arc::clone(&control.parts.wake);
     let running = tokio::spawn(control.run(async {
         let _ = stopped.await;
@@ -207,7 +207,7 @@ async fn a_running_loop_hears_of_work_and_ends_when_told() {
     let id = bench.order("orders").await;
     wake.notify_one();
     while bench.seen(&id).await.observed != Observed::Ready {
-        told.heard().await;
+        commits.changed().await.unwrap();
     }
     stop.send(()).unwrap();
     running.await.unwrap();
