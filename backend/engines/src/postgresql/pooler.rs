@@ -6,8 +6,9 @@ use crate::{Access, Applies, Place, Process, Setup, Signal};
 use berth_domain::{Pooler, TlsMode};
 use std::fmt::Write as _;
 
-/// One thread and small buffers, with room for thousands of clients.
-const MEMORY_MB: u32 = 128;
+/// One thread and small buffers: this, and some for each client.
+const MEMORY_MB: u32 = 96;
+const CLIENTS_PER_MB: u32 = 32;
 const CPU_MILLIS_MIN: u32 = 500;
 const PROCESSES_MAX: u32 = 16;
 const STOP_TIMEOUT_SECONDS: u32 = 30;
@@ -56,7 +57,7 @@ pub(super) fn process(wanted: &Pooler, setup: &Setup<'_>) -> Process {
         stop_timeout_seconds: STOP_TIMEOUT_SECONDS,
         reload_signal: Signal::Hangup,
         cpu_millis: setup.cpu_millis.max(CPU_MILLIS_MIN),
-        memory_mb: MEMORY_MB,
+        memory_mb: MEMORY_MB + wanted.max_client_connections.div_ceil(CLIENTS_PER_MB),
         shared_memory_mb: 64,
         processes_max: PROCESSES_MAX,
     }

@@ -108,7 +108,11 @@ async fn create(runtime: &dyn ContainerRuntime, wanted: &Wanted) -> Result<Conta
         let created = runtime.create(&workload).await;
         crash_point("container.create.after");
         match created {
-            Ok(id) => return Ok(id),
+            Ok(id) => {
+                let instance = &workload.labels.instance;
+                tracing::info!(instance.id = %instance, container.name = %name, "created a container");
+                return Ok(id);
+            }
             Err(RuntimeError::NameTaken { .. }) => {}
             Err(error) => return Err(failed(format!("create container {name}"), error)),
         }
@@ -157,6 +161,8 @@ async fn start(
         .await
         .map_err(|e| failed(format!("start container {name}"), e))?;
     crash_point("container.start.after");
+    let instance = &wanted.workload.labels.instance;
+    tracing::info!(instance.id = %instance, container.name = %name, "started a container");
     remember(wanted).await
 }
 
@@ -180,6 +186,8 @@ async fn tell(
         .await
         .map_err(|e| failed(format!("reload container {name}"), e))?;
     crash_point("container.signal.after");
+    let instance = &wanted.workload.labels.instance;
+    tracing::info!(instance.id = %instance, container.name = %name, "told a container of changes");
     remember(wanted).await
 }
 
@@ -207,5 +215,7 @@ pub(crate) async fn remove(runtime: &dyn ContainerRuntime, found: &Found) -> Res
         Err(error) => return Err(failed(format!("remove container {}", found.name), error)),
     }
     crash_point("container.remove.after");
+    let instance = &found.labels.instance;
+    tracing::info!(instance.id = %instance, container.name = %found.name, "removed a container");
     Ok(())
 }

@@ -68,6 +68,7 @@ pub(crate) async fn ensure(
         match runtime.create_network(&plan).await {
             Ok(id) => {
                 crash_point("network.create.after");
+                tracing::info!(network.name = %wish.name, %subnet, "created a network");
                 return Ok(Joined {
                     id,
                     subnet,
@@ -102,6 +103,7 @@ pub(crate) async fn remove_unused(
             Err(error) => return Err(error),
         }
         crash_point("network.remove.after");
+        tracing::info!(network.name = %network.name, "removed a network");
     }
     Ok(())
 }

@@ -144,6 +144,11 @@ impl Spares<'_> {
             Ok(())
         })
         .await?;
+        tracing::info!(
+            engine = self.engine.name(),
+            version = self.version.name,
+            "made a data directory"
+        );
         Ok(kept)
     }
 

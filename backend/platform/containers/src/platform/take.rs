@@ -81,6 +81,8 @@ impl ContainerPlatform {
                 Ok(())
             },
         )
-        .await
+        .await?;
+        tracing::info!(instance.id = %instance, ?fate, "put away the data of an instance");
+        Ok(())
     }
 }
