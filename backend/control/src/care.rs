@@ -14,6 +14,8 @@ use berth_store::DatabaseRecord;
 
 /// Seconds that a running engine or pooler is given to answer a probe.
 const PROBE_SECONDS_MAX: u64 = 3;
+/// Seconds before what goes down again and again is started once more.
+const LOOP_PAUSE_SECONDS: i64 = 10;
 
 impl Control {
     /// What is well costs its probes and nothing of the store; everything else is looked at
@@ -135,9 +137,10 @@ impl Control {
     /// It answers and is as its row says.
     async fn well(&self, subject: &Subject) -> Result<(), Error> {
         let now = self.now();
-        let mut told = fold(&subject.observation, Observed::Ready, now);
-        "ready".clone_into(&mut told.phase);
         let instance = &subject.database.instance;
+        let (observed, phase) = self.charts.told_up(instance, now);
+        let mut told = fold(&subject.observation, observed, now);
+        phase.clone_into(&mut told.phase);
         self.charts.sound(instance);
         if !self.is_measuring_due(instance) {
             return self.tell(subject, told, false).await;
@@ -171,12 +174,17 @@ impl Control {
     async fn unwell(&self, subject: &Subject, found: Observed) -> Result<(), Error> {
         let now = self.now();
         let instance = &subject.database.instance;
-        let fell = subject.observation.observed == Observed::Ready;
+        let was_ready = subject.observation.observed == Observed::Ready;
         let verdict = self.charts.with(instance, |chart| {
-            if fell {
+            if was_ready || chart.up {
                 chart.falls.note(now);
             }
-            chart.falls.verdict(now)
+            chart.up = false;
+            let verdict = chart.falls.verdict(now);
+            if verdict.is_some() && chart.repair_due.is_none() {
+                chart.repair_due = Some(now.plus_seconds(LOOP_PAUSE_SECONDS));
+            }
+            verdict
         });
         let observed = match verdict {
             Some(reason) => Observed::Failed { reason },
@@ -190,7 +198,7 @@ impl Control {
         };
         let mut told = fold(&subject.observation, observed, now);
         RECOVERING.clone_into(&mut told.phase);
-        if fell {
+        if was_ready {
             self.note(
                 &subject.database,
                 "database.down",

@@ -1,7 +1,8 @@
 //! What this process remembers of the instances it looks after; all of it can be lost.
 
 use crate::crash_loop::Falls;
-use berth_domain::{InstanceId, Timestamp};
+use crate::repair::{READY, RECOVERING};
+use berth_domain::{InstanceId, Observed, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -14,6 +15,8 @@ pub(crate) struct Charts(Mutex<HashMap<InstanceId, Chart>>);
 pub(crate) struct Chart {
     /// Whether it was ensured since this process started, or since events were missed.
     pub(crate) adopted: bool,
+    /// Whether it was seen up since it went down last.
+    pub(crate) up: bool,
     /// When it went down lately.
     pub(crate) falls: Falls,
     /// Repairs that failed in a row, and when the next may be tried.
@@ -39,9 +42,23 @@ impl Charts {
     pub(crate) fn sound(&self, instance: &InstanceId) {
         self.with(instance, |chart| {
             chart.adopted = true;
+            chart.up = true;
             chart.repairs = 0;
             chart.repair_due = None;
         });
+    }
+
+    /// What is to be told of it while it answers: that it is ready, or that it went down too
+    /// often lately to be believed.
+    pub(crate) fn told_up(
+        &self,
+        instance: &InstanceId,
+        now: Timestamp,
+    ) -> (Observed, &'static str) {
+        match self.with(instance, |chart| chart.falls.verdict(now)) {
+            None => (Observed::Ready, READY),
+            Some(reason) => (Observed::Failed { reason }, RECOVERING),
+        }
     }
 
     /// An operation has just made it as its row says; its size is to be judged anew.

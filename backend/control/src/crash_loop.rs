@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 const FALLS_MAX: usize = 5;
 /// The minutes within which the falls are counted.
 const WINDOW_MINUTES: i64 = 10;
+/// Seconds for which it must have stayed up to be believed again.
+const CALM_SECONDS: i64 = 60;
 
 /// The times at which one instance went down lately; at most [`FALLS_MAX`] are kept.
 #[derive(Debug, Default)]
@@ -21,7 +23,8 @@ impl Falls {
         }
     }
 
-    /// The sentence to tell when it went down too often; none when it did not.
+    /// The sentence to tell when it went down too often; none when it did not, or has stayed
+    /// up since.
     pub fn verdict(&self, now: Timestamp) -> Option<String> {
         let window_millis = WINDOW_MINUTES * 60_000;
         let lately = self
@@ -29,7 +32,11 @@ impl Falls {
             .iter()
             .filter(|at| at.as_millis().saturating_add(window_millis) > now.as_millis())
             .count();
-        (lately >= FALLS_MAX).then(|| {
+        let restless = self
+            .0
+            .back()
+            .is_some_and(|last| last.plus_seconds(CALM_SECONDS) > now);
+        (restless && lately >= FALLS_MAX).then(|| {
             format!(
                 "it went down {lately} times within {WINDOW_MINUTES} minutes; it is still being restarted, and its log tells more"
             )
@@ -42,15 +49,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_falls_in_ten_minutes_are_a_loop_and_time_heals() {
+    fn five_falls_in_ten_minutes_are_a_loop_and_a_calm_minute_heals() {
         let mut falls = Falls::default();
         let minute = |n: i64| Timestamp::from_millis(n * 60_000);
         for n in 0..4 {
             falls.note(minute(n));
         }
-        assert_eq!(falls.verdict(minute(4)), None);
+        assert_eq!(falls.verdict(minute(3)), None);
         falls.note(minute(4));
         assert!(falls.verdict(minute(4)).is_some());
-        assert_eq!(falls.verdict(minute(10)), None);
+        assert_eq!(falls.verdict(minute(5)), None);
+    }
+
+    #[test]
+    fn falls_that_are_far_apart_are_no_loop() {
+        let mut falls = Falls::default();
+        for n in 0..10 {
+            let now = Timestamp::from_millis(n * 3 * 60_000);
+            falls.note(now);
+            assert_eq!(falls.verdict(now), None);
+        }
     }
 }

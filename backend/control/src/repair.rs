@@ -12,6 +12,8 @@ use berth_domain::{DatabaseId, InstanceId, Intent, Observation, Observed, Operat
 const TRIES_IN_ONE_REPAIR: u32 = 3;
 /// Repairs in a row that fail before the database is said to be in error.
 const REPAIRS_BEFORE_ERROR: u32 = 3;
+/// The phase of what is as it should be.
+pub(crate) const READY: &str = "ready";
 /// The phase of what is being repaired.
 pub(crate) const RECOVERING: &str = "recovering";
 
@@ -56,8 +58,8 @@ impl Control {
                 .await?;
             subject = self.subject(id).await?.ok_or(Error::NotOurs)?;
         }
-        let recovered = subject.observation.phase == RECOVERING;
         let told = self.put_right(&subject, intent).await;
+        let recovered = subject.observation.phase == RECOVERING && told.phase != RECOVERING;
         if let Some(next) = subject.next.as_ref().filter(|_| intent == Intent::Run) {
             let write = async {
                 let mut tx = self.parts.store.begin().await?;
@@ -83,11 +85,12 @@ impl Control {
 
     /// What is known of a database that was just put right.
     async fn put_right(&self, subject: &Subject, intent: Intent) -> Observation {
+        let now = self.now();
         let (observed, phase) = match intent {
-            Intent::Run => (Observed::Ready, "ready"),
+            Intent::Run => self.charts.told_up(&subject.database.instance, now),
             Intent::Stop | Intent::Destroy => (Observed::Stopped, "stopped"),
         };
-        let mut told = fold(&subject.observation, observed, self.now());
+        let mut told = fold(&subject.observation, observed, now);
         phase.clone_into(&mut told.phase);
         told.generation = subject.database.generation;
         if intent == Intent::Run && told.version_actual.is_none() {

@@ -213,3 +213,29 @@ async fn a_running_loop_hears_of_work_and_ends_when_told() {
     running.await.unwrap();
     assert_eq!(bench.count(), Count::ONE);
 }
+
+#[tokio::test]
+async fn what_is_asked_for_goes_before_a_repair() {
+    let bench = Bench::new().await;
+    let control = std::sync::Arc::new(bench.control());
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    // Whoever holds the turn learns at its next step that an operation waits for it.
+    let instance = bench.row(&id).await.instance;
+    let turn = control.locks.wait(&instance).await;
+    bench.destroy(&id, 7).await;
+    let operation = control.lease(1).await.unwrap().remove(0);
+    let working = tokio::spawn({
+        let control = std::sync::Arc::clone(&control);
+        async move { control.work(operation).await }
+    });
+    while control.locks.yield_to_others(&instance).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let subject = control.subject(&id).await.unwrap().unwrap();
+    let repair = control.repair(&subject).await;
+    assert!(matches!(repair, Err(crate::Error::NotOurs)), "{repair:?}");
+    drop(turn);
+    working.await.unwrap();
+    assert_eq!(bench.count(), Count::ONE_IN_TRASH);
+}

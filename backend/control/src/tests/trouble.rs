@@ -1,7 +1,8 @@
 //! Bad days: silence, broken promises, things that go down.
 
 use super::bench::{Bench, Count};
-use berth_containers::Fault;
+use crate::samples::addresses;
+use berth_containers::{Containers, Fault, Role};
 use berth_domain::{Observed, OperationState, Status, Truth};
 
 #[tokio::test]
@@ -141,4 +142,45 @@ async fn what_is_well_costs_the_store_nothing() {
         bench.look_after(&control).await;
     }
     assert_eq!(bench.store.version().await.unwrap(), version);
+}
+
+/// Stops the engine as if it had ended by itself.
+async fn knock_over(bench: &Bench) {
+    let installation = addresses().installation().clone();
+    let found = bench.runtime.find(installation.as_str(), None).await;
+    for container in found.unwrap() {
+        if container.labels.role == Role::Engine {
+            bench.runtime.stop(&container.id).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_goes_down_again_and_again_is_in_error_until_it_stays_up() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    for fall in 1..=5 {
+        knock_over(&bench).await;
+        bench.look_after(&control).await;
+        let expected = match fall {
+            5 => Status::Error,
+            _ => Status::Running,
+        };
+        assert_eq!(bench.status(&id).await, expected, "after fall {fall}");
+        bench.clock.forward_seconds(11);
+    }
+    // It is started again all the same, and believed when it has stayed up.
+    bench.look_after(&control).await;
+    let seen = bench.seen(&id).await;
+    let Observed::Failed { reason } = &seen.observed else {
+        panic!("{seen:?}");
+    };
+    assert!(reason.contains("5 times"), "{reason}");
+    let credentials = bench.credentials(&id).await;
+    assert!(bench.gets_in(&control, &id, &credentials[0]).await);
+    bench.clock.forward_seconds(61);
+    bench.look_after(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
 }
