@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const DATABASES: usize = 100;
-const SETTLE: Duration = Duration::from_secs(10);
-const WATCH: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_secs(15);
+const WATCH: Duration = Duration::from_secs(75);
 const MEMORY_MB_MAX: u64 = 60;
 const CPU_SHARE_MAX: f64 = 0.01;
 /// The kernel counts a process's time in hundredths of a second.

@@ -1,25 +1,23 @@
 //! From the request for a PostgreSQL to the first row through its pooler, against the same
 //! image doing what the usual image's entrypoint does.
 //!
-//! Both are asked over a port published on loopback by a new connection every few
-//! milliseconds; ours over TLS, its certificate and name proven. Rounds alternate, so that a
-//! busy machine slows both. The first round with a spare directory is left out.
+//! Both are asked at the address of their container, as a program in the same network would,
+//! by a new connection every few milliseconds. Rounds alternate, so that a busy machine slows
+//! both. The first round with a spare directory is left out.
 
 mod bench_support;
 
 use bench_support::api::{Api, text};
 use bench_support::berthd::Berthd;
 use bench_support::{Verdict, median, release_binary, repository, skip};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use serde_json::json;
+use reqwest::Client;
+use serde_json::{Value, json};
 use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 const IMAGE: &str = "berth/postgresql:17";
+const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 const ROUNDS: usize = 5;
 const SPARES: usize = 2;
 const POLL: Duration = Duration::from_millis(5);
@@ -104,7 +102,6 @@ async fn main() -> Outcome<ExitCode> {
 async fn official(round: usize) -> Outcome<f64> {
     let name = format!("berth-bench-official-{}-{round}", std::process::id());
     let script = repository().join("tests/bench/official-entrypoint");
-    let port = free_port()?;
     let container = Container(name.clone());
     let begun = Instant::now();
     let mut command = Command::new("docker");
@@ -119,7 +116,6 @@ async fn official(round: usize) -> Outcome<f64> {
             "--user",
             "999:999",
         ])
-        .args(["-p", &format!("127.0.0.1:{port}:5432")])
         .args(["-e", "POSTGRES_PASSWORD=bench", "--tmpfs", "/tmp:mode=1777"])
         .args([
             "--tmpfs",
@@ -131,8 +127,12 @@ async fn official(round: usize) -> Outcome<f64> {
         .arg(format!("{}:/official-entrypoint:ro", script.display()))
         .args(["--entrypoint", "/official-entrypoint", IMAGE]);
     run(&mut command)?;
-    let uri = format!("postgresql://app:bench@127.0.0.1:{port}/app?sslmode=disable");
-    first_row(&uri, None, begun).await?;
+    let target = Target {
+        container: name,
+        login: "app:bench".to_owned(),
+        database: "app".to_owned(),
+    };
+    first_row(&target, begun).await?;
     let taken = begun.elapsed().as_secs_f64();
     drop(container);
     Ok(taken)
@@ -141,30 +141,45 @@ async fn official(round: usize) -> Outcome<f64> {
 /// Seconds from the request to the first row through the pooler.
 async fn ours(api: &Api, round: usize) -> Outcome<f64> {
     let begun = Instant::now();
-    let order = json!({"name": format!("bench-{round}"), "engine": "postgresql", "version": "17", "expose": true});
+    let order = json!({"name": format!("bench-{round}"), "engine": "postgresql", "version": "17"});
     let database = api.order(&order).await?;
-    // What a client waits for anyway: the row is asked for while the operation goes on.
+    // What a client waits for anyway: the password is asked for while the operation goes on.
     let credentials = api
         .get(&format!(
-            "/v1/databases/{}/credentials?network=public",
+            "/v1/databases/{}/credentials?network=project",
             text(&database, "id")?
         ))
         .await?;
-    let credentials = credentials
-        .get("credentials")
-        .unwrap_or(&credentials)
-        .clone();
-    let authority = text(&credentials, "ca_certificate")?;
-    first_row(text(&credentials, "pooled_uri")?, Some(authority), begun).await?;
+    let credentials = credentials.get("credentials").unwrap_or(&credentials);
+    let target = Target {
+        container: text(&database, "pooler_host")?.to_owned(),
+        login: format!(
+            "{}:{}",
+            text(credentials, "username")?,
+            text(credentials, "password")?
+        ),
+        database: text(&database, "database_name")?.to_owned(),
+    };
+    first_row(&target, begun).await?;
     let taken = begun.elapsed().as_secs_f64();
     api.await_done(&database).await?;
     api.destroy(&database).await?;
     Ok(taken)
 }
 
-async fn first_row(uri: &str, authority: Option<&str>, begun: Instant) -> Outcome<()> {
+/// Where the first row is asked for.
+struct Target {
+    container: String,
+    login: String,
+    database: String,
+}
+
+async fn first_row(target: &Target, begun: Instant) -> Outcome<()> {
+    let docker = Client::builder().unix_socket(DOCKER_SOCKET).build()?;
+    let mut address = None;
     loop {
-        match try_row(uri, authority).await {
+        let tried = try_row(&docker, target, &mut address).await;
+        match tried {
             Ok(()) => return Ok(()),
             Err(error) if begun.elapsed() > PATIENCE => return Err(error),
             Err(_) => tokio::time::sleep(POLL).await,
@@ -172,31 +187,41 @@ async fn first_row(uri: &str, authority: Option<&str>, begun: Instant) -> Outcom
     }
 }
 
-async fn try_row(uri: &str, authority: Option<&str>) -> Outcome<()> {
-    let client = match authority {
-        None => {
-            let (client, connection) = tokio_postgres::connect(uri, tokio_postgres::NoTls).await?;
-            tokio::spawn(connection);
-            client
-        }
-        Some(pem) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
-            let config = ClientConfig::builder()
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            let (client, connection) =
-                tokio_postgres::connect(uri, MakeRustlsConnect::new(config)).await?;
-            tokio::spawn(connection);
-            client
-        }
+async fn try_row(docker: &Client, target: &Target, address: &mut Option<String>) -> Outcome<()> {
+    let host = match address {
+        Some(known) => known,
+        None => address.insert(container_address(docker, &target.container).await?),
     };
+    let uri = format!(
+        "postgresql://{}@{host}:5432/{}?sslmode=disable",
+        target.login, target.database
+    );
+    let (client, connection) = tokio_postgres::connect(&uri, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
     let rows = client.simple_query("SELECT 1").await?;
     if rows.is_empty() {
         Err("no row".into())
     } else {
         Ok(())
     }
+}
+
+/// The address of a running container, in whichever network it is.
+async fn container_address(docker: &Client, name: &str) -> Outcome<String> {
+    let found: Value = docker
+        .get(format!("http://docker/v1.41/containers/{name}/json"))
+        .send()
+        .await?
+        .json()
+        .await?;
+    let networks = found["NetworkSettings"]["Networks"]
+        .as_object()
+        .ok_or("no such container yet")?;
+    let address = networks
+        .values()
+        .filter_map(|n| n["IPAddress"].as_str())
+        .find(|a| !a.is_empty());
+    Ok(address.ok_or("no address yet")?.to_owned())
 }
 
 /// Waits until two spare directories are there again. One that is still being made has a name
@@ -240,10 +265,4 @@ fn run(command: &mut Command) -> Outcome<()> {
         return Ok(());
     }
     Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
-}
-
-fn free_port() -> Outcome<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()?
-        .port())
 }
