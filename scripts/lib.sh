@@ -40,6 +40,23 @@ package_is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null)" = 'ii ' ]
 }
 
+# client_is_new_enough PROGRAM: whether that Terraform or OpenTofu knows all that the provider
+# offers; says why where it does not. Ephemeral resources and write-only arguments both came in
+# 1.11 at the latest: with Terraform 1.10 and 1.11, and with OpenTofu 1.11.
+client_is_new_enough() {
+    local told major minor
+    # An empty configuration: what the user's own says is no matter here.
+    told=$(TF_CLI_CONFIG_FILE=/dev/null CHECKPOINT_DISABLE=1 "$1" version 2>/dev/null | first_line) || told=
+    read -r major minor < <(printf '%s\n' "$told" | sed -nE 's/^(Terraform|OpenTofu) v([0-9]+)\.([0-9]+).*/\2 \3/p') || {
+        say "$1 does not say which version it is"
+        return 1
+    }
+    if [ "$major" -lt 1 ] || { [ "$major" -eq 1 ] && [ "$minor" -lt 11 ]; }; then
+        say "$1 is $told, and ephemeral resources need 1.11 or newer"
+        return 1
+    fi
+}
+
 # Installs what is missing of the Debian packages named. A machine that has them all is
 # answered without asking apt, which keeps repeated runs quick and offline.
 # The policy file stops a package from starting its service during the installation:

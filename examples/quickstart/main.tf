@@ -1,6 +1,9 @@
 # A PostgreSQL behind a PgBouncer, and the proof that a program can log in and write.
 
 terraform {
+  # Ephemeral resources, in Terraform and in OpenTofu.
+  required_version = ">= 1.11"
+
   required_providers {
     berth = { source = "berth-dev/berth" }
   }

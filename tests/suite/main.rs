@@ -13,4 +13,5 @@ mod crash;
 mod docker;
 mod examples;
 mod harness;
+mod scripts;
 mod tidy;
