@@ -6,42 +6,17 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::harness::{client, program, root};
+
 /// What stands before a configuration that does not say where the provider comes from.
 const REQUIRED: &str =
     "terraform {\n  required_providers {\n    berth = { source = \"berth-dev/berth\" }\n  }\n}\n";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
-fn client() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("BERTH_CLIENT") {
-        return Some(named.into());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .flat_map(|folder| [folder.join("terraform"), folder.join("tofu")])
-        .find(|candidate| candidate.is_file())
-}
-
-/// The client and the provider's folder; `None`, with the reason printed, where one is missing.
+/// The client and the provider's folder; `None`, with the reason told, where one is missing.
 fn tools() -> Option<(PathBuf, PathBuf)> {
-    let Some(client) = client() else {
-        println!("not run: neither terraform nor tofu is on the path");
-        return None;
-    };
-    let folder = root().join("target/debug");
-    if !folder.join("terraform-provider-berth").is_file() {
-        println!(
-            "not run: {} has no provider; build it first",
-            folder.display()
-        );
-        return None;
-    }
-    Some((client, folder))
+    let client = client()?;
+    let provider = program("terraform-provider-berth")?;
+    Some((client, provider.parent().unwrap().to_owned()))
 }
 
 /// A folder with one configuration, whose client finds the provider that was just built.
@@ -150,7 +125,10 @@ fn each_stack_and_the_quickstart_are_valid() {
         .into_iter()
         .chain(configurations(&examples.join("quickstart")))
     {
-        assert_valid(&file.display().to_string(), &text_of(std::slice::from_ref(&file)));
+        assert_valid(
+            &file.display().to_string(),
+            &text_of(std::slice::from_ref(&file)),
+        );
     }
 }
 

@@ -154,10 +154,12 @@ fn every_crate_says_what_it_owns_and_what_it_refuses() {
 fn only_the_engines_folder_matches_on_an_engines_name() {
     // Words in comments, tests and documentation are free; a string that is compared is not.
     let engines = root().join("backend/engines");
+    // There a protocol is chosen by its name, which an engine's description gives.
+    let clients = root().join("backend/platform/src/client");
     let mut offenders = Vec::new();
     for file in sources(&root().join("backend"))
         .into_iter()
-        .filter(|f| !f.starts_with(&engines))
+        .filter(|f| !f.starts_with(&engines) && !f.starts_with(&clients))
     {
         let text = fs::read_to_string(&file).unwrap();
         let production = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -171,8 +173,7 @@ fn only_the_engines_folder_matches_on_an_engines_name() {
                 "\"mariadb\"",
                 "\"valkey\"",
             ];
-            let compares = code.contains("=>") || code.contains("==");
-            if compares && names.iter().any(|name| code.contains(name)) {
+            if names.iter().any(|name| compares(code, name)) {
                 offenders.push(format!(
                     "{}:{}: {}",
                     file.display(),
@@ -183,6 +184,32 @@ fn only_the_engines_folder_matches_on_an_engines_name() {
         }
     }
     assert!(offenders.is_empty(), "{offenders:#?}");
+}
+
+/// Whether a line compares something with that name: as a pattern, or as one side of `==`.
+fn compares(code: &str, name: &str) -> bool {
+    // What an arm comes to is no pattern.
+    let (pattern, arm) = code.split_once("=>").unwrap_or(("", code));
+    let operators = ["==", "!="];
+    let is_side = operators.iter().any(|operator| arm.contains(operator)) && arm.contains(name);
+    pattern.contains(name) || is_side || code.contains("matches!") && code.contains(name)
+}
+
+#[test]
+fn a_name_is_compared_in_a_pattern_and_beside_an_operator() {
+    let name = "\"redis\"";
+    for code in [
+        "\"redis\" => 1,",
+        "\"mysql\" | \"redis\" => {",
+        "if name == \"redis\" {",
+        "_ => name != \"redis\",",
+        "matches!(name, \"redis\")",
+    ] {
+        assert!(compares(code, name), "{code}");
+    }
+    for code in ["Self::Redis => \"redis\",", "let name = \"redis\";"] {
+        assert!(!compares(code, name), "{code}");
+    }
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{shop, stage};
-use crate::harness::{Moment, Proxy, Stack, Verdict, flat};
+use crate::harness::{Moment, Proxy, Stack, Verdict, flat, not_to_be_had};
 
 #[test]
 fn a_backend_that_is_down_is_named() {
@@ -119,7 +119,7 @@ fn an_interrupted_create_leaves_its_id() {
     stack.write(&shop(""));
     let ran = stack.apply();
     if ran.code.is_none() {
-        println!("not run: this client dies of an interrupt instead of passing it on");
+        not_to_be_had("this client dies of an interrupt instead of passing it on");
         return;
     }
     let refused = flat(&ran.refused());

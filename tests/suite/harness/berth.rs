@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{Docker, http, processes, program};
+use super::{Docker, http, not_run, processes, program};
 
 /// How long a berthd may take until it serves.
 const READY_SECONDS_MAX: u64 = 60;
@@ -41,7 +41,7 @@ impl Runtime {
         let answers = Command::new("docker").arg("version").output();
         let there = answers.is_ok_and(|output| output.status.success());
         if !there {
-            println!("not run: no Docker engine answers");
+            not_run("no Docker engine answers");
         }
         there
     }

@@ -9,6 +9,7 @@ mod proxy;
 pub mod sql;
 mod stack;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub use berth::{Runtime, TestBerth};
@@ -24,6 +25,21 @@ pub fn root() -> PathBuf {
         .map_or_else(|| tests.to_owned(), Path::to_owned)
 }
 
+/// Says why something is not tested, past libtest, which hides what a passing test prints. Where
+/// `BERTH_TESTS_MUST_RUN` promises all that a test may ask for, as `scripts/test` does, it fails.
+pub fn not_run(reason: &str) {
+    let promised = std::env::var_os("BERTH_TESTS_MUST_RUN").is_some();
+    assert!(!promised, "not run: {reason}");
+    not_to_be_had(reason);
+}
+
+/// Says why something is not tested that no script can provide for, past libtest.
+pub fn not_to_be_had(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Whole, so that the line stays one; nothing is left to be done where nobody listens.
+    let _ = std::io::stderr().write_all(format!("not run: {test}: {reason}\n").as_bytes());
+}
+
 /// A program that this workspace builds; none, with the reason printed, before it was built.
 /// `BERTH_PROGRAMS` names another folder than the debug build's.
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -33,7 +49,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    println!("not run: {} is not built yet", path.display());
+    not_run(&format!("{} is not built yet", path.display()));
     None
 }
 
@@ -47,7 +63,7 @@ pub fn client() -> Option<PathBuf> {
         .flat_map(|folder| [folder.join("terraform"), folder.join("tofu")])
         .find(|candidate| candidate.is_file());
     if found.is_none() {
-        println!("not run: neither terraform nor tofu is on the path");
+        not_run("neither terraform nor tofu is on the path");
     }
     found
 }
