@@ -13,6 +13,7 @@
 mod host;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -62,6 +63,15 @@ output "slug" { value = data.echo_lookup.slug.result }
 output "reversed" { value = provider::echo::reverse("abc") }
 "#;
 
+/// Says why something is not tested, past libtest, which hides what a passing test prints. Where
+/// `BERTH_TESTS_MUST_RUN` promises all that a test may ask for, as `scripts/test` does, it fails.
+fn not_run(reason: &str) {
+    let promised = std::env::var_os("BERTH_TESTS_MUST_RUN").is_some();
+    assert!(!promised, "not run: {reason}");
+    // Whole, so that the line stays one; nothing is left to be done where nobody listens.
+    let _ = std::io::stderr().write_all(format!("not run: {reason}\n").as_bytes());
+}
+
 /// A directory with a configuration and a client that finds the provider.
 struct Workspace {
     directory: TempDir,
@@ -80,7 +90,7 @@ impl Workspace {
                 .find(|candidate| candidate.is_file())
         });
         let Some(client) = client else {
-            eprintln!("not tested: neither terraform nor tofu is on the path");
+            not_run("neither terraform nor tofu is on the path");
             return None;
         };
         let directory = tempfile::tempdir().unwrap();

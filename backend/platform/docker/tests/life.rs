@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     reason = "helpers of tests fail as tests do, and say why one was skipped"
 )]
 
@@ -17,7 +16,7 @@ use berth_containers::{
 use berth_domain::{EngineName, InstanceId, Observed, Secret, Statement, TlsMode};
 use berth_engines::{Description, Owner, Registry, Signal, UserVerifier};
 use berth_platform::{DataFate, Endpoint, InstanceSpec, Login, Origin, Platform, Writes};
-use common::{Ground, on_ground, tls};
+use common::{Ground, not_run, on_ground, tls};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,7 +253,7 @@ async fn every_version_comes_up() {
         let engine = registry.get(&postgresql()).unwrap();
         for version in engine.versions() {
             if ground.docker.image(version.image).await.unwrap().is_none() {
-                println!("skipped: {} is not on this host", version.image);
+                not_run(&format!("{} is not on this host", version.image));
                 continue;
             }
             let platform = ground.platform(&registry);

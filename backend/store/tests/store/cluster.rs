@@ -1,5 +1,6 @@
 //! A private PostgreSQL server, shared by the tests of one process and gone with it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -30,9 +31,7 @@ impl Cluster {
             .get_or_init(|| programs().map(Cluster::start))
             .as_ref();
         if cluster.is_none() {
-            println!(
-                "not run on PostgreSQL: no server under /usr/lib/postgresql (package postgresql)"
-            );
+            not_run("no PostgreSQL server under /usr/lib/postgresql (package postgresql)");
         }
         cluster
     }
@@ -123,6 +122,15 @@ impl Cluster {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
+}
+
+/// Says why something is not tested, past libtest, which hides what a passing test prints. Where
+/// `BERTH_TESTS_MUST_RUN` promises all that a test may ask for, as `scripts/test` does, it fails.
+fn not_run(reason: &str) {
+    let promised = std::env::var_os("BERTH_TESTS_MUST_RUN").is_some();
+    assert!(!promised, "not run: {reason}");
+    // Whole, so that the line stays one; nothing is left to be done where nobody listens.
+    let _ = std::io::stderr().write_all(format!("not run: {reason}\n").as_bytes());
 }
 
 /// The programs of the newest server that is installed.
