@@ -57,7 +57,7 @@ impl Provider for Berth {
     }
 
     fn address(&self) -> &str {
-        "registry.terraform.io/berth-dev/berth"
+        "berth-dev/berth"
     }
 
     fn version(&self) -> &str {
