@@ -1,25 +1,38 @@
 //! What may happen to a host: a lost key, two daemons, a crash, strangers, a reboot, an engine
 //! that goes and comes back. Nothing is lost, and nobody has to repair anything.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 use super::engine::Engine;
 use super::{BAD_DAYS, ENGINE_STOPS, Login, until, until_settled};
 use crate::harness::{Docker, Runtime, TestBerth};
 
+/// How long an engine is silent.
+const SILENT_SECONDS: u32 = 5;
 const ROWS: &str = "SELECT count(*) FROM kept";
+
+/// Orders a database through the API; its id.
+fn order(berth: &TestBerth, name: &str) -> String {
+    order_with(berth, name, &json!({}))
+}
 
 /// Orders a database through the API and waits for it; its id.
 fn provision(berth: &TestBerth, name: &str, more: &Json) -> String {
+    let id = order_with(berth, name, more);
+    until_settled(berth, &id, "running");
+    id
+}
+
+fn order_with(berth: &TestBerth, name: &str, more: &Json) -> String {
     let mut wish = json!({"name": name, "engine": "postgresql", "recovery_window_days": 0});
     wish.as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
     let (status, answer) = berth.call("POST", "/v1/databases", Some(&wish));
     assert_eq!(status, 201, "{answer}");
-    let id = answer["database"]["id"].as_str().unwrap().to_owned();
-    until_settled(berth, &id, "running");
-    id
+    answer["database"]["id"].as_str().unwrap().to_owned()
 }
 
 /// Which containers there are and since when they run.
@@ -177,7 +190,7 @@ fn within(engine: &Docker, network: &str, login: &Json, statements: &str) -> Str
 }
 
 #[test]
-fn an_engine_that_stops_in_the_middle_is_waited_for() {
+fn an_engine_that_is_silent_or_stops_in_the_middle_is_waited_for() {
     if !Runtime::Docker.is_there() {
         return;
     }
@@ -194,15 +207,29 @@ fn an_engine_that_stops_in_the_middle_is_waited_for() {
     let table = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('first')";
     within(&engine.docker(), network, &login, table);
 
+    // The engine takes requests and answers none: berthd goes on answering, takes orders, and
+    // does not take silence for failure.
+    engine.freeze();
+    order(&berth, "third");
+    for _ in 0..SILENT_SECONDS * 10 {
+        std::thread::sleep(Duration::from_millis(100));
+        let database = &berth.get(&path(&first))["database"];
+        assert_eq!(database["status"], "running", "{database}");
+    }
+    let third = &berth.get(&path("third"))["database"];
+    assert_eq!(third["status"], "provisioning", "{third}");
+    engine.thaw();
+
     // A second one is under way when the engine stops.
-    let wish = json!({"name": "second", "engine": "postgresql", "recovery_window_days": 0});
-    let (status, answer) = berth.call("POST", "/v1/databases", Some(&wish));
-    assert_eq!(status, 201, "{answer}");
-    let second = answer["database"]["id"].as_str().unwrap().to_owned();
+    let second = order(&berth, "second");
     until("something of the second is there", || {
-        match berth.containers(None).len() {
-            0..=2 => Err(String::new()),
-            _ => Ok(()),
+        let template = "{{.Name}}";
+        let docker = engine.docker();
+        let names = |id: &String| docker.inspect(id, template);
+        let names: Vec<_> = berth.containers(None).iter().map(names).collect();
+        match names.iter().any(|name| name.ends_with("second")) {
+            true => Ok(()),
+            false => Err(format!("{names:?}")),
         }
     });
     engine.stop();
@@ -219,12 +246,10 @@ fn an_engine_that_stops_in_the_middle_is_waited_for() {
     let database = &berth.get(&path(&second))["database"];
     assert_ne!(database["status"], "error", "{database}");
     // Orders are taken down; they are carried out when there is somebody to ask.
-    let third = json!({"name": "third", "engine": "postgresql", "recovery_window_days": 0});
-    let (status, answer) = berth.call("POST", "/v1/databases", Some(&third));
-    assert_eq!(status, 201, "{answer}");
+    order(&berth, "fourth");
 
     engine.resume();
-    for id in [first.as_str(), &second, "third"] {
+    for id in [first.as_str(), &second, "third", "fourth"] {
         let database = until_settled(&berth, id, "running");
         let id = database["id"].as_str().unwrap().to_owned();
         until("Ready is True", || {
@@ -235,8 +260,8 @@ fn an_engine_that_stops_in_the_middle_is_waited_for() {
             }
         });
     }
-    assert_eq!(berth.containers(Some("engine")).len(), 3);
-    assert_eq!(berth.containers(Some("pooler")).len(), 3);
+    assert_eq!(berth.containers(Some("engine")).len(), 4);
+    assert_eq!(berth.containers(Some("pooler")).len(), 4);
     assert_eq!(within(&engine.docker(), network, &login, ROWS), "1");
 }
 

@@ -91,6 +91,22 @@ impl Engine {
         asked.is_ok_and(|output| output.status.success())
     }
 
+    /// Makes it silent: it takes requests and answers none. What runs in it goes on.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it answer again.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        if let Some(process) = &self.process {
+            processes::signal(process.id(), signal);
+        }
+    }
+
     /// Stops it, with all that runs in it.
     pub fn stop(&mut self) {
         let Some(mut process) = self.process.take() else {
@@ -109,6 +125,8 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        // One that is frozen would not hear that it shall stop.
+        self.thaw();
         self.stop();
         for mount in mounts_below(self.folder.path()) {
             let _ = Command::new("umount").arg("-l").arg(mount).output();

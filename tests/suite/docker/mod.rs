@@ -24,27 +24,27 @@ struct Ground {
 
 const SECRETS: Ground = Ground {
     prefix: "tsecret",
-    network_range: "10.214.0.0/24",
+    network_range: "10.214.0.0/16",
     publish_ports: "16000-16019",
 };
 const ISOLATION: Ground = Ground {
     prefix: "treach",
-    network_range: "10.214.1.0/24",
+    network_range: "10.215.0.0/16",
     publish_ports: "16020-16039",
 };
 const LIFECYCLE: Ground = Ground {
     prefix: "tlife",
-    network_range: "10.214.2.0/24",
+    network_range: "10.216.0.0/16",
     publish_ports: "16040-16059",
 };
 const BAD_DAYS: Ground = Ground {
     prefix: "tbad",
-    network_range: "10.214.3.0/24",
+    network_range: "10.217.0.0/16",
     publish_ports: "16060-16079",
 };
 const ENGINE_STOPS: Ground = Ground {
     prefix: "tengine",
-    network_range: "10.214.4.0/24",
+    network_range: "10.218.0.0/16",
     publish_ports: "16080-16099",
 };
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use needles::{Needle, Search};
 use places::{Place, Watcher};
 
-use super::{Login, SECRETS, shop};
+use super::{Login, SECRETS, shop, until};
 use crate::harness::{Docker, Stack, TestBerth};
 
 /// What may stand where, each with its reason.
@@ -223,5 +223,13 @@ fn secrets_are_nowhere() {
     assert!(places::is_memory(&berth.run_directory()));
 
     printed += &stack.destroy().ok();
+    // An engine's data takes a moment to be deleted; nothing of it may stay.
+    until("the data is gone", || {
+        let left = ["instances", "trash", "rubbish"].map(|name| berth.data_root().join(name));
+        match left.iter().flat_map(|folder| places::files(folder)).next() {
+            None => Ok(()),
+            Some(file) => Err(file.name),
+        }
+    });
     assert_eq!(found(&search, &gather(&printed), &berth), BTreeSet::new());
 }
