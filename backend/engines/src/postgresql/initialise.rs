@@ -3,7 +3,8 @@
 use super::{ADMINISTRATOR, DATA, SPARE, versions};
 use crate::{Initialisation, Version};
 
-/// The host syncs the finished directory once, so nothing is synced on the way.
+/// The host syncs the finished directory once, so nothing is synced on the way. The time
+/// zone is given, or initdb would compare all there are with the system's.
 pub(super) fn initialisation(version: &Version) -> Initialisation {
     let collation = if versions::has_builtin_collations(version) {
         " --locale-provider=builtin --builtin-locale=C.UTF-8"
@@ -21,7 +22,7 @@ pub(super) fn initialisation(version: &Version) -> Initialisation {
     ]
     .join("\\n");
     let script = format!(
-        "set -eu; {initdb} --pgdata={DATA} --no-sync --no-instructions --username={ADMINISTRATOR} \
+        "set -eu; export TZ=UTC; {initdb} --pgdata={DATA} --no-sync --no-instructions --username={ADMINISTRATOR} \
          --auth=reject --encoding=UTF8 --locale=C.UTF-8{collation} --data-checksums; \
          printf '{statements}\\n' | {postgres} --single -D {DATA} -c fsync=off -c log_min_messages=warning postgres",
         initdb = versions::program(version, "initdb"),

@@ -3,11 +3,18 @@
 use crate::crash::crash_point;
 use crate::runtime::{ContainerRuntime, FoundNetwork, NetworkId, NetworkPlan, RuntimeError};
 use ipnet::Ipv4Net;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Room for 61 members: a project's databases, poolers and applications.
-const SLICE_PREFIX: u8 = 26;
+/// Bits by which a project's slice is smaller than the range: 256 slices.
+const SLICES_BITS: u8 = 8;
+/// The widest slice of a project: room for 253 databases, poolers and applications.
+const WIDEST_PREFIX: u8 = 24;
+/// The narrowest, in a small range: room for 61.
+const NARROWEST_PREFIX: u8 = 26;
+/// Bits by which the slice that all projects share is wider than a project's.
+const SHARED_BITS: u8 = 2;
 /// How many slices are tried: each refusal is an overlap that no list had shown.
 const ATTEMPTS_MAX: usize = 64;
 
@@ -37,25 +44,73 @@ pub(crate) enum NoNetwork {
     Full { range: Ipv4Net },
 }
 
-/// Finds the network, or makes it. One at a time chooses addresses: `choosing` sees to it.
+/// What creates that run at the same time have to agree on.
+#[derive(Debug, Default)]
+pub(crate) struct Choosing {
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    reserved: Mutex<Vec<Ipv4Net>>,
+}
+
+/// Addresses that nobody else takes while this is held.
+struct Reserved<'a> {
+    choosing: &'a Choosing,
+    slice: Ipv4Net,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut reserved = lock(&self.choosing.reserved);
+        reserved.retain(|slice| *slice != self.slice);
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Choosing {
+    /// One create of a name at a time: names are not unique in a container engine.
+    fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(lock(&self.turns).entry(name.to_owned()).or_default())
+    }
+
+    fn reserve(&self, range: Ipv4Net, prefix: u8, taken: &[Ipv4Net]) -> Option<Reserved<'_>> {
+        let mut reserved = lock(&self.reserved);
+        let slice = free_slices(range, prefix, taken)
+            .find(|slice| !reserved.iter().any(|other| overlap(*slice, *other)))?;
+        reserved.push(slice);
+        Some(Reserved {
+            choosing: self,
+            slice,
+        })
+    }
+}
+
+/// Finds the network, or makes it.
 pub(crate) async fn ensure(
     runtime: &dyn ContainerRuntime,
-    choosing: &Mutex<()>,
+    choosing: &Choosing,
     range: Ipv4Net,
     wish: &Wish,
 ) -> Result<Joined, NoNetwork> {
     if let Some(found) = ours(&runtime.networks().await?, wish).and_then(joined) {
         return Ok(found);
     }
-    let _turn = choosing.lock().await;
+    let turn = choosing.turn(&wish.name);
+    let _turn = turn.lock().await;
     let existing = runtime.networks().await?;
     if let Some(found) = ours(&existing, wish).and_then(joined) {
         return Ok(found);
     }
     let mut taken: Vec<Ipv4Net> = existing.into_iter().flat_map(|n| n.subnets).collect();
     taken.extend(host_routes());
+    let prefix = slice_prefix(range, wish);
     crash_point("network.create.before");
-    for subnet in free_slices(range, &taken).take(ATTEMPTS_MAX) {
+    for _ in 0..ATTEMPTS_MAX {
+        let Some(reserved) = choosing.reserve(range, prefix, &taken) else {
+            break;
+        };
+        let subnet = reserved.slice;
         let gateway = first_host(subnet);
         let plan = NetworkPlan {
             name: wish.name.clone(),
@@ -75,7 +130,7 @@ pub(crate) async fn ensure(
                     gateway,
                 });
             }
-            Err(RuntimeError::SubnetTaken { .. }) => {}
+            Err(RuntimeError::SubnetTaken { .. }) => taken.push(subnet),
             Err(error) => return Err(error.into()),
         }
     }
@@ -128,10 +183,24 @@ fn first_host(subnet: Ipv4Net) -> Ipv4Addr {
     subnet.hosts().next().unwrap_or_else(|| subnet.addr())
 }
 
-/// The slices of `range` that overlap with none of `taken`.
-fn free_slices(range: Ipv4Net, taken: &[Ipv4Net]) -> impl Iterator<Item = Ipv4Net> {
+/// How large the network's slice is. Poolers of all projects share the one whose members do not
+/// meet; still it takes no more than a quarter of the range.
+fn slice_prefix(range: Ipv4Net, wish: &Wish) -> u8 {
+    let project = range
+        .prefix_len()
+        .saturating_add(SLICES_BITS)
+        .clamp(WIDEST_PREFIX, NARROWEST_PREFIX);
+    if wish.members_meet {
+        project
+    } else {
+        (project - SHARED_BITS).max(range.prefix_len().saturating_add(SHARED_BITS))
+    }
+}
+
+/// The slices of `range` that overlap with none of `taken`, whatever size those have.
+fn free_slices(range: Ipv4Net, prefix: u8, taken: &[Ipv4Net]) -> impl Iterator<Item = Ipv4Net> {
     range
-        .subnets(SLICE_PREFIX.max(range.prefix_len()))
+        .subnets(prefix.max(range.prefix_len()))
         .into_iter()
         .flatten()
         .filter(move |slice| !taken.iter().any(|other| overlap(*slice, *other)))
@@ -179,11 +248,50 @@ mod tests {
     #[test]
     fn slices_keep_clear_of_everything_that_exists() {
         let taken = [net("10.8.0.0/25"), net("10.8.0.192/29")];
-        let free: Vec<_> = free_slices(net("10.8.0.0/23"), &taken).take(2).collect();
+        let free: Vec<_> = free_slices(net("10.8.0.0/23"), 26, &taken)
+            .take(2)
+            .collect();
         assert_eq!(free, [net("10.8.0.128/26"), net("10.8.1.0/26")]);
         assert_eq!(
-            free_slices(net("10.8.0.0/24"), &[net("10.0.0.0/8")]).next(),
+            free_slices(net("10.8.0.0/24"), 26, &[net("10.0.0.0/8")]).next(),
             None
+        );
+    }
+
+    #[test]
+    fn a_slice_fits_its_range_and_keeps_clear_of_other_sizes() {
+        let prefixes = |range: &str| {
+            let of = |members_meet| {
+                let wish = Wish {
+                    name: "n".to_owned(),
+                    installation: "0123abcd".to_owned(),
+                    internal: members_meet,
+                    members_meet,
+                };
+                slice_prefix(net(range), &wish)
+            };
+            (of(true), of(false))
+        };
+        assert_eq!(prefixes("10.0.0.0/8"), (24, 22));
+        assert_eq!(prefixes("10.213.0.0/16"), (24, 22));
+        assert_eq!(prefixes("10.213.0.0/17"), (25, 23));
+        assert_eq!(prefixes("10.213.0.0/20"), (26, 24));
+        assert_eq!(prefixes("10.213.0.0/24"), (26, 26));
+
+        let range = net("10.213.0.0/16");
+        // A slice of an earlier size, and a project's.
+        let mut taken = vec![net("10.213.0.64/26"), net("10.213.2.0/24")];
+        let shared = free_slices(range, 22, &taken).next().unwrap();
+        assert_eq!(shared, net("10.213.4.0/22"));
+        taken.push(shared);
+        let free: Vec<_> = free_slices(range, 24, &taken).take(3).collect();
+        assert_eq!(
+            free,
+            [
+                net("10.213.1.0/24"),
+                net("10.213.3.0/24"),
+                net("10.213.8.0/24")
+            ]
         );
     }
 

@@ -8,7 +8,7 @@ use crate::crash::crash_point;
 use crate::host::{self, Owner, SERVICE};
 use crate::instance::{failed, on_host, remove};
 use crate::runtime::{
-    ContainerRuntime, HostMount, Labels, Limits, Role, RuntimeError, Stop, Workload,
+    ContainerId, ContainerRuntime, HostMount, Labels, Limits, Role, RuntimeError, Stop, Workload,
 };
 use berth_domain::{InstallationId, InstanceId};
 use berth_engines::{Access, Description, Initialisation, Signal, Version};
@@ -27,6 +27,18 @@ const LIMITS: Limits = Limits {
     memory_mb: 512,
     processes_max: 64,
 };
+
+/// How many of a job's last lines tell why it failed.
+const LAST_WORDS_LINES: usize = 5;
+
+/// The container of an initialisation.
+pub(crate) struct Job(ContainerId);
+
+/// A spare that was just made.
+struct Made {
+    directory: PathBuf,
+    job: Job,
+}
 
 /// What makes and hands out spares.
 pub(crate) struct Spares<'a> {
@@ -79,7 +91,8 @@ impl Spares<'_> {
             on_host("remove a stale spare", move || host::no_tree(&stale)).await?;
         }
         for _ in same.len()..count {
-            self.make(&fresh()).await?;
+            let made = self.make(&fresh()).await?;
+            self.clear(made.job).await?;
         }
         Ok(())
     }
@@ -100,22 +113,38 @@ impl Spares<'_> {
         .await
     }
 
-    /// Makes a data directory and moves it to `data`.
-    pub(crate) async fn make_at(&self, data: &Path, id: &InstanceId) -> Result<(), Error> {
-        let made = self.make(id).await?;
+    /// Makes a data directory and moves it to `data`. The job that made it is left to be
+    /// cleared: nobody has to wait for that.
+    pub(crate) async fn make_at(&self, data: &Path, id: &InstanceId) -> Result<Job, Error> {
+        let Made { directory, job } = self.make(id).await?;
         let to = data.to_owned();
         on_host("claim a new data directory", move || {
-            if take(&made, &to)? {
+            if take(&directory, &to)? {
                 Ok(())
             } else {
                 Err(io::Error::other("another database took it"))
             }
         })
-        .await
+        .await?;
+        Ok(job)
+    }
+
+    /// Takes a job away that has ended.
+    pub(crate) async fn clear(&self, job: Job) -> Result<(), Error> {
+        for cleared in [
+            self.runtime.stop(&job.0).await,
+            self.runtime.remove(&job.0).await,
+        ] {
+            match cleared {
+                Ok(()) | Err(RuntimeError::NotFound { .. }) => {}
+                Err(error) => return Err(failed("clear an initialisation away", error)),
+            }
+        }
+        Ok(())
     }
 
     /// Makes one spare: runs the initialisation, syncs, gives it its name.
-    async fn make(&self, id: &InstanceId) -> Result<PathBuf, Error> {
+    async fn make(&self, id: &InstanceId) -> Result<Made, Error> {
         let making = self.layout.spares().join(format!("{MAKING}{id}"));
         let (aside, data) = (making.clone(), making.join("data"));
         on_host("make room for a data directory", move || {
@@ -124,7 +153,7 @@ impl Spares<'_> {
         })
         .await?;
         let plan = self.engine.initialisation(self.version);
-        self.run(id, &plan, &making.join("data")).await?;
+        let job = self.run(id, &plan, &making.join("data")).await?;
         let marker = making.join("data").join(plan.marker);
         let kept = self
             .directory()
@@ -149,49 +178,55 @@ impl Spares<'_> {
             version = self.version.name,
             "made a data directory"
         );
-        Ok(kept)
+        Ok(Made {
+            directory: kept,
+            job,
+        })
     }
 
-    /// Runs the initialisation in a container of its own and takes that away.
-    async fn run(&self, id: &InstanceId, plan: &Initialisation, data: &Path) -> Result<(), Error> {
+    /// Runs the initialisation in a container of its own, which is left when it ended well.
+    async fn run(&self, id: &InstanceId, plan: &Initialisation, data: &Path) -> Result<Job, Error> {
         let workload = self.workload(id, plan, data);
-        let act = || format!("initialise a data directory for {}", self.engine.title());
         crash_point("spare.run.before");
-        let container = self
-            .runtime
-            .create(&workload)
-            .await
-            .map_err(|e| failed(act(), e))?;
+        let created = self.runtime.create(&workload).await;
+        let job = Job(created.map_err(|e| failed(self.act(), e))?);
+        let outcome = self.see_through(&job, plan).await;
+        match outcome {
+            Ok(()) => Ok(job),
+            Err(error) => {
+                if let Err(left) = self.clear(job).await {
+                    tracing::debug!(error = %left, "an initialisation is left to be swept");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn act(&self) -> String {
+        format!("initialise a data directory for {}", self.engine.title())
+    }
+
+    /// Starts a job and waits for its good end.
+    async fn see_through(&self, job: &Job, plan: &Initialisation) -> Result<(), Error> {
         self.runtime
-            .start(&container)
+            .start(&job.0)
             .await
-            .map_err(|e| failed(act(), e))?;
+            .map_err(|e| failed(self.act(), e))?;
         crash_point("spare.run.after");
         let limit = Duration::from_secs(u64::from(plan.timeout_seconds));
-        let ended = tokio::time::timeout(limit, self.runtime.wait(&container)).await;
-        let outcome = match ended {
+        match tokio::time::timeout(limit, self.runtime.wait(&job.0)).await {
             Ok(Ok(0)) => Ok(()),
             Ok(Ok(code)) => {
-                let words = self.runtime.logs(&container, 5).await.unwrap_or_default();
-                let words = words.join(" / ");
+                let words = self.runtime.logs(&job.0, LAST_WORDS_LINES).await;
+                let words = words.unwrap_or_default().join(" / ");
                 Err(Error::failed(
-                    act(),
+                    self.act(),
                     io::Error::other(format!("it ended with code {code}: {words}")),
                 ))
             }
-            Ok(Err(error)) => Err(failed(act(), error)),
-            Err(late) => Err(Error::failed(act(), late)),
-        };
-        for stop_or_remove in [
-            self.runtime.stop(&container).await,
-            self.runtime.remove(&container).await,
-        ] {
-            match stop_or_remove {
-                Ok(()) | Err(RuntimeError::NotFound { .. }) => {}
-                Err(error) => return outcome.and(Err(failed(act(), error))),
-            }
+            Ok(Err(error)) => Err(failed(self.act(), error)),
+            Err(late) => Err(Error::failed(self.act(), late)),
         }
-        outcome
     }
 
     fn workload(&self, id: &InstanceId, plan: &Initialisation, data: &Path) -> Workload {

@@ -222,10 +222,16 @@ impl Containers for Docker {
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         // Anonymous volumes go with it; berth makes none, an image might declare one.
         let options = RemoveContainerOptionsBuilder::default().v(true).build();
-        self.client()?
-            .remove_container(&id.0, Some(options))
-            .await
-            .map_err(|e| meaning("remove a container", Subject::Container(&id.0), e))
+        match self.client()?.remove_container(&id.0, Some(options)).await {
+            Ok(()) => Ok(()),
+            // Someone else is at it: it goes all the same.
+            Err(bollard::errors::Error::DockerResponseServerError { message, .. })
+                if message.contains("is already in progress") =>
+            {
+                Ok(())
+            }
+            Err(e) => Err(meaning("remove a container", Subject::Container(&id.0), e)),
+        }
     }
 
     async fn find(

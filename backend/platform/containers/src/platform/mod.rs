@@ -6,6 +6,7 @@ mod take;
 
 use crate::host::{self, Owner};
 use crate::instance::{self, failed, on_host};
+use crate::network::Choosing;
 use crate::record::Record;
 use crate::runtime::{ContainerRuntime, Found, Role, RuntimeEvent};
 use crate::sessions::{self, Dialer, Sessions};
@@ -49,7 +50,7 @@ pub struct ContainerPlatform {
     settings: Settings,
     sessions: Sessions,
     ready: OnceCell<()>,
-    choosing_addresses: tokio::sync::Mutex<()>,
+    choosing_addresses: Choosing,
     initialising: tokio::sync::Mutex<()>,
     /// Held shared while something is put into a network or below the run directory, alone
     /// while an unused one is taken away.
@@ -72,7 +73,7 @@ impl ContainerPlatform {
             settings,
             sessions: Sessions::new(dialer),
             ready: OnceCell::new(),
-            choosing_addresses: tokio::sync::Mutex::new(()),
+            choosing_addresses: Choosing::default(),
             initialising: tokio::sync::Mutex::new(()),
             using: RwLock::new(()),
             turns: Mutex::new(HashMap::new()),
@@ -175,18 +176,12 @@ impl Platform for ContainerPlatform {
         let _using = self.using.read().await;
         self.restore(&spec.instance).await?;
         self.expect_data(spec)?;
-        let prepared = async {
-            let (bound, found) = tokio::try_join!(self.bind(spec), self.find(&spec.instance))?;
-            self.place_data(spec, &bound, &found).await?;
-            Ok((bound, found))
-        };
-        let ((bound, found), networks) = tokio::try_join!(prepared, self.networks(spec))?;
-        // What is durable need not wait for what is only running, nor the other way round.
-        tokio::try_join!(
-            self.containers(spec, &bound, &found, networks),
-            self.sync(&spec.instance),
+        let (bound, found, networks) = tokio::try_join!(
+            self.bind(spec),
+            self.find(&spec.instance),
+            self.networks(spec)
         )?;
-        Ok(())
+        self.containers(spec, &bound, &found, networks).await
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Observed, Error> {

@@ -7,9 +7,9 @@ use crate::instance::{self, failed, on_host};
 use crate::network::{self, Joined, NoNetwork, Wish};
 use crate::record::Record;
 use crate::runtime::{Found, Role};
-use crate::spares::Spares;
+use crate::spares::{Job, Spares};
 use crate::volatile;
-use crate::workload::{self, Context};
+use crate::workload::{self, Context, Wanted};
 use berth_domain::InstanceId;
 use berth_engines::{Description, Version};
 use berth_platform::{Error, InstanceSpec, Origin};
@@ -101,25 +101,25 @@ impl ContainerPlatform {
     }
 
     /// Puts the instance's directory where it belongs: back from the trash, or new.
-    pub(super) async fn place_data(
+    async fn place_data(
         &self,
         spec: &InstanceSpec,
         bound: &Bound<'_>,
-        found: &[Found],
-    ) -> Result<(), Error> {
+        found: &[&Found],
+    ) -> Result<Option<Job>, Error> {
         let instance = &spec.instance;
         let (directory, data) = (
             self.layout().instance(instance),
             self.layout().data(instance),
         );
         let exists = data.exists();
-        // Containers come after the data and go before it: where there are some, there was
-        // data.
+        // The engine's container comes after the data and goes before it: where there is one,
+        // there was data.
         if !exists && !found.is_empty() {
             return Err(missing_data(instance, &data));
         }
         if exists && !bound.changed {
-            return Ok(());
+            return Ok(None);
         }
         let bytes = bound
             .record
@@ -136,19 +136,20 @@ impl ContainerPlatform {
         })
         .await?;
         if exists {
-            return Ok(());
+            return Ok(None);
         }
         let spares = self.spares(bound.engine, bound.version, &bound.record.engine_image);
         if spares.claim(&data).await? {
-            return Ok(());
+            return Ok(None);
         }
         // One initialisation at a time: they are bound by the host's cores, and whoever had
         // to wait may find a spare.
         let _turn = self.initialising.lock().await;
         if spares.claim(&data).await? {
-            return Ok(());
+            return Ok(None);
         }
-        spares.make_at(&data, &(self.settings.fresh_id)()).await
+        let id = (self.settings.fresh_id)();
+        spares.make_at(&data, &id).await.map(Some)
     }
 
     pub(super) fn spares<'a>(
@@ -239,7 +240,7 @@ impl ContainerPlatform {
         tokio::try_join!(project, public)
     }
 
-    /// Brings the containers of a spec about, both at once.
+    /// Brings the containers of a spec about, both at once where neither is there yet.
     pub(super) async fn containers(
         &self,
         spec: &InstanceSpec,
@@ -272,20 +273,9 @@ impl ContainerPlatform {
         .await?;
         let of = |role| -> Vec<_> { found.iter().filter(|f| f.labels.role == role).collect() };
         let (engines, poolers) = (of(Role::Engine), of(Role::Pooler));
-        let runtime = self.runtime.as_ref();
-        let pooler = async {
-            match &pooler {
-                Some(wanted) => instance::ensure(runtime, wanted, &poolers).await,
-                None => {
-                    for unwanted in &poolers {
-                        instance::remove(runtime, unwanted).await?;
-                    }
-                    Ok(())
-                }
-            }
-        };
-        let engine = instance::ensure(runtime, &engine, &engines);
-        if found.is_empty() {
+        let engine = self.engine(spec, bound, &engine, &engines);
+        let pooler = self.pooler(pooler.as_ref(), &poolers);
+        if engines.is_empty() {
             tokio::try_join!(engine, pooler)?;
         } else {
             // A pooler remembers what its first server told it: the engine is told first.
@@ -295,8 +285,44 @@ impl ContainerPlatform {
         Ok(())
     }
 
+    /// The engine's data, and then its container. What is durable need not wait for what is
+    /// only running, nor the other way round.
+    async fn engine(
+        &self,
+        spec: &InstanceSpec,
+        bound: &Bound<'_>,
+        wanted: &Wanted,
+        found: &[&Found],
+    ) -> Result<(), Error> {
+        let job = self.place_data(spec, bound, found).await?;
+        let clear = async {
+            let (version, image) = (bound.version, &bound.record.engine_image);
+            match job {
+                Some(job) => self.spares(bound.engine, version, image).clear(job).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(
+            instance::ensure(self.runtime.as_ref(), wanted, found),
+            self.sync(&spec.instance),
+            clear,
+        )?;
+        Ok(())
+    }
+
+    async fn pooler(&self, wanted: Option<&Wanted>, found: &[&Found]) -> Result<(), Error> {
+        let runtime = self.runtime.as_ref();
+        if let Some(wanted) = wanted {
+            return instance::ensure(runtime, wanted, found).await;
+        }
+        for unwanted in found {
+            instance::remove(runtime, unwanted).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the instance's directory and its names survive a power cut.
-    pub(super) async fn sync(&self, instance: &InstanceId) -> Result<(), Error> {
+    async fn sync(&self, instance: &InstanceId) -> Result<(), Error> {
         let (directory, parent) = (self.layout().instance(instance), self.layout().instances());
         on_host(format!("sync the data of instance {instance}"), move || {
             host::sync(&directory.join(Record::FILE))?;
