@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// The store is there and its key is not.
     #[error(
-        "the root key {} is missing, though this data root already has a store; restore the file from your copy, since nothing that is sealed can be read without it",
+        "the root key {} is missing, though the store was made with one; restore the file from your copy, since nothing that is sealed can be read without it, or give this data root a store of its own",
         path.display()
     )]
     KeyMissing {

@@ -156,13 +156,13 @@ async fn open_store(config: &Config, root: &DataRoot) -> Result<Store, Error> {
     let key = match std::env::var(ROOT_KEY_VARIABLE) {
         Ok(text) => data_root::key_bytes(&Secret::new(text), Path::new(ROOT_KEY_VARIABLE))?,
         Err(_) => {
-            // The installation's certificate is written once the store has it.
-            let store_exists = root.join("ca.pem").exists();
+            // A store knows whether it was made with a key, whatever is left of the data root.
+            let store_exists = Store::has_key_check(&config.store).await?;
             let text = data_root::root_key(&config.root_key_file, store_exists, random())?;
             data_root::key_bytes(&text, &config.root_key_file)?
         }
     };
-    Ok(Store::open(&config.store, Keys::from_root(key)).await?)
+    Ok(Store::open(&config.store, root.installation(), Keys::from_root(key)).await?)
 }
 
 async fn open_authority(

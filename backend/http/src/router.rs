@@ -146,7 +146,9 @@ mod tests {
         let keys = berth_store::Keys::from_root([7; 32]);
         let installation = InstallationId::parse("0123abcd").unwrap();
         let services = Services::new(Parts {
-            store: berth_store::Store::open(&url, keys).await.unwrap(),
+            store: berth_store::Store::open(&url, &installation, keys)
+                .await
+                .unwrap(),
             rules: Rules {
                 engines: berth_engines::Registry::all(),
                 catalogue: Catalogue {

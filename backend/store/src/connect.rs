@@ -4,7 +4,7 @@ use crate::Error;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, ConnectOptions, Connection, Pool};
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -134,19 +134,66 @@ impl Location {
             .map_err(|source| self.refused(source))
     }
 
+    /// Makes the file of a store when there is none, and locks it against every other process
+    /// for as long as the answer lives; a server's lock is its writer connection's.
+    ///
+    /// The lock is on a file beside it: closing a second descriptor of the file itself would end
+    /// the locks that SQLite has on it.
+    pub(crate) fn lock_file(&self) -> Result<Option<File>, Error> {
+        let Self::Sqlite { path, .. } = self else {
+            return Ok(None);
+        };
+        create_file(path)?;
+        let failed = |source| Error::LockFile {
+            path: path.clone(),
+            source,
+        };
+        // One file is one store, whatever links lead to it.
+        let mut beside = path.canonicalize().map_err(failed)?.into_os_string();
+        beside.push(".lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(beside)
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Err(Error::AnotherWriter),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// A connection that only reads, without any lock; none when there is no file.
+    pub(crate) async fn look(&self) -> Result<Option<AnyConnection>, Error> {
+        if let Self::Sqlite { path, .. } = self {
+            let there = path.try_exists().map_err(sqlx::Error::Io);
+            if !there.map_err(|source| self.refused(source))? {
+                return Ok(None);
+            }
+        }
+        self.connect(Role::Reader).await.map(Some)
+    }
+
     /// The connection over which tables and keys are checked before anything else is done. It
     /// holds the writer's lock, so two processes cannot migrate at once.
+    ///
+    /// # Assumptions
+    /// A file is there and locked.
     pub(crate) async fn first(&self) -> Result<AnyConnection, Error> {
-        if let Self::Sqlite { path, .. } = self {
-            create_file(path)?;
-        }
+        self.connect(Role::Writer).await
+    }
+
+    /// One connection, within a bound.
+    async fn connect(&self, role: Role) -> Result<AnyConnection, Error> {
         let options = self.options()?;
         let connected = async {
             let mut conn = AnyConnection::connect_with(&options).await?;
-            if !self.is_postgres() {
+            if !self.is_postgres() && role == Role::Writer {
                 sqlx::raw_sql(SQLITE_FILE).execute(&mut conn).await?;
             }
-            self.prepare(&mut conn, Role::Writer).await?;
+            self.prepare(&mut conn, role).await?;
             Ok(conn)
         };
         match tokio::time::timeout(Duration::from_secs(FIRST_SECONDS_MAX), connected).await {
@@ -282,6 +329,7 @@ mod tests {
         use sqlx::Row;
         sqlx::any::install_default_drivers();
         let location = Arc::new(Location::parse(location).unwrap());
+        let _lock = location.lock_file().unwrap();
         let mut conn = location.first().await.unwrap();
         if !change.is_empty() {
             sqlx::raw_sql(change).execute(&mut conn).await.unwrap();

@@ -16,6 +16,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The database file could not be kept from other processes.
+    #[error("could not lock the store's file {}", path.display())]
+    LockFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The database did not let us in.
     #[error("could not open the store ({place})")]
     Open {
@@ -53,6 +61,16 @@ pub enum Error {
         "the root key does not open this store: give the key that it was created with (nothing was changed)"
     )]
     WrongRootKey,
+    /// The store was made for another installation.
+    #[error(
+        "the store belongs to installation {owner}, and this data root is installation {own}: give this data root a store of its own, or, if the store was made from here, restore the data root's file `installation` from your copy"
+    )]
+    OtherInstallation {
+        /// Whose store it is.
+        owner: String,
+        /// Who asks for it.
+        own: String,
+    },
     /// Another process holds the store's writer lock.
     #[error("another berthd writes to this store: stop it first, or give this one its own store")]
     AnotherWriter,

@@ -26,6 +26,7 @@ mod events;
 mod idempotency;
 mod observations;
 mod operations;
+mod ownership;
 mod page;
 mod projects;
 mod schema;

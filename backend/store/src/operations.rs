@@ -309,6 +309,20 @@ impl Tx {
         }
         Ok(touched)
     }
+
+    /// Removes operations that ended before a moment, except the last one of each database,
+    /// which says how it came to be what it is; tells how many.
+    pub async fn forget_finished_operations(&mut self, before: Timestamp) -> Result<u64, Error> {
+        sql!(
+            "forget_finished_operations",
+            "DELETE FROM operations WHERE finished_at < $1 AND EXISTS \
+             (SELECT 1 FROM operations AS later WHERE later.database_id = operations.database_id \
+              AND later.ordinal > operations.ordinal)"
+        )
+        .bind_time(before)
+        .execute(&mut self.write())
+        .await
+    }
 }
 
 fn held(touched: u64) -> LeaseStatus {

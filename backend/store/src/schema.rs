@@ -7,7 +7,30 @@ use sqlx::{AnyConnection, Connection, Row};
 
 /// Each schema and the statements that lead to it from the one before. A published one is never
 /// edited: its checksum stands in every store.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("migrations/0001_nouns.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("migrations/0001_nouns.sql")),
+    (2, include_str!("migrations/0002_owner.sql")),
+];
+
+/// Whether there is a table of that name.
+pub(crate) async fn has_table(
+    location: &Location,
+    conn: &mut AnyConnection,
+    name: &'static str,
+) -> Result<bool, Error> {
+    let question = if location.is_postgres() {
+        "/* has_table */ SELECT COUNT(*) FROM information_schema.tables \
+         WHERE table_schema = current_schema() AND table_name = $1"
+    } else {
+        "/* has_table */ SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1"
+    };
+    let counted = sqlx::query(question).bind(name).fetch_one(conn).await;
+    let count = counted.and_then(|row| row.try_get::<i64, _>(0));
+    count.map(|count| count > 0).map_err(|source| Error::Query {
+        act: "has_table",
+        source,
+    })
+}
 
 /// Brings the tables to the newest schema; refuses a store that is newer than this program.
 pub(crate) async fn migrate(location: &Location, conn: &mut AnyConnection) -> Result<(), Error> {

@@ -1,21 +1,17 @@
 //! The store as a whole: opening, reading, beginning to write.
 
 use crate::connect::Location;
-use crate::sealing::{Keys, Place};
+use crate::sealing::Keys;
 use crate::snapshot::Answers;
 use crate::sql::{Fields, Link};
-use crate::{Error, Tx, schema};
-use berth_domain::Secret;
+use crate::{Error, Tx, ownership, schema};
+use berth_domain::InstallationId;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, Connection, Pool};
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
-
-/// What the key check seals; its content does not matter, only that it opens.
-const KEY_CHECK: &str = "this text opens with the right root key";
-const KEY_CHECK_TABLE: &str = "key_check";
-const KEY_CHECK_ROW: &str = "root";
 
 /// The installation's rows, in one SQLite file or one PostgreSQL database. Cheap to clone; all
 /// clones are one store.
@@ -33,6 +29,8 @@ pub(crate) struct Inner {
     locked_out: Arc<AtomicBool>,
     version: watch::Sender<i64>,
     pub(crate) answers: Mutex<Answers>,
+    /// Keeps a second berthd off a file; a server has a lock of its own.
+    file_lock: Mutex<Option<File>>,
 }
 
 /// A connection that reads.
@@ -55,22 +53,21 @@ impl Store {
     /// it when it is new, and brings its tables up to date.
     ///
     /// # Guarantees
-    /// A root key other than the one the store was made with, a store written by a newer berthd
-    /// and (on PostgreSQL) a second writer are refused with an error of their own, before any
-    /// row is changed.
-    /// # Assumptions
-    /// On SQLite, the caller holds a lock on the data root: a file knows no second writer from
-    /// a first.
-    pub async fn open(url: &str, keys: Keys) -> Result<Self, Error> {
+    /// The store of another installation, a root key other than the one the store was made with,
+    /// a store written by a newer berthd and a second writer are refused with an error of their
+    /// own, before any row is changed.
+    pub async fn open(url: &str, installation: &InstallationId, keys: Keys) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let location = Arc::new(Location::parse(url)?);
+        let file_lock = location.lock_file()?;
         let mut first = location.first().await?;
-        schema::migrate(&location, &mut first).await?;
-        check_keys(&mut Link {
+        let mut link = Link {
             conn: &mut first,
             keys: &keys,
-        })
-        .await?;
+        };
+        ownership::refuse_other(&location, &mut link, installation).await?;
+        schema::migrate(&location, &mut first).await?;
+        ownership::claim(&location, &mut first, &keys, installation).await?;
         let version = version(&mut Link {
             conn: &mut first,
             keys: &keys,
@@ -91,6 +88,7 @@ impl Store {
                 locked_out,
                 version: watch::Sender::new(version),
                 answers: Mutex::default(),
+                file_lock: Mutex::new(file_lock),
             }),
         };
         // The writer's connection, and with it the lock, is taken before anybody is served.
@@ -120,6 +118,8 @@ impl Store {
     pub async fn close(&self) {
         self.inner.readers.close().await;
         self.inner.writer.close().await;
+        let lock = &self.inner.file_lock;
+        drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Whether the store answers; for readiness.
@@ -176,45 +176,4 @@ async fn version(link: &mut Link<'_>) -> Result<i64, Error> {
     .one(link)
     .await?;
     Fields::of("counters", &row).integer("value")
-}
-
-/// Opens the known text, or seals it when the store is new.
-async fn check_keys(link: &mut Link<'_>) -> Result<(), Error> {
-    let place = Place {
-        table: KEY_CHECK_TABLE,
-        row: KEY_CHECK_ROW,
-        column: "sealed",
-    };
-    let found = sql!(
-        "check_keys",
-        "SELECT data_key, sealed FROM key_check WHERE id = $1"
-    )
-    .bind(KEY_CHECK_ROW)
-    .optional(link)
-    .await?;
-    let Some(row) = found else {
-        let key = link.keys.new_row_key(KEY_CHECK_TABLE, KEY_CHECK_ROW)?;
-        let sealed = key.seal(place, &Secret::new(KEY_CHECK))?;
-        sql!(
-            "check_keys_first",
-            "INSERT INTO key_check (id, data_key, sealed) VALUES ($1, $2, $3)"
-        )
-        .bind(KEY_CHECK_ROW)
-        .bind(key.stored())
-        .bind(sealed)
-        .execute(link)
-        .await?;
-        return Ok(());
-    };
-    let fields = Fields::of(KEY_CHECK_TABLE, &row);
-    let (stored, sealed) = (fields.text("data_key")?, fields.text("sealed")?);
-    let opened = link
-        .keys
-        .row_key(KEY_CHECK_TABLE, KEY_CHECK_ROW, &stored)
-        .and_then(|key| key.open(place, &sealed));
-    match opened {
-        Ok(text) if text.reveal() == KEY_CHECK => Ok(()),
-        Ok(_) | Err(Error::Unseal { .. }) => Err(Error::WrongRootKey),
-        Err(other) => Err(other),
-    }
 }

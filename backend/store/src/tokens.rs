@@ -119,6 +119,20 @@ impl Tx {
         .await?;
         Ok(touched > 0)
     }
+
+    /// Removes tokens that were revoked before a moment; tells how many. Where all were, they
+    /// stay: a store without tokens is one at its first start, which is given a new one.
+    pub async fn forget_revoked_tokens(&mut self, before: Timestamp) -> Result<u64, Error> {
+        sql!(
+            "forget_revoked_tokens",
+            "DELETE FROM tokens WHERE revoked_at < $1 AND EXISTS \
+             (SELECT 1 FROM tokens AS other WHERE other.revoked_at IS NULL \
+              OR other.revoked_at >= $1)"
+        )
+        .bind_time(before)
+        .execute(&mut self.write())
+        .await
+    }
 }
 
 fn read(row: &AnyRow) -> Result<Token, Error> {

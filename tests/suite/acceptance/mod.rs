@@ -6,6 +6,7 @@ mod kills;
 mod life;
 mod refusals;
 mod secrets;
+mod stores;
 
 use crate::harness::{Runtime, Stack, TestBerth};
 

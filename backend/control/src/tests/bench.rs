@@ -55,7 +55,10 @@ impl Bench {
         };
         let directory = directory.unwrap();
         let url = format!("sqlite:{}", directory.path().join("berth.db").display());
-        let store = Store::open(&url, Keys::from_root([7; 32])).await.unwrap();
+        let addresses = addresses();
+        let store = Store::open(&url, addresses.installation(), Keys::from_root([7; 32]))
+            .await
+            .unwrap();
         let mut tx = store.begin().await.unwrap();
         if tx.project_by_id(&project().id).await.unwrap().is_none() {
             tx.insert_project(&project()).await.unwrap();

@@ -158,7 +158,11 @@ impl TestBerth {
     pub async fn start_with(config: Config, bind: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("berth.sqlite").display());
-        let store = Store::open(&url, Keys::from_root([7; 32])).await.unwrap();
+        let rules = rules(bind);
+        let installation = rules.addresses.installation();
+        let store = Store::open(&url, installation, Keys::from_root([7; 32]))
+            .await
+            .unwrap();
         let hands = Arc::new(Hands(AtomicI64::new(1_772_013_600_000)));
         let host = Arc::new(Host {
             capacity: Mutex::new(Some(HostCapacity {
@@ -169,7 +173,7 @@ impl TestBerth {
         });
         let services = Arc::new(Services::new(Parts {
             store: store.clone(),
-            rules: rules(bind),
+            rules,
             clock: Arc::clone(&hands) as Arc<dyn Clock>,
             entropy: Arc::new(Counted::default()),
             outside: Arc::clone(&host) as Arc<dyn Outside>,

@@ -1,6 +1,7 @@
 //! A new store for each test, on each database.
 
 use crate::cluster::Cluster;
+use berth_domain::InstallationId;
 use berth_store::{Error, Keys, Store};
 use sqlx::{AnyConnection, Connection};
 use tempfile::TempDir;
@@ -53,7 +54,12 @@ impl Bench {
 }
 
 pub async fn open(url: &str) -> Result<Store, Error> {
-    Store::open(url, Keys::from_root(ROOT_KEY)).await
+    Store::open(url, &installation(), Keys::from_root(ROOT_KEY)).await
+}
+
+/// Who opens a store here.
+pub fn installation() -> InstallationId {
+    InstallationId::from_entropy([0x1b; 4])
 }
 
 /// Writes one test for SQLite and the same for PostgreSQL.

@@ -115,6 +115,22 @@ on_both! {
         assert_eq!(lease(store, NOON, "b", 1).await, [provision.id.to_string()]);
     }
 
+    async fn old_operations_are_forgotten_but_the_last_of_each_database(bench) {
+        let store = &bench.store;
+        let (_, orders) = one_database(store).await;
+        let mut tx = store.begin().await.unwrap();
+        for number in 1..=3 {
+            tx.insert_operation(&operation(&orders, number)).await.unwrap();
+            tx.supersede_operations(&orders.id, NOON).await.unwrap();
+        }
+        assert_eq!(tx.forget_finished_operations(NOON).await.unwrap(), 0);
+        assert_eq!(tx.forget_finished_operations(NOON.plus_millis(1)).await.unwrap(), 2);
+        tx.commit().await.unwrap();
+        let left = store.operations_page(&orders.id, None, 9).await.unwrap().rows;
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].id, operation(&orders, 3).id);
+    }
+
     async fn an_operation_moves_by_steps_to_its_end(bench) {
         let store = &bench.store;
         let (_, orders) = one_database(store).await;

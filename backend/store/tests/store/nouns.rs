@@ -263,6 +263,14 @@ on_both! {
         assert!(!tx.revoke_token(&token(9).id, NOON).await.unwrap());
         tx.commit().await.unwrap();
         assert_eq!(store.token_by_id(&one.id).await.unwrap().unwrap().revoked_at, Some(NOON));
+        let mut tx = store.begin().await.unwrap();
+        assert_eq!(tx.forget_revoked_tokens(NOON).await.unwrap(), 0);
+        assert_eq!(tx.forget_revoked_tokens(NOON.plus_millis(1)).await.unwrap(), 1);
+        // The last one stays, so that nobody takes this for a first start.
+        assert!(tx.revoke_token(&token(2).id, NOON).await.unwrap());
+        assert_eq!(tx.forget_revoked_tokens(NOON.plus_days(1)).await.unwrap(), 0);
+        tx.commit().await.unwrap();
+        assert_eq!(store.tokens_page(None, None, 9).await.unwrap().rows.len(), 1);
     }
 
     async fn events_are_read_on_from_where_one_was(bench) {

@@ -1,7 +1,8 @@
 //! Opening a store again, and the stores that are refused.
 
-use crate::bench::{Bench, ROOT_KEY, on_both, open};
+use crate::bench::{Bench, ROOT_KEY, installation, on_both, open};
 use crate::samples::{insert_project, one_database, project};
+use berth_domain::InstallationId;
 use berth_store::{Error, Keys, Store};
 use std::os::unix::fs::PermissionsExt;
 
@@ -20,7 +21,7 @@ on_both! {
         bench.store.close().await;
         let mut other = ROOT_KEY;
         other[31] ^= 1;
-        let Err(refused) = Store::open(&bench.url, Keys::from_root(other)).await else {
+        let Err(refused) = Store::open(&bench.url, &installation(), Keys::from_root(other)).await else {
             panic!("another key opened the store");
         };
         assert_eq!(
@@ -45,27 +46,59 @@ on_both! {
         assert_eq!(store.projects_page(None, None, 10).await.unwrap().rows.len(), 1);
     }
 
+    async fn a_second_writer_is_refused_until_the_first_is_gone(bench) {
+        let Err(refused) = open(&bench.url).await else {
+            panic!("two writers have one store");
+        };
+        assert!(matches!(refused, Error::AnotherWriter), "{refused:?}");
+        assert!(refused.to_string().starts_with("another berthd writes"));
+        // The first has not been harmed.
+        insert_project(&bench.store, &project("shop")).await;
+        let store = bench.reopened().await;
+        insert_project(&store, &project("other")).await;
+    }
+
+    async fn another_installation_is_refused_and_told_whose_the_store_is(bench) {
+        bench.store.close().await;
+        let other = InstallationId::from_entropy([0xff; 4]);
+        // Even the right key does not make it theirs, nor does a wrong one hide the reason.
+        for key in [ROOT_KEY, [1; 32]] {
+            let Err(refused) = Store::open(&bench.url, &other, Keys::from_root(key)).await else {
+                panic!("another installation opened the store");
+            };
+            assert!(matches!(refused, Error::OtherInstallation { .. }), "{refused:?}");
+            let told = refused.to_string();
+            assert!(told.starts_with("the store belongs to installation 1b1b1b1b"), "{told}");
+            assert!(told.contains("ffffffff") && told.contains("`installation`"), "{told}");
+        }
+        open(&bench.url).await.unwrap().ping().await.unwrap();
+    }
+
+    async fn a_store_from_before_it_knew_its_installation_is_taken_over(bench) {
+        bench.store.close().await;
+        assert_eq!(bench.tamper("DELETE FROM meta").await, 1);
+        open(&bench.url).await.unwrap().close().await;
+        let other = InstallationId::from_entropy([0xff; 4]);
+        let refused = Store::open(&bench.url, &other, Keys::from_root(ROOT_KEY)).await.err();
+        assert!(matches!(refused, Some(Error::OtherInstallation { .. })), "{refused:?}");
+    }
+
+    async fn it_is_known_beforehand_whether_a_key_may_be_made(bench) {
+        // Also while somebody has the store.
+        assert!(Store::has_key_check(&bench.url).await.unwrap());
+        bench.store.close().await;
+        assert!(Store::has_key_check(&bench.url).await.unwrap());
+        bench.tamper("DELETE FROM key_check").await;
+        assert!(!Store::has_key_check(&bench.url).await.unwrap());
+        bench.tamper("DROP TABLE key_check").await;
+        assert!(!Store::has_key_check(&bench.url).await.unwrap());
+    }
+
     async fn an_edited_migration_is_noticed(bench) {
         bench.store.close().await;
         bench.tamper("UPDATE schema_migrations SET checksum = 'another' WHERE version = 1").await;
         assert!(matches!(open(&bench.url).await, Err(Error::Altered { version: 1 })));
     }
-}
-
-#[tokio::test]
-async fn a_second_writer_is_refused_until_the_first_is_gone() {
-    let Some(bench) = Bench::postgresql().await else {
-        return;
-    };
-    let Err(refused) = open(&bench.url).await else {
-        panic!("two writers have one store");
-    };
-    assert!(matches!(refused, Error::AnotherWriter), "{refused:?}");
-    assert!(refused.to_string().starts_with("another berthd writes"));
-    // The first has not been harmed.
-    insert_project(&bench.store, &project("shop")).await;
-    let store = bench.reopened().await;
-    insert_project(&store, &project("other")).await;
 }
 
 #[tokio::test]
@@ -81,7 +114,10 @@ async fn the_file_is_for_its_owner_alone() {
         seen.push(entry.file_name().into_string().unwrap());
     }
     seen.sort();
-    assert_eq!(seen, ["berth.db", "berth.db-shm", "berth.db-wal"]);
+    assert_eq!(
+        seen,
+        ["berth.db", "berth.db-shm", "berth.db-wal", "berth.db.lock"]
+    );
 }
 
 #[tokio::test]
@@ -107,4 +143,17 @@ async fn what_is_no_store_is_refused_with_its_name() {
         panic!("nobody answered and was believed");
     };
     assert!(!format!("{refused:?} {refused}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn asking_for_a_key_makes_no_file_and_a_link_is_no_second_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, link) = (directory.path().join("a.db"), directory.path().join("b.db"));
+    let url = format!("sqlite:{}", file.display());
+    assert!(!Store::has_key_check(&url).await.unwrap());
+    assert!(!file.exists());
+    let _store = open(&url).await.unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let refused = open(&format!("sqlite:{}", link.display())).await.err();
+    assert!(matches!(refused, Some(Error::AnotherWriter)), "{refused:?}");
 }
