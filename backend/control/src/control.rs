@@ -166,7 +166,7 @@ impl Control {
     }
 
     /// Frees what a predecessor held.
-    async fn take_over(&self) -> Result<(), Error> {
+    pub(crate) async fn take_over(&self) -> Result<(), Error> {
         let write = async {
             let mut tx = self.parts.store.begin().await?;
             tx.release_leases().await?;

@@ -27,10 +27,17 @@ const PURGES_AT_ONCE: u32 = 100;
 /// Days after which an operation that takes something away would be overdue; nothing gives it
 /// up then, the row only wants a time.
 const PURGE_DEADLINE_DAYS: i64 = 1;
-/// Days for which the row of a purged database goes on saying what became of it.
+/// Days for which the row of a purged database goes on saying what became of it, and that of a
+/// destroyed project once nothing is left in it.
 const TOMBSTONE_DAYS: i64 = 30;
 /// Days for which the answer to a request with a key is kept.
 const ANSWERS_DAYS: i64 = 1;
+/// Days for which the journal is kept: a year, and a month to look back on it.
+const EVENTS_DAYS: i64 = 400;
+/// Days for which an operation that is over is kept; the last one of a database stays.
+const OPERATIONS_DAYS: i64 = 90;
+/// Days for which a revoked token is still listed.
+const REVOKED_TOKENS_DAYS: i64 = 90;
 /// Seconds between two removals of old rows.
 const FORGET_SECONDS: u64 = 3_600;
 /// The longest that the spares of one version may take.
@@ -99,7 +106,7 @@ impl Control {
     }
 
     /// Removes rows that nobody can ask for any more.
-    async fn forget_old_rows(&self) -> Result<(), Error> {
+    pub(crate) async fn forget_old_rows(&self) -> Result<(), Error> {
         let now = self.now();
         let write = async {
             let mut tx = self.parts.store.begin().await?;
@@ -107,6 +114,14 @@ impl Control {
                 .await?;
             tx.forget_idempotency_records(now.plus_days(-ANSWERS_DAYS))
                 .await?;
+            tx.forget_finished_operations(now.plus_days(-OPERATIONS_DAYS))
+                .await?;
+            tx.forget_revoked_tokens(now.plus_days(-REVOKED_TOKENS_DAYS))
+                .await?;
+            // After the rows that refer to them.
+            tx.forget_destroyed_projects(now.plus_days(-TOMBSTONE_DAYS))
+                .await?;
+            tx.forget_events(now.plus_days(-EVENTS_DAYS)).await?;
             tx.commit().await
         };
         write

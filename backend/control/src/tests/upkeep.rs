@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, Count};
 use crate::storage::Pressure;
-use berth_domain::{OperationKind, Status};
+use berth_domain::{DatabaseId, OperationKind, Status};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -68,6 +68,63 @@ async fn versions_in_use_have_spares() {
         .collect();
     assert_eq!(versions.len(), 1, "{versions:?}");
     assert_eq!(std::fs::read_dir(&versions[0]).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn what_a_predecessor_held_goes_on_at_once() {
+    let bench = Bench::new().await;
+    let id = bench.order("orders").await;
+    assert_eq!(bench.control().lease(10).await.unwrap().len(), 1);
+    let successor = bench.control();
+    assert_eq!(successor.lease(10).await.unwrap(), []);
+    successor.take_over().await.unwrap();
+    let leased = successor.lease(10).await.unwrap();
+    assert_eq!(leased.len(), 1, "no time has passed");
+    assert_eq!(leased[0].database_id, id);
+}
+
+#[tokio::test]
+async fn old_rows_are_forgotten_and_the_younger_ones_stay() {
+    const DAY: i64 = 86_400;
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    let gone = bench.order("bills").await;
+    bench.run_until_idle(&control).await;
+    bench.change(&id, OperationKind::Restart, |_| {}).await;
+    bench.run_until_idle(&control).await;
+    let latest = bench.latest(&id).await.id;
+    control
+        .note(&bench.row(&id).await, "database.noted", "once")
+        .await
+        .unwrap();
+    bench.destroy(&gone, 0).await;
+    bench.run_until_idle(&control).await;
+    control.order_purges().await.unwrap();
+    bench.run_until_idle(&control).await;
+
+    control.forget_old_rows().await.unwrap();
+    assert_eq!(operations(&bench, &id).await, 2);
+    assert!(bench.store.database_by_id(&gone).await.unwrap().is_some());
+
+    bench.clock.forward_seconds(91 * DAY);
+    control.forget_old_rows().await.unwrap();
+    assert_eq!(operations(&bench, &id).await, 1);
+    assert_eq!(bench.latest(&id).await.id, latest);
+    assert!(bench.store.database_by_id(&gone).await.unwrap().is_none());
+    assert_eq!(events(&bench, "database.noted").await, 1);
+
+    bench.clock.forward_seconds(310 * DAY);
+    control.forget_old_rows().await.unwrap();
+    assert_eq!(events(&bench, "database.noted").await, 0);
+    assert_eq!(bench.latest(&id).await.id, latest);
+    assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+async fn operations(bench: &Bench, id: &DatabaseId) -> usize {
+    let page = bench.store.operations_page(id, None, 100).await.unwrap();
+    page.rows.len()
 }
 
 async fn events(bench: &Bench, kind: &str) -> usize {
