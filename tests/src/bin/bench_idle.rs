@@ -2,6 +2,8 @@
 //!
 //! The fake runtime runs the databases, so that what is measured is berthd alone.
 
+#![expect(clippy::print_stdout, reason = "what was measured is what it says")]
+
 mod bench_support;
 
 use bench_support::api::Api;

@@ -5,6 +5,8 @@
 //! by a new connection every few milliseconds. Rounds alternate, so that a busy machine slows
 //! both. The first round with a spare directory is left out.
 
+#![expect(clippy::print_stdout, reason = "what was measured is what it says")]
+
 mod bench_support;
 
 use bench_support::api::{Api, text};

@@ -5,6 +5,8 @@
 //! the provider itself costs. Needs the client that
 //! BERTH_CLIENT names, or `terraform` or `tofu` on the path; no registry is asked.
 
+#![expect(clippy::print_stdout, reason = "what was measured is what it says")]
+
 mod bench_support;
 
 use std::error::Error;
