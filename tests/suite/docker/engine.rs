@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::{Docker, processes};
+use crate::harness::{Docker, not_run, processes};
 
 /// How long an engine may take to answer.
 const START_SECONDS_MAX: u64 = 60;
@@ -28,7 +28,7 @@ impl Engine {
         let mut own_namespace = Command::new("unshare");
         own_namespace.args(["--net", "dockerd", "--version"]);
         if !own_namespace.output().is_ok_and(|o| o.status.success()) {
-            println!("not run: no dockerd in a network namespace of its own can be had");
+            not_run("no dockerd in a network namespace of its own can be had");
             return None;
         }
         let folder = tempfile::Builder::new().prefix("berth-engine-").tempdir();
