@@ -129,6 +129,17 @@ fn a_database_outlives_crashes_strangers_and_reboots() {
     assert_eq!(berth.containers(Some("engine")).len(), 1);
     assert_eq!(berth.containers(Some("pooler")).len(), 1);
 
+    // What is stopped on purpose stays so, whatever happens.
+    let stop = format!("{}/stop", path(&id));
+    let (status, answer) = berth.call("POST", &stop, Some(&json!({})));
+    assert_eq!(status, 202, "{answer}");
+    until_settled(&berth, &id, "stopped");
+    reboot(&mut berth, &docker);
+    let (status, answer) = berth.call("PATCH", &path(&id), Some(&json!({"tags": {}})));
+    assert_eq!(status, 200, "{answer}");
+    until_settled(&berth, &id, "stopped");
+    assert_eq!(lives(&berth), Vec::<String>::new());
+
     let (status, answer) = berth.call("DELETE", &path(&id), None);
     assert_eq!(status, 200, "{answer}");
     until("everything is gone", || match berth.containers(None) {

@@ -6,6 +6,7 @@ mod engine;
 mod isolation;
 mod lifecycle;
 mod secrets;
+mod strangers;
 
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,11 @@ const BAD_DAYS: Ground = Ground {
     prefix: "tbad",
     network_range: "10.217.0.0/16",
     publish_ports: "16060-16079",
+};
+const STRANGERS: Ground = Ground {
+    prefix: "tstrange",
+    network_range: "10.219.0.0/16",
+    publish_ports: "16100-16119",
 };
 const ENGINE_STOPS: Ground = Ground {
     prefix: "tengine",
