@@ -15,6 +15,7 @@ use bench_support::{Verdict, median, release_binary, repository, skip};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::error::Error;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,18 +40,8 @@ async fn main() -> Outcome<ExitCode> {
     let mut baseline = Vec::new();
     let mut without = Vec::new();
     {
-        let berthd = Berthd::start_with(
-            &program,
-            &[
-                "--spares",
-                "0",
-                "--prefix",
-                "bencha",
-                "--publish-ports",
-                "15900-15949",
-            ],
-        )?;
-        let api = Api::of(&berthd)?;
+        let Installation { berthd, .. } = &Installation::start(&program, "0", 'a')?;
+        let api = Api::of(berthd)?;
         for round in 0..ROUNDS {
             baseline.push(official(round).await?);
             without.push(ours(&api, round).await?);
@@ -58,22 +49,12 @@ async fn main() -> Outcome<ExitCode> {
     }
     let mut with = Vec::new();
     {
-        let berthd = Berthd::start_with(
-            &program,
-            &[
-                "--spares",
-                "2",
-                "--prefix",
-                "benchb",
-                "--publish-ports",
-                "15950-15999",
-            ],
-        )?;
-        let api = Api::of(&berthd)?;
+        let Installation { berthd, .. } = &Installation::start(&program, "2", 'b')?;
+        let api = Api::of(berthd)?;
         // A version is in use from its first database on; only then are spares kept for it.
         ours(&api, ROUNDS).await?;
         for round in 0..ROUNDS {
-            await_spares(&berthd).await?;
+            await_spares(berthd).await?;
             baseline.push(official(round).await?);
             with.push(ours(&api, round).await?);
         }
@@ -246,6 +227,44 @@ async fn await_spares(berthd: &Berthd) -> Outcome<()> {
             return Err(format!("{whole} of {SPARES} spare directories are there").into());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A berthd of one phase. What a round that failed leaves behind goes after the berthd, which
+/// would otherwise make anew what goes.
+struct Installation {
+    berthd: Berthd,
+    _leftovers: Leftovers,
+}
+
+impl Installation {
+    /// The prefix is this run's own: containers are found by name here.
+    fn start(program: &Path, spares: &str, phase: char) -> Outcome<Self> {
+        let prefix = format!("b{phase}{:x}", std::process::id() & 0xf_ffff);
+        let berthd = Berthd::start_with(program, &["--spares", spares, "--prefix", &prefix])?;
+        let installation = std::fs::read_to_string(berthd.data_root().join("installation"))?;
+        let label = format!("label=berth.installation={}", installation.trim());
+        Ok(Self {
+            berthd,
+            _leftovers: Leftovers(label),
+        })
+    }
+}
+
+/// The containers with a label; they end with the value.
+struct Leftovers(String);
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        let listed = Command::new("docker")
+            .args(["ps", "-aq", "--filter", &self.0])
+            .output();
+        let names = listed
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        for name in names.lines() {
+            drop(Container(name.to_owned()));
+        }
     }
 }
 
