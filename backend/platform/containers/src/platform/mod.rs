@@ -176,12 +176,8 @@ impl Platform for ContainerPlatform {
         let _using = self.using.read().await;
         self.restore(&spec.instance).await?;
         self.expect_data(spec)?;
-        let (bound, found, networks) = tokio::try_join!(
-            self.bind(spec),
-            self.find(&spec.instance),
-            self.networks(spec)
-        )?;
-        self.containers(spec, &bound, &found, networks).await
+        let (bound, found) = tokio::try_join!(self.bind(spec), self.find(&spec.instance))?;
+        self.provide(spec, &bound, &found).await
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Observed, Error> {

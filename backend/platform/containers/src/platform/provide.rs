@@ -14,6 +14,7 @@ use berth_domain::InstanceId;
 use berth_engines::{Description, Version};
 use berth_platform::{Error, InstanceSpec, Origin};
 use std::path::Path;
+use tokio::sync::oneshot;
 
 /// The engine of a spec, and the images it is bound to.
 pub(super) struct Bound<'a> {
@@ -23,6 +24,9 @@ pub(super) struct Bound<'a> {
     /// Whether the record has to be written.
     pub(super) changed: bool,
 }
+
+/// Tells when the data is in its place, and which job made it.
+type Placed = oneshot::Receiver<Option<Job>>;
 
 impl ContainerPlatform {
     /// The id of the image that `bound` names when it is still here, else of `reference`.
@@ -105,7 +109,7 @@ impl ContainerPlatform {
         &self,
         spec: &InstanceSpec,
         bound: &Bound<'_>,
-        found: &[&Found],
+        found: &[Found],
     ) -> Result<Option<Job>, Error> {
         let instance = &spec.instance;
         let (directory, data) = (
@@ -115,7 +119,7 @@ impl ContainerPlatform {
         let exists = data.exists();
         // The engine's container comes after the data and goes before it: where there is one,
         // there was data.
-        if !exists && !found.is_empty() {
+        if !exists && found.iter().any(|f| f.labels.role == Role::Engine) {
             return Err(missing_data(instance, &data));
         }
         if exists && !bound.changed {
@@ -193,7 +197,7 @@ impl ContainerPlatform {
         .await
     }
 
-    pub(super) async fn network(&self, wish: Wish) -> Result<Joined, Error> {
+    async fn network(&self, wish: Wish) -> Result<Joined, Error> {
         let act = format!("make the network {}", wish.name);
         network::ensure(
             self.runtime.as_ref(),
@@ -211,10 +215,7 @@ impl ContainerPlatform {
         })
     }
 
-    pub(super) async fn networks(
-        &self,
-        spec: &InstanceSpec,
-    ) -> Result<(Joined, Option<Joined>), Error> {
+    async fn networks(&self, spec: &InstanceSpec) -> Result<(Joined, Option<Joined>), Error> {
         let installation = self.settings.installation.to_string();
         let project = self.network(Wish {
             name: spec.network.name.clone(),
@@ -240,13 +241,37 @@ impl ContainerPlatform {
         tokio::try_join!(project, public)
     }
 
+    /// Brings the parts of an instance about, each as soon as it can be: the data beside the
+    /// networks, the pooler beside the data.
+    pub(super) async fn provide(
+        &self,
+        spec: &InstanceSpec,
+        bound: &Bound<'_>,
+        found: &[Found],
+    ) -> Result<(), Error> {
+        let (tell, placed) = oneshot::channel();
+        let data = async {
+            let job = self.place_data(spec, bound, found).await?;
+            // Nobody listens any more when the other side has failed, and then that counts.
+            let _ = tell.send(job);
+            Ok(())
+        };
+        let containers = async {
+            let networks = self.networks(spec).await?;
+            self.containers(spec, bound, found, networks, placed).await
+        };
+        tokio::try_join!(data, containers)?;
+        Ok(())
+    }
+
     /// Brings the containers of a spec about, both at once where neither is there yet.
-    pub(super) async fn containers(
+    async fn containers(
         &self,
         spec: &InstanceSpec,
         bound: &Bound<'_>,
         found: &[Found],
         (project, public): (Joined, Option<Joined>),
+        placed: Placed,
     ) -> Result<(), Error> {
         let context = Context {
             layout: self.layout(),
@@ -273,7 +298,7 @@ impl ContainerPlatform {
         .await?;
         let of = |role| -> Vec<_> { found.iter().filter(|f| f.labels.role == role).collect() };
         let (engines, poolers) = (of(Role::Engine), of(Role::Pooler));
-        let engine = self.engine(spec, bound, &engine, &engines);
+        let engine = self.engine(spec, bound, placed, &engine, &engines);
         let pooler = self.pooler(pooler.as_ref(), &poolers);
         if engines.is_empty() {
             tokio::try_join!(engine, pooler)?;
@@ -285,16 +310,19 @@ impl ContainerPlatform {
         Ok(())
     }
 
-    /// The engine's data, and then its container. What is durable need not wait for what is
-    /// only running, nor the other way round.
+    /// The engine's container, once its data is placed. What is durable need not wait for
+    /// what is only running, nor the other way round.
     async fn engine(
         &self,
         spec: &InstanceSpec,
         bound: &Bound<'_>,
+        placed: Placed,
         wanted: &Wanted,
         found: &[&Found],
     ) -> Result<(), Error> {
-        let job = self.place_data(spec, bound, found).await?;
+        let job = placed
+            .await
+            .map_err(|gone| Error::failed("place an instance's data", gone))?;
         let clear = async {
             let (version, image) = (bound.version, &bound.record.engine_image);
             match job {
