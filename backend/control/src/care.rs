@@ -2,7 +2,7 @@
 //! is not as its row says.
 
 use crate::error::Class;
-use crate::figures::{judge, moved};
+use crate::figures::{judge, moved, stale};
 use crate::findings::{differs, fold, silence};
 use crate::repair::RECOVERING;
 use crate::storage::Pressure;
@@ -94,7 +94,12 @@ impl Control {
             }
         };
         let error = match asked.await {
-            Ok(()) => return Ok(Observed::Ready),
+            Ok(()) => {
+                let now = self.now();
+                self.charts
+                    .with(instance, |chart| chart.answered_at = Some(now));
+                return Ok(Observed::Ready);
+            }
             Err(error) => error,
         };
         let silent = || silence(before, before.status(database.intent));
@@ -215,7 +220,11 @@ impl Control {
             return Ok(());
         };
         let silent = silence(&subject.observation, subject.status());
-        let told = fold(&subject.observation, silent, self.now());
+        let mut told = fold(&subject.observation, silent, self.now());
+        let answered = self
+            .charts
+            .with(&subject.database.instance, |chart| chart.answered_at);
+        told.observed_at = answered.map_or(told.observed_at, |at| at.max(told.observed_at));
         self.tell(&subject, told, false).await
     }
 
@@ -228,7 +237,8 @@ impl Control {
         figures: bool,
     ) -> Result<(), Error> {
         let before = &subject.observation;
-        let news = differs(before, &told) || (figures && moved(before, &told));
+        let news =
+            differs(before, &told) || (figures && (moved(before, &told) || stale(before, &told)));
         if !news {
             return Ok(());
         }

@@ -17,6 +17,8 @@ pub(crate) struct Chart {
     pub(crate) adopted: bool,
     /// Whether it was seen up since it went down last.
     pub(crate) up: bool,
+    /// When it answered last.
+    pub(crate) answered_at: Option<Timestamp>,
     /// When it went down lately.
     pub(crate) falls: Falls,
     /// Repairs that failed in a row, and when the next may be tried.

@@ -7,6 +7,8 @@ use crate::{Control, Error, findings};
 use berth_domain::{Database, InstanceId, Observation, Statement, Timestamp};
 use berth_platform::{Endpoint, Session};
 
+/// After that long what was found is told again, so that its age shows that somebody looks.
+const TOLD_SECONDS_MAX: i64 = 600;
 /// How much a size must have moved to be told.
 const BYTES_WORTH_A_WRITE: u64 = 1 << 20;
 
@@ -26,7 +28,10 @@ impl Control {
         let mut told = self.measure(database, seen.clone()).await;
         let before = Pressure::of(&seen.conditions);
         let now = self.now();
-        let same = judge(database, &mut told, before, now) == before && !moved(seen, &told);
+        told.observed_at = now;
+        let same = !stale(seen, &told)
+            && judge(database, &mut told, before, now) == before
+            && !moved(seen, &told);
         if same {
             self.charts
                 .with(&database.instance, |chart| chart.measured_at = Some(now));
@@ -98,6 +103,11 @@ pub(crate) fn judge(
         None => findings::clear(&mut told.conditions, DISK_PRESSURE),
     }
     pressure
+}
+
+/// Whether what was found is too old to stand without being told again.
+pub(crate) fn stale(before: &Observation, after: &Observation) -> bool {
+    before.observed_at.plus_seconds(TOLD_SECONDS_MAX) <= after.observed_at
 }
 
 /// Whether the figures moved far enough to be worth a write.

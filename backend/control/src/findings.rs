@@ -12,7 +12,10 @@ pub fn fold(before: &Observation, observed: Observed, now: Timestamp) -> Observa
     let mut after = before.clone();
     put(&mut after.conditions, ready(&observed, now));
     after.observed = observed;
-    after.observed_at = now;
+    // Who asks how old an answer is means the last one that there was.
+    if !matches!(after.observed, Observed::Unknown { .. }) {
+        after.observed_at = now;
+    }
     if matches!(
         after.observed,
         Observed::Absent | Observed::Stopped | Observed::Failed { .. }
@@ -116,5 +119,6 @@ mod tests {
         );
         assert_eq!(twice.conditions[0].truth, Truth::Unknown);
         assert_eq!(twice.conditions[0].since, at(2));
+        assert_eq!(twice.observed_at, at(1));
     }
 }

@@ -11,6 +11,11 @@ async fn silence_fails_nothing_and_changes_no_status() {
     let control = bench.control();
     let ran = bench.order("orders").await;
     bench.run_until_idle(&control).await;
+    bench.clock.forward_seconds(5);
+    bench.look_after(&control).await;
+    let answered_at = bench.now();
+    // The engine's end goes with that of the runtime.
+    knock_over(&bench).await;
     bench.runtime.reachable(false);
     let waits = bench.order("bills").await;
     for _ in 0..60 {
@@ -25,6 +30,14 @@ async fn silence_fails_nothing_and_changes_no_status() {
     assert_eq!(seen.conditions[0].truth, Truth::Unknown);
     bench.look_after(&control).await;
     assert_eq!(bench.status(&ran).await, Status::Running);
+    let seen = bench.seen(&ran).await;
+    assert_eq!(
+        seen.observed,
+        Observed::Unknown {
+            last: Status::Running
+        }
+    );
+    assert_eq!(seen.observed_at, answered_at);
     bench.runtime.reachable(true);
     bench.run_until_idle(&control).await;
     bench.look_after(&control).await;
