@@ -42,7 +42,7 @@ fn lives(berth: &TestBerth) -> Vec<String> {
     let template = "{{.Id}} {{.State.StartedAt}} {{.State.Status}}";
     let mut lives: Vec<String> = containers
         .iter()
-        .map(|id| docker.inspect(id, template))
+        .filter_map(|id| docker.look(id, template))
         .filter(|life| life.ends_with("running"))
         .collect();
     lives.sort();
@@ -236,8 +236,8 @@ fn an_engine_that_is_silent_or_stops_in_the_middle_is_waited_for() {
     until("something of the second is there", || {
         let template = "{{.Name}}";
         let docker = engine.docker();
-        let names = |id: &String| docker.inspect(id, template);
-        let names: Vec<_> = berth.containers(None).iter().map(names).collect();
+        let name = |id: &String| docker.look(id, template);
+        let names: Vec<_> = berth.containers(None).iter().filter_map(name).collect();
         match names.iter().any(|name| name.ends_with("second")) {
             true => Ok(()),
             false => Err(format!("{names:?}")),

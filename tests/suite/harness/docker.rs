@@ -60,6 +60,14 @@ impl Docker {
         found.lines().map(str::to_owned).collect()
     }
 
+    /// One fact about a container or network, by a template; none when there is no such thing,
+    /// as with a short-lived container that was there a moment ago.
+    pub fn look(&self, id: &str, template: &str) -> Option<String> {
+        let output = self.try_run(&["inspect", "-f", template, id]).unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(told)
+    }
+
     /// One fact about a container or network, by a template.
     #[track_caller]
     pub fn inspect(&self, id: &str, template: &str) -> String {
