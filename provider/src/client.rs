@@ -18,8 +18,10 @@ use berth_plugin::resource::Context;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 pub use error::{Error, Shared, complaint};
+pub use transport::Patience;
 use transport::{Connection, Request};
 
 use crate::settings::Settings;
@@ -69,17 +71,80 @@ impl Client {
         let Some(settings) = &self.settings else {
             return Err(Arc::new(Error::SettingsUnknown));
         };
-        let open = || async { Connection::open(settings).await.map_err(Arc::new) };
-        self.connection
-            .get_or_init(open)
-            .await
-            .as_ref()
-            .map_err(Arc::clone)
+        if !self.connection.initialized() {
+            // A task of its own: a caller that gives up must not take the opening with it,
+            // or the next one would wait from the beginning.
+            let (settings, connection) = (Arc::clone(settings), Arc::clone(&self.connection));
+            let opening = tokio::spawn(async move {
+                let open = || async { Connection::open(&settings).await.map_err(Arc::new) };
+                connection.get_or_init(open).await;
+            });
+            if let Err(error) = opening.await {
+                tracing::error!(%error, "the opening of the connection broke off");
+            }
+        }
+        match self.connection.get() {
+            Some(opened) => opened.as_ref().map_err(Arc::clone),
+            None => Err(Arc::new(Error::Stopped {
+                act: "opening the connection".to_owned(),
+            })),
+        }
     }
 
     async fn send<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Shared> {
-        let connection = self.connection().await?;
-        connection.send(request).await.map_err(Arc::new)
+        let act = request.act.clone();
+        // A long poll that is not answered says that nothing has happened yet; whoever polls
+        // bounds it.
+        let is_long = request.wait.is_some();
+        let work = async {
+            let connection = self.connection().await?;
+            connection.send(request).await.map_err(Arc::new)
+        };
+        if is_long {
+            return work.await;
+        }
+        self.bounded(&act, self.patience().grace, work).await
+    }
+
+    fn patience(&self) -> Patience {
+        let settings = self.settings.as_ref();
+        settings.map_or_else(Patience::default, |settings| settings.patience)
+    }
+
+    /// Does `work`, unless the call that runs in this task ends before it is done: `grace`
+    /// after the user asked to stop or the call's time was over.
+    pub async fn bounded<T>(
+        &self,
+        act: &str,
+        grace: Duration,
+        work: impl Future<Output = Result<T, Shared>>,
+    ) -> Result<T, Shared> {
+        let Some(context) = Context::current() else {
+            return work.await;
+        };
+        let begun = Instant::now();
+        let ends = async {
+            let stopped = tokio::select! {
+                () = context.stop.cancelled() => true,
+                () = tokio::time::sleep_until(context.deadline) => false,
+            };
+            if !grace.is_zero() {
+                tokio::time::sleep(grace).await;
+            }
+            stopped
+        };
+        let stopped = tokio::select! {
+            biased;
+            done = work => return done,
+            stopped = ends => stopped,
+        };
+        let settings = self.settings.as_ref();
+        Err(Arc::new(Error::Unanswered {
+            act: act.to_owned(),
+            endpoint: settings.map_or_else(String::new, |s| s.endpoint.to_string()),
+            waited: begun.elapsed(),
+            stopped,
+        }))
     }
 
     async fn get<T: DeserializeOwned>(&self, act: &str, path: &[&str]) -> Result<T, Shared> {
@@ -238,13 +303,19 @@ impl Client {
     }
 
     async fn destroy(&self, request: &Request<'_>) -> Result<(), Shared> {
-        let connection = self.connection().await?;
-        match connection.send_for_bytes(request).await {
+        let work = async {
+            let connection = self.connection().await?;
+            connection.send_for_bytes(request).await.map_err(Arc::new)
+        };
+        match self
+            .bounded(&request.act, self.patience().grace, work)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if error.is_absence() || error.code() == Some("database_destroyed") => {
                 Ok(())
             }
-            Err(error) => Err(Arc::new(error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -309,7 +380,7 @@ impl Client {
     async fn await_operation(&self, act: &str, operation: &str) -> Result<Operation, Shared> {
         loop {
             let request = Request::new(act, Method::GET, &["v1", "operations", operation])
-                .query("wait", OPERATION_WAIT_SECONDS.to_string());
+                .wait(Duration::from_secs(OPERATION_WAIT_SECONDS));
             let operation: Operation = self.send(request).await?;
             if operation.state != "pending" {
                 return Ok(operation);
@@ -333,6 +404,8 @@ pub async fn within<T, E: From<Error>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     tokio::select! {
+        // What the work itself says of its end says more.
+        biased;
         done = work => done,
         () = context.stop.cancelled() => Err(Error::Stopped { act: act.to_owned() }.into()),
         () = tokio::time::sleep_until(context.deadline) => Err(Error::TooLong {

@@ -107,7 +107,7 @@ pub fn state_of(
         }
     });
     // What is kept of the template may still be a plan's.
-    if !Value::from(state.clone()).is_wholly_known() {
+    if !state.iter().all(|(_, value)| value.is_wholly_known()) {
         state = state.map_values(|_, value| value.unknown_to_null());
     }
     state

@@ -12,6 +12,7 @@ use berth_plugin::provider::Configured;
 use berth_plugin::schema::{Attribute, Schema};
 
 use crate::backend::Backend;
+use crate::resources::rules;
 
 /// All of them.
 pub fn all(backend: &Configured<Backend>) -> Vec<Arc<dyn DataSource>> {
@@ -55,10 +56,11 @@ fn shown(schema: &Schema, keys: &[&str], left_out: &[&str]) -> Vec<Attribute> {
                 ),
             };
             let shown = shown.computed().description(attribute.markdown());
-            if keys.contains(&name) {
-                shown.optional()
-            } else {
-                shown
+            match name {
+                // A name that nothing can have is refused before anybody is asked for it.
+                "name" if keys.contains(&name) => shown.optional().validate(rules::name()),
+                name if keys.contains(&name) => shown.optional(),
+                _ => shown,
             }
         })
         .collect()

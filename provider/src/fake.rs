@@ -30,6 +30,7 @@ struct Inner {
     world: World,
     requests: Vec<String>,
     faults: Vec<Fault>,
+    silent: Option<&'static str>,
 }
 
 /// What is answered instead, once.
@@ -132,6 +133,21 @@ impl Fake {
         self.inner().faults.push(fault);
     }
 
+    /// Takes the requests that begin so, and never answers them.
+    pub fn silence(&self, request: &'static str) {
+        self.inner().silent = Some(request);
+    }
+
+    fn swallows(&self, request: &Request) -> bool {
+        let line = format!("{} {}", request.method, request.target);
+        let mut inner = self.inner();
+        let swallows = inner.silent.is_some_and(|silent| line.starts_with(silent));
+        if swallows {
+            inner.requests.push(line);
+        }
+        swallows
+    }
+
     /// Changes what is there, as another client would.
     pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut self.inner().world)
@@ -153,6 +169,9 @@ impl Fake {
     async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         let mut buffer = Vec::new();
         while let Some(request) = read_request(&mut stream, &mut buffer).await {
+            if self.swallows(&request) {
+                std::future::pending::<()>().await;
+            }
             let answer = self.answer(&request);
             if stream.write_all(&answer).await.is_err() {
                 return;

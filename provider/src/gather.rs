@@ -50,11 +50,15 @@ impl Gather {
                 gather.ask().await;
             });
         }
-        answered.await.unwrap_or_else(|_| {
-            Err(Arc::new(Error::Stopped {
-                act: "asking for a plan".to_owned(),
-            }))
-        })
+        let act = "asking for a plan";
+        let answered = async {
+            answered.await.unwrap_or_else(|_| {
+                Err(Arc::new(Error::Stopped {
+                    act: act.to_owned(),
+                }))
+            })
+        };
+        self.client.bounded(act, Duration::ZERO, answered).await
     }
 
     async fn ask(&self) {

@@ -2,7 +2,7 @@
 
 pub mod database;
 pub mod project;
-mod rules;
+pub(crate) mod rules;
 
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
 use serde::de::DeserializeOwned;

@@ -9,11 +9,16 @@ use std::path::{Path, PathBuf};
 use berth_plugin::object::{AccessError, Object};
 use url::{Host, Url};
 
+use crate::client::Patience;
+
 /// Where a berthd listens that was started without arguments.
 pub const ENDPOINT_DEFAULT: &str = "http://127.0.0.1:8420";
 
 /// Where a berthd keeps its files that was started without arguments.
 const DATA_ROOT_DEFAULT: &str = "/var/lib/berth";
+
+/// How errors name a token that stands in the block.
+const TOKEN_ARGUMENT: &str = "the argument token";
 
 /// The file in a data root that holds the first token.
 const ADMIN_TOKEN_FILE: &str = "admin.token";
@@ -73,12 +78,34 @@ pub enum Error {
     /// What should be certificates is something else.
     #[error("ca_cert_pem holds no certificate in PEM form")]
     NoCertificate,
+    /// The token is there and empty.
+    #[error(
+        "{origin} is empty: give the token, or leave it out so that BERTH_TOKEN, \
+         BERTH_TOKEN_FILE or the local berthd's own token is used"
+    )]
+    TokenEmpty {
+        /// Where the token comes from.
+        origin: String,
+    },
     /// The token cannot stand in an HTTP header.
     #[error("the token from {origin} is not one line of visible ASCII characters")]
     TokenText {
         /// Where the token comes from.
         origin: String,
     },
+}
+
+impl Error {
+    /// The argument of the block that it is about, where it is one.
+    pub fn attribute(&self) -> Option<&'static str> {
+        match self {
+            Self::TokenEmpty { origin } | Self::TokenText { origin } => {
+                (origin == TOKEN_ARGUMENT).then_some("token")
+            }
+            Self::NoCertificate => Some("ca_cert_pem"),
+            _ => None,
+        }
+    }
 }
 
 /// A bearer token. Shows itself to nobody but the header it is made for.
@@ -89,7 +116,12 @@ impl Token {
     /// Takes a token; white space around it, as editors leave it in files, is dropped.
     fn new(text: &str, origin: &str) -> Result<Self, Error> {
         let text = text.trim();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.is_empty() {
+            return Err(Error::TokenEmpty {
+                origin: origin.to_owned(),
+            });
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::TokenText {
                 origin: origin.to_owned(),
             });
@@ -132,6 +164,8 @@ pub struct Settings {
     pub host_version: String,
     /// Whether the server's certificate is taken unseen.
     pub insecure_skip_verify: bool,
+    /// How long the backend is waited for. No argument of the block; tests wait less.
+    pub patience: Patience,
     token: TokenSource,
 }
 
@@ -165,6 +199,7 @@ impl Settings {
             ca_cert_pem: text("ca_cert_pem", "BERTH_CA_CERT")?,
             host_version: host_version.to_owned(),
             insecure_skip_verify,
+            patience: Patience::default(),
             token: token_source(config, &variable)?,
         })
     }
@@ -234,7 +269,7 @@ fn token_source(
     variable: &impl Fn(&str) -> Option<String>,
 ) -> Result<TokenSource, Error> {
     if let Some(token) = config.string("token")? {
-        return Token::new(token, "the argument token").map(TokenSource::Given);
+        return Token::new(token, TOKEN_ARGUMENT).map(TokenSource::Given);
     }
     if let Some(file) = config.string("token_file")? {
         return Ok(TokenSource::File(file.into()));
@@ -406,6 +441,9 @@ mod tests {
         );
         let file = tempfile::NamedTempFile::new().unwrap();
         let settings = read(&[("token_file", file.path().to_str().unwrap())], &[]).unwrap();
-        assert!(matches!(settings.token(), Err(Error::TokenText { .. })));
+        assert!(matches!(settings.token(), Err(Error::TokenEmpty { .. })));
+        let empty = read(&[("token", "")], &[]).unwrap_err();
+        assert!(empty.to_string().starts_with("the argument token is empty"));
+        assert_eq!(empty.attribute(), Some("token"));
     }
 }

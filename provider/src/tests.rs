@@ -6,6 +6,7 @@ mod database;
 mod edits;
 mod refresh;
 mod schema;
+mod silence;
 
 use berth_plugin::diagnostics::Diagnostics;
 use berth_plugin::object::Object;

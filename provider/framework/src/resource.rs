@@ -33,6 +33,24 @@ pub struct Context {
     pub capabilities: ClientCapabilities,
 }
 
+tokio::task_local! {
+    static CURRENT: Context;
+}
+
+impl Context {
+    /// The context of the handler that runs in this task; none outside of handlers, and in
+    /// tasks that a handler starts. For a provider's client, so that no request of it can
+    /// forget the user's wish and the call's limit.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// Runs `handler` with this as its [`Context::current`].
+    pub async fn scope<T>(&self, handler: impl Future<Output = T>) -> T {
+        CURRENT.scope(self.clone(), handler).await
+    }
+}
+
 /// What the host understands beyond the base protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClientCapabilities {

@@ -1,6 +1,7 @@
 //! What can go wrong between here and the backend, and how a user is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use berth_api::{ApiError, VersionRange};
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
@@ -41,6 +42,55 @@ pub enum Error {
         endpoint: String,
         /// What the HTTP client says.
         source: reqwest::Error,
+    },
+    /// Connections are accepted, and no answer comes.
+    #[error(
+        "berthd at {endpoint} did not answer while {act}: it was asked {}, and waited for {} \
+         each time",
+        times(*attempts),
+        spoken(*waited)
+    )]
+    Silent {
+        /// What was being done.
+        act: String,
+        /// The backend.
+        endpoint: String,
+        /// How long each attempt waited.
+        waited: Duration,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// Another request has just been waited for in vain.
+    #[error("berthd at {endpoint} does not answer, so that {act} was not tried")]
+    NotAsked {
+        /// What was to be done.
+        act: String,
+        /// The backend.
+        endpoint: String,
+    },
+    /// The call's time was over, or the user asked to stop, before an answer came.
+    #[error(
+        "{act} {}: berthd at {endpoint} had not answered after {}",
+        if *stopped { "was stopped" } else { "was not finished in time" },
+        spoken(*waited)
+    )]
+    Unanswered {
+        /// What was being done.
+        act: String,
+        /// The backend.
+        endpoint: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// Whether the user asked to stop; else the call's time was over.
+        stopped: bool,
+    },
+    /// A name or an id cannot be part of an address.
+    #[error("{act} is not possible: {segment:?} is neither a name nor an id")]
+    Address {
+        /// What was to be done.
+        act: String,
+        /// What was given.
+        segment: String,
     },
     /// The answer is not what the API promises.
     #[error("berthd at {endpoint} gave an answer that cannot be read while {act}")]
@@ -124,15 +174,21 @@ impl Error {
     pub fn diagnostics(&self, fields: impl Fn(&str) -> Option<Path>) -> Diagnostics {
         match self {
             Self::Refused { answer, .. } if !answer.details.is_empty() => {
-                let summary = sentence_start(&answer.error);
+                let heading = said(&answer.error);
+                let heading = heading.trim_end_matches('.');
                 answer
                     .details
                     .iter()
                     .map(|detail| {
                         let said = complaint(&detail.field, &detail.message);
+                        // One detail is often the whole of the error, word for word.
+                        let summary = match said.starts_with(heading) {
+                            true => "Request refused",
+                            false => heading,
+                        };
                         let text = format!("{said}{}", traced(&answer.request_id));
                         let at = fields(&detail.field);
-                        Diagnostic::error(summary.clone(), text).at(at.unwrap_or_default())
+                        Diagnostic::error(summary, text).at(at.unwrap_or_default())
                     })
                     .collect()
             }
@@ -144,6 +200,7 @@ impl Error {
         match self {
             Self::Settings { source } => {
                 Diagnostic::error("Provider configuration", sentence(&chain(source)))
+                    .at(source.attribute().map(Path::from).unwrap_or_default())
             }
             Self::SettingsUnknown => Diagnostic::error(
                 "Provider configuration not known yet",
@@ -162,6 +219,26 @@ impl Error {
                     sentence(&chain(self))
                 ),
             ),
+            Self::Silent { endpoint, .. } | Self::NotAsked { endpoint, .. } => Diagnostic::error(
+                "berthd does not answer",
+                format!(
+                    "{} Something accepts connections at {endpoint}: is it a berthd, and does \
+                     its log say what it is waiting for? The argument endpoint or the variable \
+                     BERTH_ENDPOINT says where to ask.",
+                    sentence(&self.to_string())
+                ),
+            ),
+            Self::Unanswered { stopped, .. } => Diagnostic::error(
+                if *stopped { "Stopped" } else { "Timeout" },
+                format!(
+                    "{} Is a berthd running there? What it has accepted goes on; run the \
+                     command again to see the result.",
+                    sentence(&self.to_string())
+                ),
+            ),
+            Self::Address { .. } => {
+                Diagnostic::error("Neither a name nor an id", sentence(&self.to_string()))
+            }
             Self::Unreadable { endpoint, .. } => Diagnostic::error(
                 "Answer cannot be read",
                 format!(
@@ -172,7 +249,11 @@ impl Error {
             Self::Unwritable { .. } => {
                 Diagnostic::error("Error in the provider", sentence(&self.to_string()))
             }
-            Self::Refused { status, answer, .. } => refusal(self, *status, answer),
+            Self::Refused {
+                act,
+                status,
+                answer,
+            } => refusal(self, act, *status, answer),
             Self::Version {
                 endpoint,
                 version,
@@ -184,7 +265,7 @@ impl Error {
                 "Operation failed",
                 format!(
                     "{} The operation is {operation}; berthd's log says more about it.",
-                    sentence(message)
+                    said(message)
                 ),
             ),
             Self::TooLong { .. } => Diagnostic::error(
@@ -207,9 +288,9 @@ impl Error {
     }
 }
 
-fn refusal(error: &Error, status: u16, answer: &ApiError) -> Diagnostic {
+fn refusal(error: &Error, act: &str, status: u16, answer: &ApiError) -> Diagnostic {
     let traced = traced(&answer.request_id);
-    let said = sentence(&answer.error);
+    let said = said(&answer.error);
     match status {
         401 => Diagnostic::error(
             "Token not accepted",
@@ -236,7 +317,10 @@ fn refusal(error: &Error, status: u16, answer: &ApiError) -> Diagnostic {
                 sentence(&error.to_string())
             ),
         ),
-        _ => Diagnostic::error("Request refused", format!("{said}{traced}")),
+        _ => Diagnostic::error(
+            "Request refused",
+            format!("{} was refused: {said}{traced}", sentence_start(act)),
+        ),
     }
 }
 
@@ -272,7 +356,7 @@ pub fn complaint(field: &str, message: &str) -> String {
         let message = message.trim_end_matches('.');
         format!("{field} {message}.")
     } else {
-        sentence(message)
+        said(message)
     }
 }
 
@@ -299,7 +383,39 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// `text` with a capital at its start.
+/// A duration as people say it.
+fn spoken(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} milliseconds", duration.as_millis()),
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+/// What berthd says, as a sentence. It may begin with a user's name, which has no capital, so
+/// that only words that are none get one.
+fn said(text: &str) -> String {
+    const WORDS: [&str; 16] = [
+        "a", "an", "another", "expected", "it", "its", "no", "not", "only", "set", "that", "the",
+        "there", "this", "unknown", "use",
+    ];
+    let first = text.trim().split([' ', '.']).next().unwrap_or_default();
+    if WORDS.contains(&first) {
+        sentence(text)
+    } else {
+        ended(text.trim().trim_end_matches('.').to_owned())
+    }
+}
+
+/// `text`, which is this program's own, with a capital at its start.
 fn sentence_start(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
     // Names of programs and arguments keep their small letters.
@@ -314,10 +430,13 @@ fn sentence_start(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `text` as a sentence.
+/// `text`, which is this program's own, as a sentence.
 fn sentence(text: &str) -> String {
-    let text = sentence_start(text);
-    if text.ends_with(['!', '?', ')']) {
+    ended(sentence_start(text))
+}
+
+fn ended(text: String) -> String {
+    if text.ends_with(['!', '?']) {
         text
     } else {
         format!("{text}.")
@@ -390,6 +509,27 @@ mod tests {
     }
 
     #[test]
+    fn users_names_keep_their_letters_and_no_sentence_is_told_twice() {
+        assert_eq!(
+            said("slowdb exists already as db_1"),
+            "slowdb exists already as db_1."
+        );
+        assert_eq!(
+            said("the image cannot be pulled."),
+            "The image cannot be pulled."
+        );
+        assert_eq!(
+            sentence("refused (os error 111)"),
+            "Refused (os error 111)."
+        );
+        let error = refused(409, &[("name", "the name orders is taken")]);
+        assert_eq!(
+            Diagnostics::from(error).to_string(),
+            "error: Request refused: The name orders is taken. (request req_1)"
+        );
+    }
+
+    #[test]
     fn the_version_error_says_which_side_to_upgrade() {
         assert!(version(2, 3).contains("Upgrade the provider"));
         assert!(version(0, 0).contains("Upgrade berthd"));
@@ -400,6 +540,10 @@ mod tests {
         let told = |status| Diagnostics::from(refused(status, &[])).to_string();
         assert!(told(401).contains("Token not accepted"));
         assert!(told(500).contains("an error of berthd"));
-        assert!(told(409).contains("Request refused: The name orders is taken. (request req_1)"));
+        assert_eq!(
+            told(409),
+            "error: Request refused: Creating database orders was refused: The name orders is \
+             taken. (request req_1)"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! One request: sent, sent again where that is safe, and read.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use berth_api::{ApiError, Version, VersionRange};
@@ -17,17 +18,49 @@ use crate::settings::{self, Settings};
 const RETRIES_MAX: u32 = 4;
 /// The pause before the first repetition; each further one is twice as long.
 const RETRY_PAUSE_MILLIS: u64 = 200;
-/// Since when in a request's life a failure is final, so that a backend that hangs is waited
-/// for once.
+/// Since when in a request's life a failure is final.
 const RETRY_WINDOW_SECONDS_MAX: u64 = 45;
 /// The longest pause that a server may ask for; what asks for more is an error at once.
 const RETRY_AFTER_SECONDS_MAX: u64 = 30;
 /// How long the opening of a connection may take.
 const CONNECT_SECONDS_MAX: u64 = 5;
-/// How long one answer may take, the long polls of [`super::Client`] included.
-const ANSWER_SECONDS_MAX: u64 = 60;
+/// How long the first answer may take, by which berthd shows that it is there.
+const OPENING_SECONDS_MAX: u64 = 10;
+/// How long any other answer may take, beyond what the request asks the server to wait.
+const ANSWER_SECONDS_MAX: u64 = 30;
+/// How often one request is let run into such a limit.
+const SILENT_ATTEMPTS_MAX: u32 = 2;
+/// How long a backend that did not answer is asked nothing more.
+const SILENCE_SECONDS: u64 = 10;
+/// How long a request that is under way may still be answered after the user asked to stop,
+/// or the call's time was over: the answer says what was made.
+const GRACE_SECONDS: u64 = 3;
 /// The longest text of a foreign answer that is shown to the user.
 const FOREIGN_CHARACTERS_MAX: usize = 200;
+
+/// How long a backend is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the first answer.
+    pub opening: Duration,
+    /// For any other one.
+    pub answer: Duration,
+    /// How long nothing is asked of a backend that did not answer.
+    pub silence: Duration,
+    /// For an answer that comes too late for its call.
+    pub grace: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            opening: Duration::from_secs(OPENING_SECONDS_MAX),
+            answer: Duration::from_secs(ANSWER_SECONDS_MAX),
+            silence: Duration::from_secs(SILENCE_SECONDS),
+            grace: Duration::from_secs(GRACE_SECONDS),
+        }
+    }
+}
 
 /// An open way to a backend whose version fits.
 #[derive(Debug)]
@@ -35,6 +68,9 @@ pub(super) struct Connection {
     http: reqwest::Client,
     endpoint: Url,
     authorization: HeaderValue,
+    patience: Patience,
+    /// Since when the backend does not answer; none when it did at last.
+    silent_since: Mutex<Option<Instant>>,
 }
 
 /// A request in the making.
@@ -51,6 +87,10 @@ pub(super) struct Request<'a> {
     pub body: Option<serde_json::Result<Vec<u8>>>,
     /// Makes a POST safe to repeat: the server answers the repetition as the first one.
     pub idempotency_key: Option<String>,
+    /// How long the answer may take; none for as long as any.
+    pub limit: Option<Duration>,
+    /// How long the server itself was asked to wait before it answers.
+    pub wait: Option<Duration>,
 }
 
 impl<'a> Request<'a> {
@@ -62,7 +102,16 @@ impl<'a> Request<'a> {
             query: Vec::new(),
             body: None,
             idempotency_key: None,
+            limit: None,
+            wait: None,
         }
+    }
+
+    /// Has the server wait before it answers that nothing has changed.
+    pub(super) fn wait(self, wait: Duration) -> Self {
+        let mut request = self.query("wait", wait.as_secs().to_string());
+        request.wait = Some(wait);
+        request
     }
 
     pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -94,6 +143,8 @@ enum Attempt {
     Answer(reqwest::Response),
     /// The answer asks to come again, or no answer came: send it again after the pause.
     Again(Option<Duration>, Error),
+    /// The connection is there, and no answer came in time.
+    Silent,
     Failed(Error),
 }
 
@@ -110,13 +161,16 @@ impl Connection {
             http: http_client(settings)?,
             endpoint: settings.endpoint.clone(),
             authorization,
+            patience: settings.patience,
+            silent_since: Mutex::new(None),
         };
         connection.check_version().await?;
         Ok(connection)
     }
 
     async fn check_version(&self) -> Result<(), Error> {
-        let request = Request::new("asking for its version", Method::GET, &["v1", "version"]);
+        let mut request = Request::new("asking for its version", Method::GET, &["v1", "version"]);
+        request.limit = Some(self.patience.opening);
         let Version { version, api } = self.send(request).await?;
         let ours = VersionRange::HERE;
         if api.minimum > ours.current || api.current < ours.minimum {
@@ -137,14 +191,52 @@ impl Connection {
     }
 
     /// Sends a request whose answer has nothing in it that is of use.
+    ///
+    /// A backend that has just been waited for in vain is not asked: of a thousand resources,
+    /// one has waited for all.
     pub(super) async fn send_for_bytes(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
+        if self.is_silent() {
+            return Err(Error::NotAsked {
+                act: request.act.clone(),
+                endpoint: self.endpoint.to_string(),
+            });
+        }
+        let sent = self.send_repeatedly(request).await;
+        let silent = matches!(sent, Err(Error::Silent { .. }));
+        let since = silent.then(Instant::now);
+        *self
+            .silent_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = since;
+        sent
+    }
+
+    fn is_silent(&self) -> bool {
+        let since = *self
+            .silent_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() < self.patience.silence)
+    }
+
+    /// How long one answer to the request may take.
+    fn limit(&self, request: &Request<'_>) -> Duration {
+        request.limit.unwrap_or(self.patience.answer) + request.wait.unwrap_or_default()
+    }
+
+    async fn send_repeatedly(&self, request: &Request<'_>) -> Result<Vec<u8>, Error> {
         let mut pause = Duration::from_millis(RETRY_PAUSE_MILLIS);
         let mut retries_left = RETRIES_MAX;
+        let mut silent_attempts = 0;
         let final_from = Instant::now() + Duration::from_secs(RETRY_WINDOW_SECONDS_MAX);
         loop {
             let (wanted_pause, error) = match self.attempt(request).await {
                 Attempt::Answer(response) => match response.bytes().await {
                     Ok(body) => return Ok(body.to_vec()),
+                    Err(source) if source.is_timeout() => {
+                        silent_attempts += 1;
+                        (None, self.silent(request, silent_attempts))
+                    }
                     Err(source) => {
                         let error = self.unreachable(&request.act, source);
                         if !request.is_repeatable() {
@@ -154,8 +246,16 @@ impl Connection {
                     }
                 },
                 Attempt::Again(wanted_pause, error) => (wanted_pause, error),
+                Attempt::Silent => {
+                    silent_attempts += 1;
+                    (None, self.silent(request, silent_attempts))
+                }
                 Attempt::Failed(error) => return Err(error),
             };
+            let is_silent = matches!(error, Error::Silent { .. });
+            if is_silent && (silent_attempts >= SILENT_ATTEMPTS_MAX || !request.is_repeatable()) {
+                return Err(error);
+            }
             let next_pause = wanted_pause.unwrap_or(pause);
             let too_late = Instant::now() + next_pause > final_from;
             if retries_left == 0 || too_late || next_pause.as_secs() > RETRY_AFTER_SECONDS_MAX {
@@ -177,6 +277,7 @@ impl Connection {
             Ok(response) => response,
             // A connection that never opened has carried nothing, so that anything may be
             // sent again.
+            Err(source) if source.is_timeout() && !source.is_connect() => return Attempt::Silent,
             Err(source) => {
                 let repeat = source.is_connect() || request.is_repeatable();
                 let error = self.unreachable(&request.act, source);
@@ -210,6 +311,13 @@ impl Connection {
 
     fn build(&self, request: &Request<'_>) -> Result<reqwest::RequestBuilder, Error> {
         let mut url = self.endpoint.clone();
+        // The URL would lose these, and the request go elsewhere.
+        if let Some(segment) = request.path.iter().find(|segment| !is_segment(segment)) {
+            return Err(Error::Address {
+                act: request.act.clone(),
+                segment: (*segment).to_owned(),
+            });
+        }
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(&request.path);
         }
@@ -219,6 +327,7 @@ impl Connection {
         let mut builder = self
             .http
             .request(request.method.clone(), url)
+            .timeout(self.limit(request))
             .header("authorization", self.authorization.clone())
             .header("accept", "application/json");
         if let Some(key) = &request.idempotency_key {
@@ -239,6 +348,15 @@ impl Connection {
             None => {}
         }
         Ok(builder)
+    }
+
+    fn silent(&self, request: &Request<'_>, attempts: u32) -> Error {
+        Error::Silent {
+            act: request.act.clone(),
+            endpoint: self.endpoint.to_string(),
+            waited: self.limit(request),
+            attempts,
+        }
     }
 
     fn unreachable(&self, act: &str, source: reqwest::Error) -> Error {
@@ -289,6 +407,11 @@ impl Connection {
     }
 }
 
+/// Whether a URL keeps the text as one segment of its path.
+fn is_segment(text: &str) -> bool {
+    !matches!(text, "" | "." | "..") && !text.chars().any(char::is_control)
+}
+
 fn foreign(status: StatusCode, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text: String = text
@@ -321,7 +444,6 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, Error> {
     let mut builder = reqwest::Client::builder()
         .user_agent(user_agent(&settings.host_version))
         .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-        .timeout(Duration::from_secs(ANSWER_SECONDS_MAX))
         .redirect(reqwest::redirect::Policy::none())
         .tls_danger_accept_invalid_certs(settings.insecure_skip_verify);
     if settings.is_local() {

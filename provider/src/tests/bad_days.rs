@@ -314,28 +314,3 @@ async fn an_authority_of_ones_own_is_trusted_and_no_other() {
     let broken = told(broken);
     assert!(broken.contains("ca_cert_pem"), "{broken}");
 }
-
-#[tokio::test]
-async fn a_backend_that_hangs_is_waited_for_no_longer_than_granted() {
-    let host = TestHost::new(Berth::with_environment(|_| None)).unwrap();
-    // It accepts connections and says nothing.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let block = [
-        ("endpoint", endpoint.as_str().into()),
-        ("token", TOKEN.into()),
-    ];
-    host.configure(block).await.unwrap();
-    let attributes = [
-        ("name", "orders".into()),
-        ("engine", "postgresql".into()),
-        ("timeouts", Value::object([("read", "1s")])),
-    ];
-    let config = host.config("berth_database", attributes).unwrap();
-    let instance = host.instance("berth_database");
-    let refused = told(host.plan(&instance, &config).await);
-    assert!(
-        refused.contains("Planning a database was not finished after 1 seconds"),
-        "{refused}"
-    );
-}

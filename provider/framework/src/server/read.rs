@@ -108,6 +108,16 @@ impl ProviderServer {
         let context = self.context(limit, request.capabilities);
         let target = match &identity {
             Some(identity) => ImportTarget::Identity(identity),
+            None if request.id.trim().is_empty() => {
+                return Err(Diagnostic::error(
+                    "Missing import id",
+                    format!(
+                        "The id to import is empty. Say which {} it is: import ADDRESS ID.",
+                        entry.resource.type_name()
+                    ),
+                )
+                .into());
+            }
             None => ImportTarget::Id(&request.id),
         };
         let request = ImportRequest {

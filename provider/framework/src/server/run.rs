@@ -38,7 +38,7 @@ pub(super) async fn run<T>(
     handler: impl Future<Output = Outcome<T>>,
 ) -> Outcome<T> {
     let abandon_at = context.deadline + Duration::from_secs(ABANDON_AFTER_SECONDS);
-    run_until(abandon_at, what, context.limit, handler).await
+    run_until(abandon_at, what, context.limit, context.scope(handler)).await
 }
 
 async fn run_until<T>(

@@ -1,5 +1,6 @@
 //! From the framework's types to the messages of the protocol.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -68,9 +69,23 @@ fn diagnostic(diagnostic: &Diagnostic) -> proto::Diagnostic {
     proto::Diagnostic {
         severity: severity.into(),
         summary: secrets::mask(&diagnostic.summary).into_owned(),
-        detail: secrets::mask(&diagnostic.detail).into_owned(),
+        detail: secrets::mask(&located(diagnostic)).into_owned(),
         attribute: diagnostic.path.as_ref().map(path),
     }
+}
+
+/// The detail with the path in front, where there is more than one step in it: the host shows
+/// the line of the outermost attribute only, which may hold several values.
+fn located(diagnostic: &Diagnostic) -> Cow<'_, str> {
+    let detail = Cow::Borrowed(diagnostic.detail.as_str());
+    let Some(path) = diagnostic.path.as_ref().filter(|p| p.steps().len() > 1) else {
+        return detail;
+    };
+    let path = path.to_string();
+    if diagnostic.detail.contains(&path) {
+        return detail;
+    }
+    Cow::Owned(format!("{path}: {detail}"))
 }
 
 /// A path, as far as the protocol can say it.
@@ -248,12 +263,27 @@ mod tests {
     }
 
     #[test]
+    fn a_detail_names_the_path_below_its_attribute_once() {
+        let told = |path: &str, detail: &str| {
+            let found = Diagnostic::error("Invalid value", detail).at(Path::from(path));
+            super::diagnostics(&found.into())[0].detail.clone()
+        };
+        assert_eq!(told("pooler.mode", "Use x."), "pooler.mode: Use x.");
+        let named = "pooler.mode takes x.";
+        assert_eq!(told("pooler.mode", named), named);
+        assert_eq!(told("name", "Use x."), "Use x.");
+    }
+
+    #[test]
     fn a_path_keeps_its_steps_and_a_diagnostic_loses_its_secrets() {
         secrets::remember("to-wire-test-secret");
         let found = Diagnostic::error("Refused", "The password to-wire-test-secret is old.")
             .at(Path::from("rules").index(2).attribute("tags").key("env"));
         let wire = super::diagnostics(&found.into());
-        assert_eq!(wire[0].detail, "The password *** is old.");
+        assert_eq!(
+            wire[0].detail,
+            "rules[2].tags[\"env\"]: The password *** is old."
+        );
         let selectors: Vec<_> = wire[0].attribute.clone().unwrap().steps;
         let selectors: Vec<_> = selectors
             .into_iter()

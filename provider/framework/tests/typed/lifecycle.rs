@@ -104,6 +104,11 @@ async fn an_import_finds_the_object_and_its_plan_is_empty() {
         assert_eq!(plan.action, Action::NoOp);
     }
     assert!(host.import(TYPE, "led_404").await.is_err());
+    let empty = host.import(TYPE, "").await.unwrap_err();
+    assert!(
+        empty.to_string().contains("The id to import is empty"),
+        "{empty}"
+    );
 }
 
 #[tokio::test]
