@@ -189,7 +189,8 @@ pub struct Database {
     pub updated_at: Timestamp,
     /// When it was destroyed.
     pub destroyed_at: Option<Timestamp>,
-    /// Until when it can be restored, once destroyed.
+    /// Until when it can be restored, once destroyed. A restored one keeps it until it is
+    /// claimed: destroyed before that, it returns to the trash as it was.
     pub recoverable_until: Option<Timestamp>,
     /// When its data was removed for good.
     pub purged_at: Option<Timestamp>,

@@ -52,6 +52,14 @@ impl Note {
     }
 }
 
+/// A number of days as people say it: `1 day`.
+pub(crate) fn days_text(days: u32) -> String {
+    match days {
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 /// A number of bytes as people say it: `12.3 GB`.
 pub fn size_text(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -89,6 +97,8 @@ mod tests {
         assert_eq!(size_text(1_500), "1.5 kB");
         assert_eq!(size_text(12_340_000_000), "12.3 GB");
         assert_eq!(size_text(999_999), "1.0 MB");
+        assert_eq!(days_text(1), "1 day");
+        assert_eq!(days_text(0), "0 days");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Dry runs of several resources at once. They write, reserve and draw nothing.
 
 use crate::databases::{
-    DatabaseConfig, Evaluation, Gatherer, PlannedDatabase, Taken, evaluate, protected,
+    DatabaseConfig, Evaluation, Gatherer, PlannedDatabase, Taken, evaluate, is_shielded, protected,
 };
 use crate::error::Doing;
 use crate::projects::{PlannedProject, ProjectConfig, evaluate_project};
@@ -243,7 +243,7 @@ impl Services {
             .await
             .doing("read an observation")?;
         let mut errors = Vec::new();
-        if row.deletion_protection {
+        if is_shielded(&row, caller) {
             errors.push(protected(&row));
         }
         Ok(Outcome {

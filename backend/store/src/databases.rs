@@ -264,12 +264,13 @@ impl Tx {
         }
     }
 
-    /// Marks a database as taken over by its client. The generation stays: nothing else is
-    /// wanted.
+    /// Marks a living database as taken over by its client: what would return it to the trash
+    /// is forgotten. The generation stays: nothing else is wanted.
     pub async fn claim_database(&mut self, id: &DatabaseId) -> Result<(), Error> {
         let touched = sql!(
             "claim_database",
-            "UPDATE databases SET claim_token = NULL, claim_request = NULL WHERE id = $1"
+            "UPDATE databases SET claim_token = NULL, claim_request = NULL, recoverable_until = \
+             CASE WHEN intent = 'destroy' THEN recoverable_until END WHERE id = $1"
         )
         .bind(id.as_str())
         .execute(&mut self.write())

@@ -49,7 +49,11 @@ pub(crate) fn database(record: &DatabaseRecord, rules: &Rules) -> berth_api::Dat
     shown.operation_id = record.operation_id.as_ref().map(ToString::to_string);
     shown.updated_at = row.updated_at.to_string();
     shown.destroyed_at = row.destroyed_at.as_ref().map(Timestamp::to_string);
-    shown.recoverable_until = row.recoverable_until.as_ref().map(Timestamp::to_string);
+    shown.recoverable_until = row
+        .recoverable_until
+        .filter(|_| !row.is_living())
+        .as_ref()
+        .map(Timestamp::to_string);
     shown
 }
 

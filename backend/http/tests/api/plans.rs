@@ -290,3 +290,33 @@ async fn a_project_that_is_not_empty_warns_unless_all_of_it_goes() {
     let both = berth.post("/v1/plan", both).await.expect(200);
     assert_eq!(both["resources"][0]["notes"], json!([]));
 }
+
+#[tokio::test]
+async fn a_window_that_closes_and_a_port_that_is_not_open_are_told() {
+    let berth = TestBerth::start().await;
+    let made = berth
+        .database(json!({"name": "orders", "engine": "postgresql"}))
+        .await;
+    let item = json!({
+        "kind": "database", "id": made["id"],
+        "config": {
+            "name": "orders", "engine": "postgresql", "recovery_window_days": 0,
+            "public_port": 15_001,
+        },
+    });
+    let planned = berth.plan_one(&berth.admin, item).await;
+    assert_eq!(planned["errors"], json!([]));
+    let notes: Vec<_> = planned["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|note| (note["field"].as_str().unwrap(), &note["severity"]))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            ("public_port", &json!("warning")),
+            ("recovery_window_days", &json!("warning"))
+        ]
+    );
+}

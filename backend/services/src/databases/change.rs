@@ -83,6 +83,7 @@ impl Services {
         };
         let now = writing.now;
         let row = self.living(&mut writing, caller, reference).await?;
+        let row = self.taken_over(&mut writing, caller, row).await?;
         let config = alteration.config(&row).over(&row);
         let evaluation = self
             .evaluated(&mut writing.tx, caller, &world, &row, &config, now)
@@ -182,35 +183,52 @@ impl Services {
             Begun::Replay(replay) => return Ok(Answered::Replayed(replay)),
         };
         let row = self.living(&mut writing, caller, reference).await?;
-        if let Claim::Unclaimed { token, .. } = &row.claim {
-            if caller.token().is_some_and(|own| own != token) {
-                return Err(Error::refused(
-                    Code::ClaimRefused,
-                    format!("{} is being created by another token", row.name),
-                ));
-            }
-            writing
-                .tx
-                .claim_database(&row.id)
-                .await
-                .doing("claim a database")?;
-            let now = writing.now;
-            journal(
-                &mut writing.tx,
-                &caller.actor,
-                now,
-                Happened {
-                    kind: "database.claimed",
-                    project: Some(&row.project_id),
-                    database: Some(&row.id),
-                    operation: None,
-                    message: format!("{} was taken over by the client that created it", row.name),
-                },
-            )
-            .await?;
+        if let Claim::Unclaimed { token, .. } = &row.claim
+            && caller.token().is_some_and(|own| own != token)
+        {
+            return Err(Error::refused(
+                Code::ClaimRefused,
+                format!("{} is being created by another token", row.name),
+            ));
         }
+        let row = self.taken_over(&mut writing, caller, row).await?;
         let record = self.reread(&mut writing.tx, &row.id).await?;
         self.commit(writing, record).await
+    }
+
+    /// The row, claimed. Whoever changes a database has it: the request that ordered it must
+    /// not resume it any more.
+    async fn taken_over<T>(
+        &self,
+        writing: &mut Writing<'_, T>,
+        caller: &Caller,
+        mut row: Database,
+    ) -> Result<Database, Error> {
+        if row.claim == Claim::Claimed {
+            return Ok(row);
+        }
+        row.claim = Claim::Claimed;
+        row.recoverable_until = None;
+        writing
+            .tx
+            .claim_database(&row.id)
+            .await
+            .doing("claim a database")?;
+        let now = writing.now;
+        journal(
+            &mut writing.tx,
+            &caller.actor,
+            now,
+            Happened {
+                kind: "database.claimed",
+                project: Some(&row.project_id),
+                database: Some(&row.id),
+                operation: None,
+                message: format!("{} was taken over", row.name),
+            },
+        )
+        .await?;
+        Ok(row)
     }
 }
 

@@ -169,9 +169,12 @@ impl Services {
             self.revive(tx, &mut project, now).await?;
         }
         evaluation.planned.write_into(&mut row)?;
-        row.claim = claim;
         row.destroyed_at = None;
-        row.recoverable_until = None;
+        // Until somebody has it, its destruction has to return it to the trash as it was.
+        if claim == Claim::Claimed {
+            row.recoverable_until = None;
+        }
+        row.claim = claim;
         row.updated_at = now;
         row.generation += 1;
         self.draw_port(tx, &mut row).await?;

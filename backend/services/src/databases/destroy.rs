@@ -6,11 +6,13 @@ use super::create::ClaimManner;
 use super::facts::Authority;
 use super::find::not_found;
 use crate::error::Doing;
-use crate::note::size_text;
+use crate::note::{days_text, size_text};
 use crate::services::{Answered, Begun, Happened, Keyed, journal};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Given, Note, Services};
-use berth_domain::{Database, DatabaseId, Intent, Observation, OperationKind, Scope, Timestamp};
+use berth_domain::{
+    Claim, Database, DatabaseId, Intent, Observation, OperationKind, Scope, Timestamp,
+};
 use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, Tx};
 
 impl Services {
@@ -50,13 +52,13 @@ impl Services {
         mut row: Database,
         now: Timestamp,
     ) -> Result<(), Error> {
-        if row.deletion_protection {
+        if is_shielded(&row, caller) {
             return Err(Error::fields(vec![protected(&row)]));
         }
-        let days = self.kept_days(&row, caller.authority());
+        let until = self.kept_until(&row, caller.authority(), now);
         row.intent = Intent::Destroy;
         row.destroyed_at = Some(now);
-        row.recoverable_until = Some(now.plus_days(i64::from(days)));
+        row.recoverable_until = Some(until);
         row.updated_at = now;
         row.generation += 1;
         tx.update_database(&row)
@@ -72,18 +74,35 @@ impl Services {
                 project: Some(&row.project_id),
                 database: Some(&row.id),
                 operation: Some(&operation.id),
-                message: format!(
-                    "{} was destroyed; its data is kept for {days} days",
-                    row.name
-                ),
+                message: format!("{} was destroyed; its data is kept until {until}", row.name),
             },
         )
         .await
     }
 
+    /// Until when the data is kept. A restored database that nobody claimed returns to the
+    /// trash no worse than it left it.
+    fn kept_until(&self, row: &Database, authority: Authority, now: Timestamp) -> Timestamp {
+        match (&row.claim, row.recoverable_until) {
+            (Claim::Unclaimed { .. }, Some(before)) => {
+                before.max(now.plus_days(i64::from(self.unclaimed_days_min())))
+            }
+            _ => now.plus_days(i64::from(self.kept_days(row, authority))),
+        }
+    }
+
+    /// Nobody chose to give up what was never taken over, so that some of the window is left
+    /// whatever the database and the installation say.
+    fn unclaimed_days_min(&self) -> u32 {
+        self.rules.limits.recovery_floor_days.max(1)
+    }
+
     /// Days for which the data is kept: what the database says, and at least the floor for
     /// those who may not make data unrecoverable.
     fn kept_days(&self, row: &Database, authority: Authority) -> u32 {
+        if row.claim != Claim::Claimed {
+            return row.recovery_window_days.max(self.unclaimed_days_min());
+        }
         match authority {
             Authority::Unprotects => row.recovery_window_days,
             Authority::Writes | Authority::Plans => row
@@ -107,26 +126,42 @@ impl Services {
             Some(1) => " 1 connection is open.".to_owned(),
             Some(count) => format!(" {count} connections are open."),
         };
+        let unclaimed = row.claim != Claim::Claimed;
         let days = match authority {
             // Who plans is not who applies; the floor may or may not hold for that one.
-            Authority::Plans => row.recovery_window_days,
+            Authority::Plans if !unclaimed => row.recovery_window_days,
             authority => self.kept_days(row, authority),
         };
         let floor = self.rules.limits.recovery_floor_days;
         let fate = match days {
+            _ if unclaimed && row.recoverable_until.is_some() => format!(
+                "It was brought back out of the trash by a create that was not finished, and returns there with its data and its former recovery window; restore_from = {{ deleted_database_id = \"{}\" }} brings it back.",
+                row.id
+            ),
             0 if authority == Authority::Plans && floor > 0 => format!(
-                "Its recovery window is 0 days: a token with the scope \"unprotect\" removes the data for good at once, any other keeps it for {floor} days."
+                "Its recovery window is 0 days: a token with the scope \"unprotect\" removes the data for good at once, any other keeps it for {}.",
+                days_text(floor)
             ),
             0 => "The data is removed for good at once and cannot be restored.".to_owned(),
             days => format!(
-                "The data is kept stopped for {days} days from then on and returns with restore_from = {{ deleted_database_id = \"{}\" }}; after that it is removed for good.",
+                "The data is kept stopped for {} from then on and returns with restore_from = {{ deleted_database_id = \"{}\" }}; after that it is removed for good.",
+                days_text(days),
                 row.id
             ),
+        };
+        let claim = match (unclaimed, row.deletion_protection) {
+            (false, _) => "",
+            (true, false) => {
+                " The create that ordered it was not finished, and nobody has taken it over."
+            }
+            (true, true) => {
+                " The create that ordered it was not finished, and nobody has taken it over: until then deletion_protection does not hold for the token that ordered it."
+            }
         };
         vec![Note::warning(
             None,
             format!("{} will be destroyed", row.name),
-            format!("{} holds {size}.{connections} {fate}", row.name),
+            format!("{} holds {size}.{connections}{claim} {fate}", row.name),
         )]
     }
 
@@ -226,6 +261,19 @@ impl Services {
             Answered::Replayed(_) => Err(unkeyed()),
         }
     }
+}
+
+/// Whether its protection refuses the destruction to this caller. What nobody has taken over
+/// is not protected from the token that ordered it, so that a create that failed can be made
+/// anew; who plans plans for that one.
+pub(crate) fn is_shielded(row: &Database, caller: &Caller) -> bool {
+    row.deletion_protection
+        && match &row.claim {
+            Claim::Claimed => true,
+            Claim::Unclaimed { token, .. } => {
+                caller.token() != Some(token) && caller.authority() != Authority::Plans
+            }
+        }
 }
 
 /// Why a protected database stays.

@@ -129,8 +129,13 @@ impl Gatherer<'_, '_> {
         Ok(
             match found.filter(|row| self.caller.sees(&row.project_id)) {
                 None => missing(),
-                // A restore that was begun and never claimed is gone on with.
-                Some(row) if row.is_living() && self.is_ours(&row) => {
+                // A restore that was begun and never claimed is gone on with, and what is
+                // destroyed before that is in the trash again.
+                Some(row)
+                    if row.is_living()
+                        && (self.is_ours(&row)
+                            || (self.is_replaced(&row) && row.claim != Claim::Claimed)) =>
+                {
                     RestoreFact::Found(Box::new(Database {
                         intent: Intent::Destroy,
                         ..row
@@ -144,6 +149,11 @@ impl Gatherer<'_, '_> {
                 Some(row) => RestoreFact::Found(Box::new(row)),
             },
         )
+    }
+
+    /// Whether a row goes before the new one comes.
+    fn is_replaced(&self, row: &Database) -> bool {
+        self.replaces.as_ref().is_some_and(|old| old.id == row.id)
     }
 
     /// Whether a row waits for this very caller to claim it.
@@ -242,8 +252,7 @@ impl Gatherer<'_, '_> {
         };
         let Some(name) = name else { return Ok(()) };
         let ignored = |row: &Database, this: &Self| {
-            base.is_some_and(|base| base.id == row.id)
-                || this.replaces.as_ref().is_some_and(|old| old.id == row.id)
+            base.is_some_and(|base| base.id == row.id) || this.is_replaced(row)
         };
         let found = self
             .view
@@ -251,6 +260,10 @@ impl Gatherer<'_, '_> {
             .await
             .doing("look for a name")?;
         for row in found {
+            // What is replaced is not resumed, whoever ordered it.
+            if self.is_replaced(&row) {
+                continue;
+            }
             if self.is_ours(&row) && base.is_none_or(|base| !base.is_living()) {
                 facts.resumable = Some(Box::new(row));
             } else if !ignored(&row, self) {

@@ -24,5 +24,5 @@ pub use planned::{Derived, PlannedDatabase, PlannedPooler, uri_tls};
 pub use rules::{Limits, Rules};
 
 pub(crate) use create::claim_of;
-pub(crate) use destroy::{protected, unkeyed};
+pub(crate) use destroy::{is_shielded, protected, unkeyed};
 pub(crate) use gather::{Gatherer, Taken, find_project};

@@ -148,10 +148,19 @@ impl Services {
             return Err(unkeyed());
         };
         let now = writing.now;
-        let row = {
+        let mut row = {
             let mut view = View::Tx(&mut writing.tx);
             self.project_row(&mut view, caller, reference).await?
         };
+        // Whoever changes a project has it: the request that ordered it must not resume it.
+        if row.claim != Claim::Claimed {
+            writing
+                .tx
+                .claim_project(&row.id)
+                .await
+                .doing("claim a project")?;
+            row.claim = Claim::Claimed;
+        }
         let config = config.clone().over(&row);
         let facts = {
             let mut view = View::Tx(&mut writing.tx);

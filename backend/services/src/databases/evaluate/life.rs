@@ -121,6 +121,13 @@ impl Evaluator<'_> {
             && days < row.recovery_window_days
         {
             self.needs_unprotect("recovery_window_days", "shortening the recovery window");
+            if days == 0 {
+                self.notes.push(Note::warning(
+                    Some("recovery_window_days"),
+                    format!("{} loses its recovery window", row.name),
+                    "With 0 days its data is removed for good as soon as it is destroyed, and nothing brings it back.",
+                ));
+            }
         }
         Maybe::Known(days)
     }

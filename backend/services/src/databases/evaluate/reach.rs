@@ -28,6 +28,13 @@ impl Evaluator<'_> {
             Given::Absent | Given::Null => None,
         };
         if let Some(port) = given {
+            if expose == Maybe::Known(false) {
+                self.notes.push(Note::warning(
+                    Some("public_port"),
+                    "The port is kept and not published",
+                    format!("{port} belongs to this database, and nothing listens there: set expose = true to publish it."),
+                ));
+            }
             return self.given_port(port);
         }
         let kept = match self.base {
