@@ -1,7 +1,7 @@
 //! What the provider block makes and every resource uses.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::client::Client;
 use crate::gather::Gather;
@@ -49,20 +49,54 @@ impl Backend {
     }
 }
 
-/// The names of the objects that were refreshed, with their ids.
+/// What this run has learned of the objects of the state, which no single plan is told.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<HashMap<(&'static str, String), String>>);
+pub struct Seen(Mutex<Learned>);
+
+#[derive(Debug, Default)]
+struct Learned {
+    /// The objects that were refreshed, by kind and name: projects may use a name each.
+    named: HashMap<(&'static str, String), Vec<String>>,
+    /// Those that stay under their name.
+    staying: HashSet<String>,
+    /// Those whose name a new object was given.
+    displaced: HashSet<String>,
+}
 
 impl Seen {
-    /// Notes that the state has the object.
-    pub fn note(&self, kind: &'static str, name: &str, id: &str) {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.insert((kind, name.to_owned()), id.to_owned());
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id of the object of that name; none when none was refreshed.
-    pub fn holder(&self, kind: &'static str, name: &str) -> Option<String> {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.get(&(kind, name.to_owned())).cloned()
+    /// Notes that the state has the object.
+    pub fn note(&self, kind: &'static str, name: &str, id: &str) {
+        let mut learned = self.learned();
+        let ids = learned.named.entry((kind, name.to_owned())).or_default();
+        if !ids.iter().any(|have| have == id) {
+            ids.push(id.to_owned());
+        }
+    }
+
+    /// The objects of that name that were refreshed.
+    pub fn holders(&self, kind: &'static str, name: &str) -> Vec<String> {
+        let learned = self.learned();
+        let ids = learned.named.get(&(kind, name.to_owned()));
+        ids.cloned().unwrap_or_default()
+    }
+
+    /// Notes that the plan keeps the object under its name. False when its name was planned
+    /// for a new one before.
+    pub fn stays(&self, id: &str) -> bool {
+        let mut learned = self.learned();
+        learned.staying.insert(id.to_owned());
+        !learned.displaced.contains(id)
+    }
+
+    /// Notes that a new object is planned with the name of this one. False when this one
+    /// stays under it.
+    pub fn yields(&self, id: &str) -> bool {
+        let mut learned = self.learned();
+        learned.displaced.insert(id.to_owned());
+        !learned.staying.contains(id)
     }
 }

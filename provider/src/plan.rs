@@ -139,6 +139,13 @@ impl Kind {
             response.planned = Some(planned);
             return Ok(());
         }
+        if let Some(prior) = request.prior
+            && planned.get("name")? == prior.get("name")?
+            && !backend.seen.stays(prior.require_string("id")?)
+        {
+            let name = prior.string("name")?.unwrap_or_default();
+            response.diagnostics.push(self.twice(name));
+        }
         let order = self.order(config, &planned, request.prior, request.private, backend)?;
         remember_configured(self, config, &mut response.private)?;
         let asked = request.prior.is_none_or(|prior| order.differs_from(prior));
@@ -171,7 +178,7 @@ impl Kind {
         diagnostics: &mut Diagnostics,
     ) -> Option<PlannedItem> {
         let order = order.without_nulls();
-        let mut item = PlanItem {
+        let item = PlanItem {
             kind: self.name.to_owned(),
             id: id.map(str::to_owned),
             replaces: replaced,
@@ -181,25 +188,19 @@ impl Kind {
         };
         // A replacement is never asked for a destroy plan, so what the destruction costs is
         // asked here.
-        let (mut answer, ()) = tokio::join!(backend.gather.plan(item.clone()), async {
+        let (answer, ()) = tokio::join!(backend.gather.plan(item.clone()), async {
             if let Some(id) = &item.replaces {
                 let told = self.destruction(backend, id).await;
                 diagnostics.append(told);
             }
         });
-        let is_taken = |answer: &PlannedItem| answer.errors.iter().any(|e| e.field == "name");
-        if item.id.is_none() && item.replaces.is_none() && answer.as_ref().is_ok_and(is_taken) {
-            let name = item
-                .config
-                .get("name")
-                .and_then(Json::as_str)
-                .unwrap_or_default();
-            if let Some(holder) = backend.seen.holder(self.name, name) {
-                diagnostics.push(self.held(name, &holder));
-                item.replaces = Some(holder);
-                answer = backend.gather.plan(item).await;
+        let answer = match answer {
+            Ok(answer) if item.id.is_none() && item.replaces.is_none() && contested(&answer) => {
+                let unheld = self.beside(backend, item, diagnostics).await;
+                Ok(unheld.unwrap_or(answer))
             }
-        }
+            answer => answer,
+        };
         match answer {
             Err(error) => {
                 diagnostics.append(error.diagnostics(|field| self.path(field)));
@@ -213,13 +214,63 @@ impl Kind {
     }
 
     /// The replacement of a tainted object arrives as a plain create, whose name its
-    /// predecessor still has. That it was refreshed in this run is the only trace of it.
+    /// predecessor still has; the backend refuses it, or takes it for a create to resume. That
+    /// the predecessor was refreshed in this run is the only trace of it. What would come of
+    /// the order once it is gone; none when nothing of the state is in the way.
+    async fn beside(
+        &self,
+        backend: &Backend,
+        mut item: PlanItem,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<PlannedItem> {
+        let name = item.config.get("name")?.as_str()?.to_owned();
+        for holder in backend.seen.holders(self.name, &name) {
+            item.replaces = Some(holder.clone());
+            let answer = match backend.gather.plan(item.clone()).await {
+                Ok(answer) if !contested(&answer) => answer,
+                // It is another one that is in the way, or the question has no answer.
+                Ok(_) | Err(_) => continue,
+            };
+            if backend.seen.yields(&holder) {
+                diagnostics.push(self.held(&name, &holder));
+                // When it stays, nothing is destroyed, and no error is called for.
+                for told in self.destruction(backend, &holder).await.iter() {
+                    diagnostics.push(match told.is_error() {
+                        true => Diagnostic::warning(
+                            "The object in the way cannot be destroyed",
+                            format!("When it is tainted, the apply fails: {told}"),
+                        ),
+                        false => told.clone(),
+                    });
+                }
+            } else {
+                diagnostics.push(self.twice(&name));
+            }
+            return Some(answer);
+        }
+        None
+    }
+
+    /// Two resources of the configuration have one name.
+    fn twice(&self, name: &str) -> Diagnostic {
+        Diagnostic::error(
+            "The name is used twice",
+            format!(
+                "Two resources of this configuration are to be named {name:?}: one has it and \
+                 keeps it, another is to be made with it. Give each {} a name of its own.",
+                self.name
+            ),
+        )
+        .at("name")
+    }
+
     fn held(&self, name: &str, holder: &str) -> Diagnostic {
         Diagnostic::warning(
             "The name is still in use",
             format!(
                 "{holder}, which this configuration has in its state, is named {name:?}. When \
-                 it is tainted, it is destroyed first and the name becomes free. When another \
+                 it is tainted, it is destroyed first and made anew; to keep it, run `terraform \
+                 untaint ADDRESS` (or `tofu untaint ADDRESS`) before the apply. When another \
                  resource manages it, the apply will refuse the name."
             ),
         )
@@ -328,6 +379,15 @@ impl Kind {
         }
         Ok(result)
     }
+}
+
+/// Whether something that is there has the name, or would be resumed for it.
+fn contested(answer: &PlannedItem) -> bool {
+    answer.errors.iter().any(|error| error.field == "name")
+        || answer
+            .notes
+            .iter()
+            .any(|note| note.field.as_deref() == Some("name"))
 }
 
 fn configured(private: &Private) -> Outcome<BTreeSet<String>> {

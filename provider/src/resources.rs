@@ -8,6 +8,13 @@ use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
+use crate::client::{Error, Shared};
+
+/// Whether the backend leaves it to another token.
+pub(crate) fn is_denied(error: &Shared) -> bool {
+    matches!(**error, Error::Refused { status: 403, .. }) || error.code() == Some("claim_refused")
+}
+
 /// The body of a request with these fields. The schema's types make it fit; where they do
 /// not, the provider is at fault and says so.
 pub(crate) fn body<T: DeserializeOwned>(fields: Map<String, Json>) -> Result<T, Diagnostics> {

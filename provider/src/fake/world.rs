@@ -182,7 +182,7 @@ impl World {
         }
         let prior = row.and_then(|(_, row)| row);
         if item["destroy"] == json!(true) {
-            if prior.is_some_and(|row| row["deletion_protection"] == json!(true)) {
+            if prior.is_some_and(is_protected) {
                 return error("deletion_protection", "it is protected");
             }
             return json!({"planned": null, "unknown": [], "errors": [], "notes": [{
@@ -201,6 +201,20 @@ impl World {
         if config.contains_key("name") && holder.is_some() {
             return error("name", "is taken");
         }
+        let resumed = rows.iter().find(|(id, row)| {
+            row["name"] == config["name"]
+                && row.get("status") != Some(&json!("destroyed"))
+                && row["claimed"] == json!(false)
+                && prior.is_none()
+                && Some(id.as_str()) != replaces
+        });
+        let notes: Vec<Json> = resumed
+            .into_iter()
+            .map(|(id, _)| {
+                json!({"severity": "warning", "field": "name", "summary": "It is resumed",
+                       "message": format!("{id} is taken over instead of made twice.")})
+            })
+            .collect();
         if config.get("plan") == Some(&json!("huge")) {
             return error("plan", "use one of db-s-1vcpu-1gb");
         }
@@ -244,7 +258,7 @@ impl World {
             unknown.push("public_port".into());
         }
         planned.retain(|name, _| !unknown.contains(name));
-        json!({"planned": planned, "unknown": unknown, "notes": [], "errors": []})
+        json!({"planned": planned, "unknown": unknown, "notes": notes, "errors": []})
     }
 
     fn snapshot(&self, query: &str) -> Answer {
@@ -379,7 +393,10 @@ impl World {
             ("POST", ["claim"]) => {
                 fields.insert("claimed".into(), json!(true));
             }
-            ("PATCH", []) => fields = self.project_fields(&body, Some(&row)),
+            ("PATCH", []) => {
+                fields = self.project_fields(&body, Some(&row));
+                fields.insert("claimed".into(), json!(true));
+            }
             ("DELETE", []) if row["deletion_protection"] == json!(true) => {
                 return refusal(409, "protected", "the project is protected", &[]);
             }
@@ -418,6 +435,7 @@ impl World {
             ("PATCH", []) => {
                 self.patches.push(body.keys().cloned().collect());
                 fields = self.database_fields(&body, Some(&row));
+                fields.insert("claimed".into(), json!(true));
                 if fields["expose"] == json!(true) && fields["public_port"].is_null() {
                     fields.insert("public_port".into(), json!(15_001));
                 }
@@ -426,7 +444,7 @@ impl World {
                     json!(self.operate(&id, &name, "change")),
                 );
             }
-            ("DELETE", []) if row["deletion_protection"] == json!(true) => {
+            ("DELETE", []) if is_protected(&row) => {
                 return refusal(409, "protected", "the database is protected", &[]);
             }
             ("DELETE", []) => {
@@ -458,6 +476,11 @@ impl World {
             "credential_version": row["credential_version"], "inert": self.inert,
         })
     }
+}
+
+/// What nobody took over is not protected from the one token that there is.
+fn is_protected(row: &Fields) -> bool {
+    row["deletion_protection"] == json!(true) && row["claimed"] == json!(true)
 }
 
 fn row_id(item: &Json) -> Option<String> {

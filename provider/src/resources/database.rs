@@ -18,9 +18,9 @@ use berth_plugin::schema::Schema;
 use berth_plugin::timeouts::Timeouts;
 use berth_plugin::value::Value;
 
-use super::{body, misfit};
+use super::{body, is_denied, misfit};
 use crate::backend::Backend;
-use crate::client::{Client, Shared, within};
+use crate::client::{Client, Error, Shared, within};
 use crate::convert::{fields_of, state_of};
 use crate::plan::{self, Kind};
 
@@ -33,6 +33,27 @@ const MOVES_CREDENTIALS: [&str; 6] = [
     "pooler",
     "username",
 ];
+
+/// The phases of a database that an operation is working on.
+const CHANGING: [&str; 8] = [
+    "queued",
+    "rotating",
+    "stopping",
+    "preparing",
+    "starting",
+    "configuring",
+    "verifying",
+    "settling",
+];
+/// What a client makes of a create that failed.
+const CREATE_GOES_ON: &str = "berthd goes on making the database. The client has marked it as \
+    tainted: the next apply would destroy it and make it anew. To keep it, run `terraform \
+    untaint ADDRESS` (or `tofu untaint ADDRESS`) and apply again. More time can be granted in \
+    the block timeouts.";
+/// What becomes of a change that was not waited for.
+const CHANGE_GOES_ON: &str = "The change goes on in berthd, and the state has it as ordered: the \
+    next plan shows no difference, and a refresh warns while the change is under way or when it \
+    has failed. More time can be granted in the block timeouts.";
 
 /// The managed resource.
 pub struct Database {
@@ -54,6 +75,23 @@ impl Database {
 
     fn told(&self) -> impl Fn(Shared) -> Diagnostics + '_ {
         |error| error.diagnostics(|field| self.kind.path(field))
+    }
+
+    /// Why an order that berthd accepted was not seen through, and what becomes of it.
+    fn unfinished(&self, error: Shared, what_goes_on: &str) -> Diagnostics {
+        let said = |summary| Diagnostic::error(summary, format!("{error}. {what_goes_on}")).into();
+        match &*error {
+            Error::TooLong { .. } => said("Timeout"),
+            Error::Stopped { .. } => said("Stopped"),
+            // It has ended, and the backend says how.
+            Error::Operation { .. } => self.told()(error),
+            _ => {
+                let mut told = self.told()(Shared::clone(&error));
+                let left_open = "It is not known how it ends";
+                told.push(Diagnostic::warning(left_open, what_goes_on));
+                told
+            }
+        }
     }
 
     /// Makes what is answered the state, with the attributes that are the provider's own as
@@ -105,6 +143,40 @@ impl Database {
         response.diagnostics.append(told);
         Ok(())
     }
+}
+
+/// What a refresh tells of a database that is not, or not yet, as the state says.
+fn unwell(database: &Answer) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new();
+    let name = &database.name;
+    if database.status == "error" || database.phase == "failed" {
+        let reasons: Vec<&str> = database
+            .conditions
+            .iter()
+            .filter(|condition| condition.status == "False" && !condition.message.is_empty())
+            .map(|condition| condition.message.as_str())
+            .collect();
+        diagnostics.push(Diagnostic::warning(
+            format!("{name} is not well"),
+            format!(
+                "Its status is {:?}, its phase {:?}. {} The last change of it may not have been \
+                 carried out, although the plan shows no difference; berthd's log says more.",
+                database.status,
+                database.phase,
+                reasons.join(" "),
+            ),
+        ));
+    } else if CHANGING.contains(&database.phase.as_str()) {
+        diagnostics.push(Diagnostic::warning(
+            format!("A change of {name} is under way"),
+            format!(
+                "berthd is still working on it (phase {:?}); the plan shows what was ordered as \
+                 if it were done. Refresh again to see how it ends.",
+                database.phase
+            ),
+        ));
+    }
+    diagnostics
 }
 
 /// Whether a pooler is written down and switched off.
@@ -264,7 +336,7 @@ impl Resource for Database {
         client
             .wait(&act, &made.id, made.operation_id, request.context)
             .await
-            .map_err(self.told())?;
+            .map_err(|error| self.unfinished(error, CREATE_GOES_ON))?;
         let claimed = client.claim_database(&made.id).await.map_err(self.told())?;
         self.state(&claimed, request.planned, response)?;
         if request.planned.get("password")?.is_unknown() {
@@ -297,6 +369,7 @@ impl Resource for Database {
             return Ok(());
         }
         backend.seen.note(self.kind.name, &database.name, id);
+        response.diagnostics.append(unwell(&database));
         self.state(&database, state, response)?;
         let wanted = state.boolean("expose_credentials_in_state")? == Some(true);
         let known = state.integer("credential_version")? == Some(database.credential_version)
@@ -313,7 +386,12 @@ impl Resource for Database {
         let id = request.prior.require_string("id")?;
         let fields = plan::change(&self.kind, request.config, request.prior, request.planned)?;
         if fields.is_empty() {
-            // Only what the provider keeps to itself.
+            // Only what the provider keeps to itself. The empty change claims what a create
+            // left unclaimed.
+            client
+                .change_database(id, &DatabaseBody::default())
+                .await
+                .map_err(self.told())?;
             response.state.replace(request.planned.clone());
         } else {
             let changed = client
@@ -333,7 +411,7 @@ impl Resource for Database {
             client
                 .wait(&act, id, changed.operation_id, request.context)
                 .await
-                .map_err(self.told())?;
+                .map_err(|error| self.unfinished(error, CHANGE_GOES_ON))?;
             let settled = client.database(id, None).await.map_err(self.told())?;
             self.state(&settled, request.planned, response)?;
         }
@@ -369,7 +447,7 @@ impl Resource for Database {
             None if key.starts_with("db_") => (None, key),
             None => (backend.project.as_deref(), key),
         };
-        let found = backend
+        let mut found = backend
             .client
             .database(key, project)
             .await
@@ -378,6 +456,14 @@ impl Resource for Database {
             return Err(
                 Diagnostic::error("A destroyed database cannot be imported", undo(&found)).into(),
             );
+        }
+        if !found.claimed {
+            // Who may only read imports what somebody else applies.
+            match backend.client.claim_database(&found.id).await {
+                Ok(claimed) => found = claimed,
+                Err(error) if is_denied(&error) => {}
+                Err(error) => return Err(self.told()(error)),
+            }
         }
         let mut template = Object::null(self.kind.schema.object_type());
         template.set("expose_credentials_in_state", false)?;

@@ -12,7 +12,7 @@ use berth_plugin::schema::{Attribute, Schema};
 use berth_plugin::types::Type;
 use berth_plugin::validate::{length, one_of};
 
-use super::{body, misfit, rules};
+use super::{body, is_denied, misfit, rules};
 use crate::backend::Backend;
 use crate::client::{Shared, within};
 use crate::convert::{fields_of, state_of};
@@ -208,6 +208,7 @@ impl Resource for Project {
             .await
             .map_err(self.told())?;
         backend.snapshots.forget().await;
+        // The change has claimed it, too.
         self.state(&project, request.planned, response)
     }
 
@@ -227,7 +228,15 @@ impl Resource for Project {
             ImportTarget::Id(key) => key,
             ImportTarget::Identity(identity) => identity.require_string("id")?,
         };
-        let project = backend.client.project(key).await.map_err(self.told())?;
+        let mut project = backend.client.project(key).await.map_err(self.told())?;
+        if !project.claimed {
+            // Who may only read imports what somebody else applies.
+            match backend.client.claim_project(&project.id).await {
+                Ok(claimed) => project = claimed,
+                Err(error) if is_denied(&error) => {}
+                Err(error) => return Err(self.told()(error)),
+            }
+        }
         let template = Object::null(self.kind.schema.object_type());
         self.state(&project, &template, response)
     }

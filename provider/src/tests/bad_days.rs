@@ -57,7 +57,143 @@ async fn a_create_that_takes_too_long_leaves_the_id() {
     let mut instance = stage.host.instance("berth_database");
     let reason = told(stage.host.apply(&mut instance, &config).await);
     assert!(reason.contains("not finished after 1 seconds"), "{reason}");
+    assert!(reason.contains("terraform untaint ADDRESS"), "{reason}");
     assert!(instance.state.is_some() && instance.tainted);
+    assert_eq!(living(&stage).len(), 1);
+
+    // It is protected and nobody has it: the next apply makes it anew, and its plan says so
+    // instead of promising to go on with it.
+    stage.fake.change(|world| world.hanging.clear());
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    let plan = run.host.plan(&instance, &config).await.unwrap();
+    let warned = warnings(&plan.diagnostics).join("\n");
+    assert!(warned.contains("will be destroyed"), "{warned}");
+    assert!(warned.contains("untaint"), "{warned}");
+    assert!(!warned.contains("made twice"), "{warned}");
+    run.host
+        .apply_plan(&mut instance, &plan, &config)
+        .await
+        .unwrap();
+    let left = living(&stage);
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["claimed"], json!(true));
+    run.assert_settled(&mut instance, &config).await;
+}
+
+fn living(stage: &Stage) -> Vec<serde_json::Map<String, serde_json::Value>> {
+    stage.fake.change(|world| {
+        let rows = world.databases.values();
+        rows.filter(|row| row["status"] != json!("destroyed"))
+            .cloned()
+            .collect()
+    })
+}
+
+#[tokio::test]
+async fn an_update_claims_what_a_create_left() {
+    let stage = Stage::start().await;
+    let tags = Value::map([("a", "b")]);
+    let longer = Value::object([("create", "1h")]);
+    let wishes = [
+        protected_off(&stage),
+        stage.database(&[("deletion_protection", false.into()), ("tags", tags)]),
+        stage.database(&[("deletion_protection", false.into()), ("timeouts", longer)]),
+    ];
+    let mut instance = stage.created(&wishes[0]).await;
+    for wish in wishes[1..].iter().chain(&wishes[..1]) {
+        stage.fake.change(|world| {
+            for row in world.databases.values_mut() {
+                row.insert("claimed".into(), json!(false));
+            }
+        });
+        stage.host.apply(&mut instance, wish).await.unwrap();
+        assert_eq!(living(&stage)[0]["claimed"], json!(true));
+    }
+}
+
+#[tokio::test]
+async fn an_import_claims_where_it_may() {
+    let stage = Stage::start().await;
+    stage.created(&protected_off(&stage)).await;
+    let unclaimed = || {
+        stage.fake.change(|world| {
+            for row in world.databases.values_mut() {
+                row.insert("claimed".into(), json!(false));
+            }
+        });
+    };
+    unclaimed();
+    let denied = Fault::refusal("POST /v1/databases/", 403, "scope_missing");
+    stage.fake.fail(denied);
+    stage.host.import("berth_database", "orders").await.unwrap();
+    assert_eq!(living(&stage)[0]["claimed"], json!(false));
+    stage.host.import("berth_database", "orders").await.unwrap();
+    assert_eq!(living(&stage)[0]["claimed"], json!(true));
+}
+
+#[tokio::test]
+async fn a_change_that_was_not_waited_for_is_not_forgotten() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&protected_off(&stage)).await;
+    stage
+        .fake
+        .change(|world| world.hanging.push("orders".into()));
+    let larger = stage.database(&[
+        ("deletion_protection", false.into()),
+        ("storage_gb", 20.into()),
+        ("timeouts", Value::object([("update", "1s")])),
+    ]);
+    let reason = told(stage.host.apply(&mut instance, &larger).await);
+    assert!(reason.contains("The change goes on in berthd"), "{reason}");
+    for (status, phase, expected) in [
+        ("running", "starting", "is under way"),
+        ("error", "failed", "is not well"),
+    ] {
+        stage.fake.change(|world| {
+            for row in world.databases.values_mut() {
+                row.insert("status".into(), json!(status));
+                row.insert("phase".into(), json!(phase));
+            }
+        });
+        let run = stage.next_run().await;
+        let warned = warnings(&run.host.refresh(&mut instance).await.unwrap());
+        assert!(
+            warned.len() == 1 && warned[0].contains(expected),
+            "{warned:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_another_resource_keeps_is_refused_at_plan() {
+    let stage = Stage::start().await;
+    let config = protected_off(&stage);
+    let mut first = stage.created(&config).await;
+    for holder_is_first in [true, false] {
+        let run = stage.next_run().await;
+        run.host.refresh(&mut first).await.unwrap();
+        let second = run.host.instance("berth_database");
+        let refused = if holder_is_first {
+            run.host.plan(&first, &config).await.unwrap();
+            told(run.host.plan(&second, &config).await)
+        } else {
+            run.host.plan(&second, &config).await.unwrap();
+            told(run.host.plan(&first, &config).await)
+        };
+        assert!(refused.contains("The name is used twice"), "{refused}");
+    }
+    // One that gives its name away is in nobody's way.
+    let renamed = stage.database(&[
+        ("name", "archive".into()),
+        ("deletion_protection", false.into()),
+    ]);
+    let run = stage.next_run().await;
+    run.host.refresh(&mut first).await.unwrap();
+    run.host.plan(&first, &renamed).await.unwrap();
+    let second = run.host.instance("berth_database");
+    let plan = run.host.plan(&second, &config).await.unwrap();
+    assert!(warnings(&plan.diagnostics)[0].contains("still in use"));
 }
 
 #[tokio::test]
