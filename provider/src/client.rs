@@ -6,6 +6,7 @@
 
 mod error;
 mod transport;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +21,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-pub use error::{Error, Shared, complaint};
+pub use error::{Error, Shared};
 pub use transport::Patience;
 use transport::{Connection, Request};
+pub use words::complaint;
 
 use crate::settings::Settings;
 
