@@ -76,6 +76,21 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     }
 }
 
+impl JsonObject {
+    /// For routes whose path says everything: an empty body or `{}` and nothing else.
+    pub(crate) fn expect_nothing(&self) -> Result<(), Refusal> {
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        let errors = self
+            .fields
+            .keys()
+            .map(|key| FieldError::invalid(key.clone(), "is not a field here: send no body or {}"))
+            .collect();
+        Err(Refusal::fields(errors))
+    }
+}
+
 /// Query parameters; an unknown one is named.
 pub(crate) struct Params<T>(pub(crate) T);
 
@@ -171,10 +186,9 @@ pub(crate) fn typed<T: DeserializeOwned>(
     for (key, value) in &fields {
         let alone = Fields::from_iter([(key.clone(), value.clone())]);
         if let Err(error) = serde_json::from_value::<T>(Value::Object(alone)) {
-            errors.push(FieldError::invalid(
-                format!("{within}{key}"),
-                sentence(&error.to_string(), key),
-            ));
+            let message =
+                misfit::<T>(key, value).unwrap_or_else(|| sentence(&error.to_string(), key));
+            errors.push(FieldError::invalid(format!("{within}{key}"), message));
         }
     }
     if !errors.is_empty() {
@@ -186,6 +200,32 @@ pub(crate) fn typed<T: DeserializeOwned>(
             path,
             sentence(&error.to_string(), path),
         )]
+    })
+}
+
+/// What is wrong with a number that the field's type cannot hold; none when the field takes no
+/// whole numbers. The reader does not say what would fit, so the bounds of the types in use are
+/// tried.
+fn misfit<T: DeserializeOwned>(key: &str, value: &Value) -> Option<String> {
+    const NUMBER_CHARACTERS_MAX: usize = 32;
+    const BOUNDS: [i64; 3] = [i64::MAX, u32::MAX as i64, u16::MAX as i64];
+    let Value::Number(given) = value else {
+        return None;
+    };
+    let reads = |number: i64| {
+        let alone = Fields::from_iter([(key.to_owned(), Value::from(number))]);
+        serde_json::from_value::<T>(Value::Object(alone)).is_ok()
+    };
+    let most = BOUNDS.into_iter().find(|bound| reads(*bound))?;
+    let given: String = given
+        .to_string()
+        .chars()
+        .take(NUMBER_CHARACTERS_MAX)
+        .collect();
+    Some(if most == i64::MAX {
+        format!("is {given}: use a whole number")
+    } else {
+        format!("is {given}: use a whole number from 0 to {most}")
     })
 }
 
@@ -235,6 +275,38 @@ mod tests {
             "{}",
             errors[1].message
         );
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_hear_what_would() {
+        let wrong = r#"{"storage_gb": -1, "recovery_window_days": 1e300, "replicas": 1.5,
+            "public_port": 70000, "credential_version": 99999999999999999999, "name": 5}"#;
+        let fields = object(serde_json::from_str(wrong).unwrap());
+        let errors = typed::<DatabaseBody>(fields, "").unwrap_err();
+        let message = |field: &str| {
+            let error = errors.iter().find(|e| e.field == field).unwrap();
+            error.message.clone()
+        };
+        assert_eq!(
+            message("storage_gb"),
+            "is -1: use a whole number from 0 to 4294967295"
+        );
+        for field in ["recovery_window_days", "replicas"] {
+            assert!(
+                message(field).ends_with("use a whole number from 0 to 4294967295"),
+                "{}",
+                message(field)
+            );
+        }
+        assert_eq!(
+            message("public_port"),
+            "is 70000: use a whole number from 0 to 65535"
+        );
+        assert_eq!(
+            message("credential_version"),
+            "is 99999999999999999999: use a whole number"
+        );
+        assert!(!message("name").contains("whole number"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Counters in Prometheus' text format. Labels come from the table of routes, so their number
-//! is bounded.
+//! Counters in Prometheus' text format. Labels come from the table of routes and from the known
+//! methods, so their number is bounded whatever is sent.
 
 use axum::http::{Method, StatusCode};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ struct Series {
 /// What was served since the start.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    series: Mutex<BTreeMap<(String, String), Series>>,
+    series: Mutex<BTreeMap<(&'static str, String), Series>>,
 }
 
 /// A number at this moment.
@@ -31,13 +31,22 @@ pub(crate) struct Gauge {
     pub(crate) value: f64,
 }
 
+/// A method as a label. A client may make up words, so unknown ones share a label.
+fn label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("OTHER")
+}
+
 impl Metrics {
     /// Counts one answer. `path` is a route's, never a request's.
     pub(crate) fn count(&self, method: &Method, path: &str, status: StatusCode, took: Duration) {
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = series
-            .entry((method.to_string(), path.to_owned()))
-            .or_default();
+        let one = series.entry((label(method), path.to_owned())).or_default();
         *one.by_status.entry(status.as_u16()).or_default() += 1;
         one.count += 1;
         one.sum_seconds += took.as_secs_f64();

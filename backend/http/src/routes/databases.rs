@@ -168,6 +168,7 @@ pub(crate) async fn claim(
     key: RequestKey,
     body: JsonObject,
 ) -> Answer {
+    body.expect_nothing()?;
     let rules = state.services.rules();
     let render = |record: &DatabaseRecord| text(StatusCode::OK, &envelope(record, rules));
     let keyed = key.with(&body.bytes, &render);
@@ -193,6 +194,7 @@ macro_rules! acts {
             key: RequestKey,
             body: JsonObject,
         ) -> Answer {
+            body.expect_nothing()?;
             let rules = state.services.rules();
             let render = |record: &DatabaseRecord| text(StatusCode::ACCEPTED, &envelope(record, rules));
             let keyed = key.with(&body.bytes, &render);

@@ -145,6 +145,7 @@ pub(crate) async fn claim(
     key: RequestKey,
     body: JsonObject,
 ) -> Answer {
+    body.expect_nothing()?;
     let rules = state.services.rules();
     let render = |row: &Project| text(StatusCode::OK, &envelope(row, rules));
     let keyed = key.with(&body.bytes, &render);

@@ -110,6 +110,24 @@ async fn no_value_of_any_field_makes_berth_fail() {
 }
 
 #[tokio::test]
+async fn acts_take_no_fields() {
+    let berth = TestBerth::start().await;
+    let id = berth.database(postgres("orders")).await["id"].clone();
+    let id = id.as_str().unwrap();
+    berth.settle(id).await;
+    let acts = ["rotate", "start", "stop", "restart", "claim"];
+    let paths = acts.map(|act| format!("/v1/databases/{id}/{act}"));
+    for path in paths
+        .iter()
+        .chain([&"/v1/projects/default/claim".to_owned()])
+    {
+        let reply = berth.post(path, json!({"x": 1})).await;
+        assert_eq!(reply.line(), "422 invalid_field [x]", "{path}");
+    }
+    berth.post(&paths[2], json!({})).await.expect(202);
+}
+
+#[tokio::test]
 async fn no_plan_item_makes_berth_fail() {
     let berth = TestBerth::start().await;
     for field in ["kind", "id", "replaces", "destroy", "config", "unknown"] {

@@ -389,6 +389,33 @@ async fn metrics_count_routes_and_not_requests() {
 }
 
 #[tokio::test]
+async fn made_up_methods_and_paths_add_no_series() {
+    let berth = TestBerth::start().await;
+    let count = async || {
+        let text = berth.call("", Method::GET, "/metrics", None).await.text;
+        (text.lines().count(), text)
+    };
+    for number in 0..20 {
+        let method = Method::from_bytes(format!("FOO{number}").as_bytes()).unwrap();
+        for path in ["/v1/projects".to_owned(), format!("/nowhere/{number}")] {
+            berth.call(&berth.admin, method.clone(), &path, None).await;
+        }
+    }
+    // The first look counts itself from the second on.
+    count().await;
+    let (before, text) = count().await;
+    assert!(
+        text.contains("method=\"OTHER\"") && !text.contains("FOO") && !text.contains("nowhere"),
+        "{text}"
+    );
+    for method in ["BAR", "get"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        berth.call("", method, "/elsewhere", None).await;
+    }
+    assert_eq!(count().await.0, before);
+}
+
+#[tokio::test]
 async fn a_head_has_no_body() {
     let berth = TestBerth::start().await;
     let sent = request(&berth.admin, Method::HEAD, "/v1/databases/nothing", None);
