@@ -15,6 +15,10 @@ use url::Url;
 
 /// Milliseconds between two tries while the server does not answer.
 const RETRY_MILLIS: u64 = 100;
+/// The least number of seconds that one try may take, however short the wait.
+const TRY_SECONDS_MIN: u64 = 1;
+/// Seconds for which the row is waited for after the login.
+const ROW_SECONDS_MAX: u64 = 30;
 
 /// Why a login could not be proven. No text holds the URI: it has a password.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,22 @@ pub enum Error {
         /// Why.
         source: tokio_postgres::Error,
     },
+    /// The server took the connection, or nothing did, and no answer came.
+    #[error("{host} did not answer the login of {user} within {seconds} seconds")]
+    Silent {
+        /// The server.
+        host: String,
+        /// The login.
+        user: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The server fell silent after the login.
+    #[error("logged in, but the server did not write and read a row within {seconds} seconds")]
+    SilentRow {
+        /// How long was waited.
+        seconds: u64,
+    },
     /// The login works and the database does not.
     #[error("logged in, but could not write and read a row")]
     Row(#[source] tokio_postgres::Error),
@@ -71,28 +91,22 @@ enum Proof {
 pub async fn run(args: CheckLogin) -> Result<(), Error> {
     let text = std::env::var(&args.uri_env).map_err(|_| Error::NoUri(args.uri_env.clone()))?;
     let (config, proof) = target(&text, args.ca, &args.uri_env)?;
-    let host = describe(&config);
-    let user = config.get_user().unwrap_or("?").to_owned();
     let tls = match &proof {
         Proof::Plain => None,
         Proof::Encrypted => Some(trusting()?),
         Proof::Authority(path) => Some(trusting_only(path)?),
     };
-    let client = connect(&config, tls, Duration::from_secs(args.wait_seconds))
-        .await
-        .map_err(|source| Error::Login {
-            host: host.clone(),
-            user: user.clone(),
-            source,
-        })?;
-    let version = write_and_read(&client).await?;
+    let client = connect(&config, tls, args.wait_seconds).await?;
+    let version = row_within(&client, ROW_SECONDS_MAX).await?;
     let how = match proof {
         Proof::Plain => "in plain text",
         Proof::Encrypted => "over TLS",
         Proof::Authority(_) => "over TLS, certificate and name proven",
     };
     crate::say(format_args!(
-        "{user}@{host}: logged in {how}, wrote and read a row (PostgreSQL {version})"
+        "{}@{}: logged in {how}, wrote and read a row (PostgreSQL {version})",
+        user(&config),
+        describe(&config)
     ));
     Ok(())
 }
@@ -132,6 +146,10 @@ fn target(text: &str, ca: Option<PathBuf>, variable: &str) -> Result<(Config, Pr
     Ok((config, proof))
 }
 
+fn user(config: &Config) -> String {
+    config.get_user().unwrap_or("?").to_owned()
+}
+
 fn describe(config: &Config) -> String {
     let host = config.get_hosts().iter().find_map(|host| match host {
         tokio_postgres::config::Host::Tcp(name) => Some(name.as_str()),
@@ -147,19 +165,42 @@ fn describe(config: &Config) -> String {
 async fn connect(
     config: &Config,
     tls: Option<MakeRustlsConnect>,
-    patience: Duration,
-) -> Result<Client, tokio_postgres::Error> {
-    let deadline = tokio::time::Instant::now() + patience;
+    wait_seconds: u64,
+) -> Result<Client, Error> {
+    let begun = tokio::time::Instant::now();
+    let give_up = begun + Duration::from_secs(wait_seconds);
+    let seconds = wait_seconds.max(TRY_SECONDS_MIN);
+    let deadline = begun + Duration::from_secs(seconds);
     loop {
-        match connect_once(config, tls.clone()).await {
-            Ok(client) => return Ok(client),
+        let tried = tokio::time::timeout_at(deadline, connect_once(config, tls.clone())).await;
+        match tried {
+            Ok(Ok(client)) => return Ok(client),
             // Only silence is worth waiting for; a refusal is an answer.
-            Err(e) if e.as_db_error().is_none() && tokio::time::Instant::now() < deadline => {
+            Ok(Err(e)) if e.as_db_error().is_none() && tokio::time::Instant::now() < give_up => {
                 tokio::time::sleep(Duration::from_millis(RETRY_MILLIS)).await;
             }
-            Err(e) => return Err(e),
+            Ok(Err(source)) => {
+                return Err(Error::Login {
+                    host: describe(config),
+                    user: user(config),
+                    source,
+                });
+            }
+            Err(_) => {
+                return Err(Error::Silent {
+                    host: describe(config),
+                    user: user(config),
+                    seconds,
+                });
+            }
         }
     }
+}
+
+async fn row_within(client: &Client, seconds: u64) -> Result<String, Error> {
+    tokio::time::timeout(Duration::from_secs(seconds), write_and_read(client))
+        .await
+        .map_err(|_| Error::SilentRow { seconds })?
 }
 
 async fn connect_once(
@@ -317,6 +358,46 @@ mod tests {
             target(&uri("perhaps"), None, "X"),
             Err(Error::SslMode(_))
         ));
+    }
+
+    async fn plain(listener: &tokio::net::TcpListener) -> Config {
+        let port = listener.local_addr().unwrap().port();
+        let uri = format!("postgresql://app:hunter2@127.0.0.1:{port}/orders?sslmode=disable");
+        target(&uri, None, "X").unwrap().0
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_given_up() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = plain(&listener).await;
+        // Nobody accepts: the kernel does.
+        let error = connect(&config, None, 0).await.err().unwrap();
+        let text = error.to_string();
+        assert!(
+            text.ends_with("did not answer the login of app within 1 seconds"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_after_the_login_is_given_up() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = plain(&listener).await;
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            assert!(stream.read(&mut asked).await.unwrap() > 0);
+            // The login is fine, and the server is ready for a query that it never answers.
+            let welcome = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+            stream.write_all(welcome).await.unwrap();
+            while stream.read(&mut asked).await.unwrap_or(0) > 0 {}
+        });
+        let client = connect(&config, None, 30).await.unwrap();
+        let error = row_within(&client, 1).await.unwrap_err();
+        assert!(matches!(error, Error::SilentRow { seconds: 1 }), "{error}");
+        server.abort();
     }
 
     #[test]
