@@ -449,17 +449,3 @@ pub async fn image_is_here(
 pub async fn pull_image(runtime: &impl ContainerRuntime, name: &str) -> Result<(), RuntimeError> {
     runtime.pull(name).await
 }
-
-/// Whether the file system of a directory copies by reference: tried, not guessed.
-pub fn reflinks(directory: &Path) -> std::io::Result<bool> {
-    let probe = directory.join(format!(".berth-reflink-{}", std::process::id()));
-    let copy = probe.with_extension("copy");
-    std::fs::write(&probe, [0_u8; 4096])?;
-    let tried = reflink_copy::reflink(&probe, &copy);
-    let removed = std::fs::remove_file(&probe);
-    let possible = tried.is_ok();
-    if possible {
-        std::fs::remove_file(&copy)?;
-    }
-    removed.map(|()| possible)
-}

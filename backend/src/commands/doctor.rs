@@ -189,7 +189,7 @@ fn data_root(config: &Config) -> Vec<Finding> {
             "name a directory that can be used with --data-root",
         )),
     }
-    findings.push(match wiring::reflinks(existing) {
+    findings.push(match berth_containers::copies_by_reference(existing) {
         Ok(true) => Finding::ok("reflink", "copies share their blocks"),
         Ok(false) => Finding::warning(
             "reflink",

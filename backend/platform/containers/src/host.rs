@@ -147,9 +147,10 @@ pub(crate) fn no_tree(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether files in the directory can be copied by reference.
-pub(crate) fn copies_by_reference(directory: &Path) -> io::Result<bool> {
-    let (from, to) = (directory.join(".probe"), directory.join(".probe-copy"));
+/// Whether files in the directory can be copied by reference: tried, not guessed.
+pub fn copies_by_reference(directory: &Path) -> io::Result<bool> {
+    let from = directory.join(format!(".berth-probe-{}", std::process::id()));
+    let to = from.with_extension("copy");
     absent(&to)?;
     fs::write(&from, b"probe")?;
     let copied = reflink_copy::reflink(&from, &to).is_ok();

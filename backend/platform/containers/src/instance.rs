@@ -20,6 +20,12 @@ pub(crate) fn failed(act: impl Into<String>, error: RuntimeError) -> Error {
                 "port {port} is in use on this host by something else: free it, or give the database another public_port"
             ),
         },
+        full @ RuntimeError::NetworkFull { .. } => Error::Refused {
+            code: "network_full",
+            reason: format!(
+                "{full}: take other containers out of it or spread its databases over more projects; a wider --network-range gives later networks more addresses"
+            ),
+        },
         other => Error::failed(act, other),
     }
 }

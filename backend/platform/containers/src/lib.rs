@@ -25,6 +25,7 @@ mod workload;
 
 pub use crash::{ALL_CRASH_POINTS, crashes_are_possible};
 pub use fake::{FakeRuntime, Fault};
+pub use host::copies_by_reference;
 pub use layout::Layout;
 pub use platform::{ContainerPlatform, Settings};
 pub use runtime::{

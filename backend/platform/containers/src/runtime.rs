@@ -47,6 +47,12 @@ pub enum RuntimeError {
         /// The addresses.
         subnet: Ipv4Net,
     },
+    /// Every address of the network is taken.
+    #[error("every address of the network {network} is taken")]
+    NetworkFull {
+        /// Its name.
+        network: String,
+    },
     /// Something is still attached to the network.
     #[error("the network is in use")]
     NetworkInUse,

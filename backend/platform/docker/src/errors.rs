@@ -48,6 +48,11 @@ pub(crate) fn meaning(act: &'static str, subject: Subject<'_>, error: Error) -> 
         };
     };
     let says = |words: &str| message.contains(words);
+    if let Some(network) = full_network(message) {
+        return RuntimeError::NetworkFull {
+            network: network.to_owned(),
+        };
+    }
     match (status_code, subject) {
         (409, Subject::Name(name)) if says("is already in use by container") => {
             RuntimeError::NameTaken {
@@ -70,5 +75,30 @@ pub(crate) fn meaning(act: &'static str, subject: Subject<'_>, error: Error) -> 
             act,
             source: error.into(),
         },
+    }
+}
+
+/// The name of the network that has no address left, when a message is about one.
+fn full_network(message: &str) -> Option<&str> {
+    let (_, rest) =
+        message.split_once("no available IPv4 addresses on this network's address pools: ")?;
+    rest.split_whitespace().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_network_is_named() {
+        let error = Error::DockerResponseServerError {
+            status_code: 500,
+            message: "failed to set up container networking: no available IPv4 addresses on this network's address pools: berth-0123abcd-p (9f86d081884c)".to_owned(),
+        };
+        let found = meaning("start a container", Subject::Container("x"), error);
+        assert_eq!(
+            found.to_string(),
+            "every address of the network berth-0123abcd-p is taken"
+        );
     }
 }

@@ -10,8 +10,12 @@ use berth_platform::{Endpoint, Error};
 
 /// From this many restarts on, a container that waits for the next one has failed.
 const CRASH_LOOP_RESTARTS: u32 = 5;
-/// How many of its last lines tell why.
-const LAST_WORDS_LINES: usize = 3;
+/// How many of its last lines are searched for why.
+const LOG_LINES_MAX: usize = 50;
+/// How many of them are told.
+const LAST_WORDS_MAX: usize = 3;
+/// And how much of each.
+const LAST_WORD_CHARACTERS_MAX: usize = 200;
 
 impl ContainerPlatform {
     /// What a session needs to know, from the instance's own record.
@@ -113,12 +117,61 @@ impl ContainerPlatform {
         let why = if details.out_of_memory {
             "it needed more memory than its plan has".to_owned()
         } else {
-            let lines = self.runtime.logs(&container.id, LAST_WORDS_LINES).await;
-            format!("its last words: {}", lines.unwrap_or_default().join(" / "))
+            let lines = self.runtime.logs(&container.id, LOG_LINES_MAX).await;
+            last_words(&lines.unwrap_or_default())
         };
         Some(format!(
             "the {role} has ended {} times; {why}",
             details.restarts
         ))
+    }
+}
+
+/// Why a process ended, by its own words. Whoever may read a status may read them, so only the
+/// lines that tell of an end are shown: others may hold statements and what stands in rows.
+fn last_words(lines: &[String]) -> String {
+    let mut told: Vec<String> = lines
+        .iter()
+        .rev()
+        .filter(|line| line.contains("FATAL") || line.contains("PANIC"))
+        .take(LAST_WORDS_MAX)
+        .map(|line| line.chars().take(LAST_WORD_CHARACTERS_MAX).collect())
+        .collect();
+    told.reverse();
+    if told.is_empty() {
+        "its log may say why".to_owned()
+    } else {
+        format!("its last words: {}", told.join(" / "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_few_short_and_of_the_end() {
+        let lines: Vec<String> = [
+            "FATAL:  first",
+            "ERROR:  duplicate key (card)=(4111)",
+            "FATAL:  second",
+            "STATEMENT:  INSERT INTO cards VALUES ('4111')",
+            "PANIC:  third",
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("FATAL:  {}", "ä".repeat(1000))])
+        .collect();
+        let told = last_words(&lines);
+        assert!(
+            told.starts_with("its last words: FATAL:  second / PANIC:  third / FATAL:  ä"),
+            "{told}"
+        );
+        assert!(!told.contains("4111"), "{told}");
+        assert!(
+            told.chars().count() < LAST_WORDS_MAX * (LAST_WORD_CHARACTERS_MAX + 10),
+            "{told}"
+        );
+        assert_eq!(last_words(&lines[1..2]), "its log may say why");
     }
 }
