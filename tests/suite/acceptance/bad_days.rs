@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::{shop, stage};
-use crate::harness::{Moment, Proxy, Stack, Verdict, flat, not_to_be_had};
+use crate::harness::{Moment, Proxy, Stack, TestBerth, Verdict, flat, not_to_be_had};
 
 #[test]
 fn a_backend_that_is_down_is_named() {
@@ -166,6 +168,107 @@ fn a_token_that_may_only_plan_plans_and_changes_nothing() {
         flat(&plan.output).contains("open nothing"),
         "{}",
         plan.output
+    );
+    stack.destroy().ok();
+}
+
+/// A way to berthd on which no operation is seen to end within the second that is granted.
+fn slow(berth: &TestBerth) -> Proxy {
+    Proxy::start(berth.address(), |_, moment, request| {
+        if request.starts_with("GET /v1/operations") && moment == Moment::Before {
+            std::thread::sleep(Duration::from_secs(5));
+        }
+        Verdict::Pass
+    })
+}
+
+/// A database that is given a second to be made.
+fn hasty(more: &str) -> String {
+    format!(
+        "resource \"berth_database\" \"orders\" {{\n name = \"orders\"\n engine = \"postgresql\"\n \
+         timeouts {{\n create = \"1s\"\n }}\n {more}\n}}\n"
+    )
+}
+
+#[test]
+fn a_protected_create_that_times_out_is_made_anew() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let proxy = slow(&berth);
+    stack.goes_to(proxy.endpoint());
+    stack.write(&hasty(""));
+    let refused = flat(&stack.apply().refused());
+    assert!(refused.contains("not finished after 1 second"), "{refused}");
+    assert!(refused.contains("untaint ADDRESS"), "{refused}");
+    let left = berth.databases();
+    assert_eq!((left.len(), &left[0]["claimed"]), (1, &false.into()));
+
+    stack.goes_to(berth.endpoint());
+    stack.write(&hasty("").replace("1s", "5m"));
+    let told = flat(&stack.apply().ok());
+    assert!(told.contains("nobody has taken it over"), "{told}");
+    assert!(!told.contains("instead of made twice"), "{told}");
+    stack.assert_settled();
+    let made = berth.databases();
+    assert_eq!((made.len(), &made[0]["claimed"]), (1, &true.into()));
+    assert_ne!(made[0]["id"], left[0]["id"]);
+    let first = berth.get(&format!(
+        "/v1/databases/{}",
+        left[0]["id"].as_str().unwrap()
+    ));
+    assert!(
+        first["database"]["recoverable_until"].is_string(),
+        "{first}"
+    );
+}
+
+#[test]
+fn a_restore_that_times_out_loses_nothing() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let off = "deletion_protection = false";
+    stack.write(&hasty(off).replace("1s", "5m"));
+    stack.apply().ok();
+    let id = berth.databases()[0]["id"].as_str().unwrap().to_owned();
+    stack.destroy().ok();
+    let row = || berth.get(&format!("/v1/databases/{id}"))["database"].clone();
+    let until = row()["recoverable_until"].clone();
+    assert!(until.is_string());
+
+    let restoring = hasty(&format!(
+        "{off}\n recovery_window_days = 0\n restore_from = {{ deleted_database_id = {id:?} }}"
+    ));
+    let proxy = slow(&berth);
+    let times_out = || {
+        stack.goes_to(proxy.endpoint());
+        stack.write(&restoring);
+        let refused = flat(&stack.apply().refused());
+        assert!(refused.contains("not finished after 1 second"), "{refused}");
+        assert_eq!(
+            (&row()["claimed"], &row()["recoverable_until"]),
+            (&false.into(), &Json::Null)
+        );
+        stack.goes_to(berth.endpoint());
+        stack.write(&restoring.replace("1s", "5m"));
+    };
+    // Given up, it is in the trash as it was before.
+    times_out();
+    stack.destroy().ok();
+    assert_eq!(
+        (&row()["status"], &row()["recoverable_until"]),
+        (&"destroyed".into(), &until)
+    );
+    // Tried again, it is the same database.
+    times_out();
+    let told = flat(&stack.apply().ok());
+    assert!(told.contains("former recovery window"), "{told}");
+    stack.assert_settled();
+    assert_eq!(berth.databases().len(), 1);
+    assert_eq!(
+        (&row()["status"], &row()["claimed"]),
+        (&"running".into(), &true.into())
     );
     stack.destroy().ok();
 }
