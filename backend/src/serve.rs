@@ -96,7 +96,7 @@ async fn wait_for_the_end(tasks: &mut JoinSet<()>) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// Serves HTTP/1.1 to any number of clients, none of which can hold a place by silence:
+/// Serves HTTP/1.1 to a bounded number of clients, none of which keeps its place by silence:
 /// `axum::serve` bounds neither.
 async fn serve_tcp(
     listener: TcpListener,
