@@ -190,7 +190,10 @@ async fn an_engine_that_cannot_start_fails_with_its_last_words() {
             assert!(polls < POLLS_MAX, "it never failed");
             tokio::time::sleep(Duration::from_millis(POLL_MILLIS)).await;
         };
-        assert!(reason.contains("postgresql.conf\" contains errors"), "{reason}");
+        assert!(
+            reason.contains("postgresql.conf\" contains errors"),
+            "{reason}"
+        );
         spec.settings.clear();
         platform.ensure(&spec).await.unwrap();
         let mut polls = 0;
