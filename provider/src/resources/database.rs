@@ -79,7 +79,9 @@ impl Database {
 
     /// Why an order that berthd accepted was not seen through, and what becomes of it.
     fn unfinished(&self, error: Shared, what_goes_on: &str) -> Diagnostics {
-        let said = |summary| Diagnostic::error(summary, format!("{error}. {what_goes_on}")).into();
+        let said = |summary| {
+            Diagnostic::error(summary, format!("Gave up waiting: {error}. {what_goes_on}")).into()
+        };
         match &*error {
             Error::TooLong { .. } => said("Timeout"),
             Error::Stopped { .. } => said("Stopped"),
