@@ -202,7 +202,9 @@ impl Control {
         let operation = &work.operation;
         let _turn = self.locks.wait(&operation.instance).await;
         let mut word = operation.step.clone();
-        let mut attempt = operation.attempt;
+        // A step that fails may begin again from an earlier one, which then succeeds each time:
+        // what is counted are the failures of the whole operation.
+        let attempt = operation.attempt;
         loop {
             let subject = match self.subject(&operation.database_id).await {
                 Ok(Some(subject)) => subject,
@@ -221,7 +223,6 @@ impl Control {
                     None => return Ok(()),
                     Some(next) => {
                         word = next.as_str().to_owned();
-                        attempt = 0;
                     }
                 },
                 Err(error) => return self.failed(work, step, attempt, &subject, error).await,

@@ -336,6 +336,17 @@ pub(crate) fn fail_once(control: &mut Control, point: &'static str) -> Arc<Mutex
     spring(control, point, |_| Error::Vanished)
 }
 
+/// A trap that makes a step fail at each passing of `point`.
+pub(crate) fn fail_always(control: &mut Control, point: &'static str) {
+    let trap: Trap = Arc::new(move |at| {
+        if at == point {
+            return Err(Error::Vanished);
+        }
+        Ok(())
+    });
+    control.failpoints.trap = Some(trap);
+}
+
 fn spring(
     control: &mut Control,
     wanted: &'static str,

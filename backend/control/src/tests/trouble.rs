@@ -1,9 +1,10 @@
 //! Bad days: silence, broken promises, things that go down.
 
-use super::bench::{Bench, Count};
+use super::bench::{Bench, Count, fail_always};
 use crate::samples::addresses;
 use berth_containers::{Containers, Fault, Role};
 use berth_domain::{Observed, OperationState, Status, Truth};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn silence_fails_nothing_and_changes_no_status() {
@@ -102,6 +103,23 @@ async fn an_engine_that_keeps_failing_is_given_up_after_its_deadline_only() {
 }
 
 #[tokio::test]
+async fn an_operation_that_keeps_beginning_again_does_so_ever_less_often() {
+    let bench = Bench::new().await;
+    let mut control = bench.control();
+    // Each time the step before it succeeds, which must not count as progress.
+    control.failpoints.trap = Some(Arc::new(|point| match point {
+        "control.bootstrap.before" => Err(Error::Vanished),
+        _ => Ok(()),
+    }));
+    let id = bench.order("orders").await;
+    for attempt in 1..=4 {
+        bench.work_once(&control).await;
+        assert_eq!(bench.latest(&id).await.attempt, attempt);
+        bench.clock.forward_seconds(60);
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_restarted_gets_its_databases_back() {
     let bench = Bench::new().await;
     let id = bench.order("orders").await;
@@ -194,6 +212,31 @@ async fn what_goes_down_again_and_again_is_in_error_until_it_stays_up() {
     let credentials = bench.credentials(&id).await;
     assert!(bench.gets_in(&control, &id, &credentials[0]).await);
     bench.clock.forward_seconds(61);
+    bench.look_after(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+#[tokio::test]
+async fn a_late_step_that_keeps_failing_waits_longer_each_time_and_is_given_up() {
+    let bench = Bench::new().await;
+    let mut control = bench.control();
+    fail_always(&mut control, "control.bootstrap.before");
+    let id = bench.order("orders").await;
+    for failures in 1..=4_u32 {
+        bench.work_once(&control).await;
+        let operation = bench.latest(&id).await;
+        assert_eq!(operation.attempt, failures);
+        let wait = operation.due_at.as_millis() - bench.now().as_millis();
+        // The jitter takes away less than a quarter of 200 ms, doubled each time.
+        assert!(wait >= 150 << (failures - 1), "{wait} ms after {failures}");
+        bench.clock.forward_seconds(31);
+    }
+    bench.run_until_idle(&control).await;
+    let failure = bench.latest(&id).await.failure.unwrap();
+    assert_eq!(failure.code, "deadline_exceeded");
+    assert_eq!(bench.status(&id).await, Status::Error);
+    // What helps helps at once.
+    let control = bench.control();
     bench.look_after(&control).await;
     assert_eq!(bench.status(&id).await, Status::Running);
 }
