@@ -334,7 +334,7 @@ pub trait Description: Send + Sync {
     fn probe_pooler(&self) -> Statement;
     /// Asks the engine for its version text, such as `17.12`: one row, one column.
     fn ask_version(&self) -> Statement;
-    /// Asks the engine for the bytes its databases and logs take: one row, one column.
+    /// Asks the engine for the bytes its databases take: one row, one column.
     fn ask_size(&self) -> Statement;
     /// Asks the engine for the number of client connections: one row, one column.
     fn ask_connections(&self) -> Statement;

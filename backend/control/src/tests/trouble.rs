@@ -4,7 +4,6 @@ use super::bench::{Bench, Count, fail_always};
 use crate::samples::addresses;
 use berth_containers::{Containers, Fault, Role};
 use berth_domain::{Observed, OperationState, Status, Truth};
-use std::sync::Arc;
 
 #[tokio::test]
 async fn silence_fails_nothing_and_changes_no_status() {
@@ -100,23 +99,6 @@ async fn an_engine_that_keeps_failing_is_given_up_after_its_deadline_only() {
     assert_eq!(operation.failure.unwrap().code, "deadline_exceeded");
     assert!(operation.finished_at.unwrap() >= operation.deadline_at);
     assert_eq!(bench.status(&id).await, Status::Error);
-}
-
-#[tokio::test]
-async fn an_operation_that_keeps_beginning_again_does_so_ever_less_often() {
-    let bench = Bench::new().await;
-    let mut control = bench.control();
-    // Each time the step before it succeeds, which must not count as progress.
-    control.failpoints.trap = Some(Arc::new(|point| match point {
-        "control.bootstrap.before" => Err(Error::Vanished),
-        _ => Ok(()),
-    }));
-    let id = bench.order("orders").await;
-    for attempt in 1..=4 {
-        bench.work_once(&control).await;
-        assert_eq!(bench.latest(&id).await.attempt, attempt);
-        bench.clock.forward_seconds(60);
-    }
 }
 
 #[tokio::test]

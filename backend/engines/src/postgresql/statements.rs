@@ -13,12 +13,22 @@ fn keep_out_of_the_log() -> Statement {
     )
 }
 
+/// A database whose storage is full is read-only for everyone who does not ask for more. What
+/// berth itself has to write, such as a new verifier, must not wait for room.
+fn write_though_full() -> Statement {
+    Statement::new(
+        "write though storage is full",
+        "SET default_transaction_read_only TO off",
+    )
+}
+
 pub(super) fn bootstrap(owner: &Owner) -> Vec<Statement> {
     let login = quoted(&owner.username, '"');
     let database = quoted(&owner.database_name, '"');
     let login_text = quoted(&owner.username, '\'');
     let database_text = quoted(&owner.database_name, '\'');
     vec![
+        write_though_full(),
         Statement::new(
             "name the owner's login",
             format!(
@@ -47,6 +57,7 @@ pub(super) fn bootstrap(owner: &Owner) -> Vec<Statement> {
 pub(super) fn set_verifier(user: &UserVerifier) -> Vec<Statement> {
     vec![
         keep_out_of_the_log(),
+        write_though_full(),
         Statement::new(
             "set the login's verifier",
             format!(
@@ -84,11 +95,12 @@ pub(super) fn ask_version() -> Statement {
     )
 }
 
+/// Logs are left out: they take up to a gigabyte that no user can free, and a database of one
+/// gigabyte that was filled once would never take writes again.
 pub(super) fn ask_size() -> Statement {
     Statement::new(
         "tell its size",
-        "SELECT ((SELECT coalesce(sum(pg_database_size(oid)), 0) FROM pg_database) \
-         + (SELECT coalesce(sum(size), 0) FROM pg_ls_waldir()))::bigint",
+        "SELECT coalesce(sum(pg_database_size(oid)), 0)::bigint FROM pg_database",
     )
 }
 
@@ -117,5 +129,22 @@ mod tests {
         let said = set_verifier(&user);
         let text = said.last().unwrap().text().reveal();
         assert_eq!(text, "ALTER ROLE \"a\"\"; DROP\" LOGIN PASSWORD 'it''s'");
+    }
+    #[test]
+    fn a_full_storage_does_not_stop_what_berth_has_to_write() {
+        let owner = Owner {
+            database_name: "orders".to_owned(),
+            username: "app_orders".to_owned(),
+        };
+        let user = UserVerifier {
+            username: "app_orders".to_owned(),
+            verifier: Secret::new("verifier"),
+        };
+        for said in [bootstrap(&owner), set_verifier(&user)] {
+            let is_write = |s: &Statement| s.text().reveal().contains("ALTER ");
+            let first_write = said.iter().position(is_write).unwrap();
+            let before = &said[..first_write];
+            assert!(before.contains(&write_though_full()));
+        }
     }
 }
