@@ -6,6 +6,7 @@ mod engine;
 mod isolation;
 mod lifecycle;
 mod secrets;
+mod storage;
 mod strangers;
 
 use std::time::{Duration, Instant};
@@ -47,6 +48,11 @@ const STRANGERS: Ground = Ground {
     prefix: "tstrange",
     network_range: "10.219.0.0/16",
     publish_ports: "16100-16119",
+};
+const STORAGE: Ground = Ground {
+    prefix: "tspace",
+    network_range: "10.220.0.0/16",
+    publish_ports: "16120-16139",
 };
 const ENGINE_STOPS: Ground = Ground {
     prefix: "tengine",

@@ -130,6 +130,7 @@ mod tests {
         let text = said.last().unwrap().text().reveal();
         assert_eq!(text, "ALTER ROLE \"a\"\"; DROP\" LOGIN PASSWORD 'it''s'");
     }
+
     #[test]
     fn a_full_storage_does_not_stop_what_berth_has_to_write() {
         let owner = Owner {
