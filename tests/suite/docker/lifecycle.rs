@@ -93,6 +93,15 @@ fn rows_live_through_every_change_a_destruction_and_a_restart() {
     assert_eq!(status(&berth), "running");
     assert_eq!(old.query(ROWS).unwrap(), rows, "after stop and start");
 
+    // What is published is the engine itself then, under the same address.
+    let direct = format!("{larger}\n pooler = {{ enabled = false }}");
+    assert_eq!(change(&stack, &direct)["pooler_host"], Json::Null);
+    assert_eq!(berth.containers(Some("pooler")), Vec::<String>::new());
+    assert_eq!(old.query(ROWS).unwrap(), rows, "without a pooler");
+    change(&stack, larger);
+    assert_eq!(berth.containers(Some("pooler")).len(), 1);
+    assert_eq!(old.query(ROWS).unwrap(), rows, "with a pooler again");
+
     let rotated = format!("{larger}\n credential_version = 2");
     change(&stack, &rotated);
     assert!(is_refused(&old), "the old password is refused at once");

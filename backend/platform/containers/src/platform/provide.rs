@@ -298,9 +298,14 @@ impl ContainerPlatform {
         .await?;
         let of = |role| -> Vec<_> { found.iter().filter(|f| f.labels.role == role).collect() };
         let (engines, poolers) = (of(Role::Engine), of(Role::Pooler));
+        let has_pooler = pooler.is_some();
         let engine = self.engine(spec, bound, placed, &engine, &engines);
         let pooler = self.pooler(pooler.as_ref(), &poolers);
-        if engines.is_empty() {
+        if !has_pooler {
+            // One that is not wanted any more holds the port that the engine is published on.
+            pooler.await?;
+            engine.await?;
+        } else if engines.is_empty() {
             tokio::try_join!(engine, pooler)?;
         } else {
             // A pooler remembers what its first server told it: the engine is told first.
