@@ -89,6 +89,10 @@ fn rows_live_through_every_change_a_destruction_and_a_restart() {
     assert_eq!(stopped["id"], created["id"]);
     assert_eq!(status(&berth), "stopped");
     old.query("SELECT 1").unwrap_err();
+    let unproven = format!("{larger}\n desired_status = \"stopped\"\n credential_version = 2");
+    stack.write(&shop(&unproven));
+    let plan = flat(&stack.plan().refused());
+    assert!(plan.contains("cannot be raised while"), "{plan}");
     change(&stack, larger);
     assert_eq!(status(&berth), "running");
     assert_eq!(old.query(ROWS).unwrap(), rows, "after stop and start");

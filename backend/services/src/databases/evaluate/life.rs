@@ -2,6 +2,7 @@
 
 use super::{Base, Evaluator};
 use crate::databases::facts::Authority;
+use crate::databases::planned::PlannedDatabase;
 use crate::note::not_one_of;
 use crate::tags::check_tags;
 use crate::{Code, Given, Maybe, Note};
@@ -80,6 +81,19 @@ impl Evaluator<'_> {
                 format!("The password of {} changes", row.name),
                 "The old password is refused at once; whoever keeps it needs the new one.",
             ));
+        }
+    }
+
+    /// A new password is proven by a login before it counts, and what is stopped proves nothing.
+    pub(super) fn rotation_needs_an_engine(&mut self, planned: &PlannedDatabase) {
+        let Base::Row(row) = self.base else { return };
+        if matches!(planned.credential_version, Maybe::Known(version) if version > row.credential_version)
+            && matches!(planned.intent, Maybe::Known(Intent::Stop))
+        {
+            self.refuse(
+                "credential_version",
+                "cannot be raised while the database is stopped, since a login has to prove the new password: set desired_status to \"running\" in the same change, or keep the version until then",
+            );
         }
     }
 

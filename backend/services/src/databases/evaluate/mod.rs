@@ -131,6 +131,7 @@ impl Evaluator<'_> {
             allow_list,
         };
         self.capacity(&plan);
+        self.rotation_needs_an_engine(&planned);
         planned
     }
 

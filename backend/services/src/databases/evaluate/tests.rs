@@ -267,6 +267,33 @@ fn what_cannot_change_in_place_is_refused_with_the_safe_way() {
 }
 
 #[test]
+fn a_password_changes_only_where_a_login_can_prove_it() {
+    let rules = rules();
+    let stopped = Database {
+        intent: Intent::Stop,
+        ..row()
+    };
+    let found = |row: &Database, status: Given<String>| {
+        let config = DatabaseConfig {
+            credential_version: Given::Value(row.credential_version + 1),
+            desired_status: status,
+            ..DatabaseConfig::default()
+        };
+        evaluate(Some(row), &config.over(row), &facts(), &rules).errors
+    };
+    let status = |word: &str| Given::Value(word.to_owned());
+    for refused in [
+        found(&stopped, Given::Absent),
+        found(&row(), status("stopped")),
+    ] {
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert_eq!(refused[0].field, "credential_version");
+    }
+    assert_eq!(found(&stopped, status("running")), vec![]);
+    assert_eq!(found(&stopped, Given::Unknown), vec![]);
+}
+
+#[test]
 fn a_plan_token_may_plan_what_another_token_applies() {
     let (rules, row) = (rules(), row());
     let config = DatabaseConfig {
