@@ -7,7 +7,7 @@ use crate::sql::{Fields, Link};
 use crate::{Error, Tx, ownership, schema};
 use berth_domain::InstallationId;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, Connection, Pool};
+use sqlx::{Any, Connection, Pool, Transaction};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -99,8 +99,7 @@ impl Store {
     /// Begins the one transaction that may write; others wait for it, at most ten seconds.
     pub async fn begin(&self) -> Result<Tx, Error> {
         let inner = &self.inner;
-        let begun = inner.writer.begin_with(inner.location.begin_write()).await;
-        match begun {
+        match inner.begin_write().await {
             Ok(transaction) => Ok(Tx::new(transaction, Arc::clone(inner))),
             Err(sqlx::Error::PoolTimedOut) if inner.locked_out.load(Ordering::Relaxed) => {
                 Err(Error::AnotherWriter)
@@ -154,8 +153,24 @@ impl Inner {
         self.version.send_replace(version);
     }
 
+    /// Begins a transaction that writes, on a new connection where the old one is spoilt.
+    ///
+    /// When a disk is full, SQLite may end a transaction by itself. The driver takes it for one
+    /// that goes on, and its connection begins nothing any more.
+    async fn begin_write(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        let statement = self.location.begin_write();
+        match self.writer.begin_with(statement).await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                // It goes, whatever it has to say about that.
+                let _spoilt = self.writer.acquire().await?.close().await;
+                self.writer.begin_with(statement).await
+            }
+            begun => begun,
+        }
+    }
+
     /// Begins a transaction whose reads all see one version of the store.
-    pub(crate) async fn begin_read(&self) -> Result<sqlx::Transaction<'static, Any>, Error> {
+    pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Any>, Error> {
         self.readers
             .begin_with(self.location.begin_read())
             .await
@@ -176,4 +191,30 @@ async fn version(link: &mut Link<'_>) -> Result<i64, Error> {
     .one(link)
     .await?;
     Fields::of("counters", &row).integer("value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn say(tx: &mut Tx, statement: &'static str) -> Result<(), sqlx::Error> {
+        let said = sqlx::raw_sql(statement).execute(&mut *tx.link().conn);
+        said.await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_ended_by_itself_blocks_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("berth.db").display());
+        let installation = InstallationId::from_entropy([7; 4]);
+        let keys = Keys::from_root([7; 32]);
+        let store = Store::open(&url, &installation, keys).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        // What a full disk does, behind the driver's back.
+        say(&mut tx, "ROLLBACK").await.unwrap();
+        drop(tx);
+        let mut tx = store.begin().await.unwrap();
+        tx.mark_changed();
+        tx.commit().await.unwrap();
+    }
 }
