@@ -298,7 +298,7 @@ fn killed_at_any_effect_there_is_one_of_each_or_none_in_the_end() {
     }
     let arguments = [
         ["--prefix", "tcrash"],
-        ["--network-range", "10.218.0.0/20"],
+        ["--network-range", "10.221.0.0/16"],
         ["--publish-ports", "16100-16119"],
         // Each provision makes its own data directory, so that it passes those places too.
         ["--spares", "0"],
