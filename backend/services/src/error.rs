@@ -89,6 +89,8 @@ codes! {
     PageGone = "page_gone", Invalid;
     /// Others write at this moment; nothing was done.
     Busy = "busy", Unavailable;
+    /// There is no room for what was to be written; nothing was done.
+    StorageFull = "storage_full", Unavailable;
     /// No token, or one that is not valid.
     Unauthenticated = "unauthenticated", Unauthenticated;
     /// The token lacks a right.
@@ -215,6 +217,10 @@ impl<T> Doing<T> for Result<T, berth_store::Error> {
             berth_store::Error::Busy { .. } => {
                 Error::refused(Code::Busy, "The store is busy: try again")
             }
+            berth_store::Error::Full { .. } => Error::refused(
+                Code::StorageFull,
+                "The disk under berthd's own store is full, so nothing was changed: free some room on it",
+            ),
             source => Error::Store { act, source },
         })
     }

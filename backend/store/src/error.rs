@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+/// What SQLite says when a write found no room.
+const SQLITE_FULL: &str = "13";
+/// What PostgreSQL says then.
+const POSTGRESQL_DISK_FULL: &str = "53100";
+
 /// A failure of the store. No variant carries a secret, nor the URL with its password.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -80,6 +85,14 @@ pub enum Error {
         /// How long was waited.
         seconds: u64,
     },
+    /// The disk under the store is full, and nothing was written.
+    #[error("the disk under the store has no room left")]
+    Full {
+        /// The function whose statement it was.
+        act: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
     /// A statement failed.
     #[error("the store failed in {act}")]
     Query {
@@ -142,13 +155,18 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells a taken key from any other failure of a statement.
+    /// Tells a taken key and a full disk from any other failure of a statement.
     pub(crate) fn of_statement(act: &'static str, source: sqlx::Error) -> Self {
         let unique = source
             .as_database_error()
             .is_some_and(|e| e.is_unique_violation());
+        let full = source
+            .as_database_error()
+            .and_then(|e| e.code())
+            .is_some_and(|code| [SQLITE_FULL, POSTGRESQL_DISK_FULL].contains(&code.as_ref()));
         match source {
             source if unique => Self::Duplicate { act, source },
+            source if full => Self::Full { act, source },
             sqlx::Error::PoolTimedOut => Self::Busy {
                 seconds: crate::connect::ACQUIRE_SECONDS_MAX,
             },

@@ -1,13 +1,17 @@
 //! What may happen to a host: a lost key, two daemons, a crash, strangers, a reboot, an engine
 //! that goes and comes back. Nothing is lost, and nobody has to repair anything.
 
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 
 use super::engine::Engine;
 use super::{BAD_DAYS, ENGINE_STOPS, Login, until, until_settled};
-use crate::harness::{Docker, Runtime, TestBerth};
+use crate::harness::{Docker, Runtime, TestBerth, not_run};
 
 /// How long an engine is silent.
 const SILENT_SECONDS: u32 = 5;
@@ -81,6 +85,77 @@ fn a_lost_or_wrong_root_key_and_a_second_berthd_are_refused() {
     berth.resume();
     let login = berth.get(&format!("/v1/databases/{id}/credentials"));
     assert_eq!(login["password"].as_str().unwrap().len(), 32);
+}
+
+/// A file system of a few megabytes, in memory.
+struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::Builder::new().prefix("berth-disk-").tempdir();
+        let disk = Self {
+            folder: folder.unwrap(),
+        };
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "berth-test"]);
+        let mounted = mount.arg(disk.folder.path()).output();
+        if !mounted.is_ok_and(|output| output.status.success()) {
+            not_run("no file system can be mounted");
+            return None;
+        }
+        Some(disk)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let mut filler = File::create(self.path("filler")).unwrap();
+        // It ends with an error: that there is no room.
+        let _ = std::io::copy(&mut std::io::repeat(b'x'), &mut filler);
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.path("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.folder.path()).output();
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_store_is_told_and_outlasted() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let store = format!("sqlite://{}", disk.path("berth.sqlite").display());
+    let arguments = ["--store", store.as_str()];
+    let Some(berth) = TestBerth::start_with(Runtime::Fake, Docker::default(), &arguments) else {
+        return;
+    };
+    let id = provision(&berth, "orders", &json!({}));
+    let change = |word: &str| berth.call("PATCH", &path(&id), Some(&json!({"tags": {"a": word}})));
+    assert_eq!(change("before").0, 200);
+    disk.fill();
+    for _ in 0..3 {
+        let (status, answer) = change("lost");
+        assert_eq!(status, 503, "{answer}");
+        assert_eq!(answer["code"], "storage_full", "{answer}");
+    }
+    let kept = &berth.get(&path(&id))["database"];
+    assert_eq!(kept["tags"]["a"], "before", "{kept}");
+    disk.free();
+    // The store needs no new start.
+    assert_eq!(change("after").0, 200);
+    order(&berth, "second");
+    until_settled(&berth, "second", "running");
 }
 
 #[test]
@@ -166,7 +241,7 @@ fn reboot(berth: &mut TestBerth, docker: &Docker) {
         docker.run(&["stop", "-t", "20", &container]);
     }
     let volatile = berth.run_directory();
-    let output = std::process::Command::new("umount").arg(&volatile).output();
+    let output = Command::new("umount").arg(&volatile).output();
     assert!(output.unwrap().status.success());
     std::fs::remove_dir_all(&volatile).unwrap();
     berth.resume();
