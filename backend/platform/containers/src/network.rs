@@ -93,13 +93,15 @@ pub(crate) async fn ensure(
     range: Ipv4Net,
     wish: &Wish,
 ) -> Result<Joined, NoNetwork> {
-    if let Some(found) = ours(&runtime.networks().await?, wish).and_then(joined) {
+    if let [only] = ours(&runtime.networks().await?, wish)[..]
+        && let Some(found) = joined(only)
+    {
         return Ok(found);
     }
     let turn = choosing.turn(&wish.name);
     let _turn = turn.lock().await;
     let existing = runtime.networks().await?;
-    if let Some(found) = ours(&existing, wish).and_then(joined) {
+    if let Some(found) = the_one(runtime, &existing, wish).await?.and_then(joined) {
         return Ok(found);
     }
     let mut taken: Vec<Ipv4Net> = existing.into_iter().flat_map(|n| n.subnets).collect();
@@ -163,12 +165,44 @@ pub(crate) async fn remove_unused(
     Ok(())
 }
 
-/// Names are not unique in a container engine. The oldest of ours is the one.
-fn ours<'a>(networks: &'a [FoundNetwork], wish: &Wish) -> Option<&'a FoundNetwork> {
-    networks
+/// The installation's networks of that name, the oldest first.
+fn ours<'a>(networks: &'a [FoundNetwork], wish: &Wish) -> Vec<&'a FoundNetwork> {
+    let mut same: Vec<_> = networks
         .iter()
         .filter(|n| n.name == wish.name && n.installation.as_ref() == Some(&wish.installation))
-        .min_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)))
+        .collect();
+    same.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+    same
+}
+
+/// Names are not unique in a container engine, and it starts no container in a network whose
+/// name another bears. A create that was under way when berthd died may still take effect
+/// after the next start has looked; so all but one go. The oldest stays, or the one in use.
+async fn the_one<'a>(
+    runtime: &dyn ContainerRuntime,
+    networks: &'a [FoundNetwork],
+    wish: &Wish,
+) -> Result<Option<&'a FoundNetwork>, RuntimeError> {
+    let mut same = ours(networks, wish).into_iter();
+    let Some(mut chosen) = same.next() else {
+        return Ok(None);
+    };
+    for other in same {
+        if !goes(runtime, &other.id).await? && goes(runtime, &chosen.id).await? {
+            chosen = other;
+        }
+        tracing::info!(network.name = %wish.name, "removed a second network of one name");
+    }
+    Ok(Some(chosen))
+}
+
+/// Removes a network that nothing runs in; false when something does.
+async fn goes(runtime: &dyn ContainerRuntime, id: &NetworkId) -> Result<bool, RuntimeError> {
+    match runtime.remove_network(id).await {
+        Ok(()) | Err(RuntimeError::NotFound { .. }) => Ok(true),
+        Err(RuntimeError::NetworkInUse) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn joined(network: &FoundNetwork) -> Option<Joined> {
