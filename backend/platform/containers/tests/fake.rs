@@ -9,7 +9,9 @@
 )]
 
 use berth_containers::contract::{self, PlatformGround, RuntimeGround};
-use berth_containers::{ContainerPlatform, FakeRuntime, Fault, Layout, Settings};
+use berth_containers::{
+    ContainerPlatform, FakeRuntime, Fault, Layout, NetworkPlan, Networks, Settings,
+};
 use berth_domain::{EngineName, InstallationId, InstanceId, Secret, Statement, TlsMode};
 use berth_domain::{Observed, Status};
 use berth_engines::Registry;
@@ -112,6 +114,30 @@ fn ground<'a>(engine: &'a dyn berth_engines::Description) -> PlatformGround<'a> 
         write: Statement::new("write", "nothing"),
         ask: Statement::new("ask", "nothing"),
     }
+}
+
+#[tokio::test]
+async fn one_network_of_a_name_stays() {
+    let root = quick_directory();
+    let registry = registry();
+    let fake = FakeRuntime::new(Arc::clone(&registry));
+    let platform = platform_over(&fake, root.path());
+    let ground = ground(registry.get(&EngineName::new("postgresql")).unwrap());
+    // What a berthd leaves that died twice while its creates were under way.
+    for slice in ["10.200.0.0/26", "10.200.0.64/26"] {
+        let subnet: ipnet::Ipv4Net = slice.parse().unwrap();
+        let plan = NetworkPlan {
+            name: ground.network.clone(),
+            installation: "0123abcd".to_owned(),
+            subnet,
+            gateway: subnet.hosts().next().unwrap(),
+            internal: true,
+            members_meet: true,
+        };
+        fake.create_network(&plan).await.unwrap();
+    }
+    platform.ensure(&contract::spec(&ground)).await.unwrap();
+    assert_eq!(fake.network_names(), [ground.network.clone()]);
 }
 
 const VERBS: [&str; 12] = [

@@ -67,6 +67,13 @@ impl State {
         run: impl FnOnce(&Workload) -> Result<Option<i64>, RuntimeError>,
     ) -> Result<String, RuntimeError> {
         let known: BTreeSet<_> = self.networks.values().map(|n| n.id.clone()).collect();
+        let names: Vec<_> = self.networks.values().map(|n| n.name.clone()).collect();
+        let ambiguous: BTreeSet<_> = self
+            .networks
+            .values()
+            .filter(|n| names.iter().filter(|name| **name == n.name).count() > 1)
+            .map(|n| n.id.clone())
+            .collect();
         let taken: Vec<_> = self
             .containers
             .iter()
@@ -80,6 +87,9 @@ impl State {
         }
         if let Some(gone) = container.networks.iter().find(|n| !known.contains(n)) {
             return Err(absent(&gone.0));
+        }
+        if container.networks.iter().any(|n| ambiguous.contains(n)) {
+            return Err(broken("start a container", "a network's name is ambiguous"));
         }
         if let Some(port) = container.workload.published
             && taken
