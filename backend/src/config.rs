@@ -22,70 +22,97 @@ const DEFAULT_FILE: &str = "/etc/berth/berthd.toml";
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
     /// Configuration file (TOML; the keys are the flags' names with underscores).
-    #[arg(long, env = "BERTH_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "BERTH_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Directory of everything this installation keeps [default: /var/lib/berth].
-    #[arg(long, env = "BERTH_DATA_ROOT", value_name = "DIR")]
+    #[arg(long, global = true, env = "BERTH_DATA_ROOT", value_name = "DIR")]
     pub data_root: Option<PathBuf>,
     /// Address of the HTTP API [default: 127.0.0.1:8420].
-    #[arg(long, env = "BERTH_LISTEN", value_name = "ADDR")]
+    #[arg(long, global = true, env = "BERTH_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
     /// What runs the databases: docker or fake [default: docker].
-    #[arg(long, env = "BERTH_RUNTIME", value_name = "NAME")]
+    #[arg(long, global = true, env = "BERTH_RUNTIME", value_name = "NAME")]
     pub runtime: Option<String>,
     /// Socket of the Docker engine [default: /var/run/docker.sock].
-    #[arg(long, env = "BERTH_DOCKER_SOCKET", value_name = "PATH")]
+    #[arg(long, global = true, env = "BERTH_DOCKER_SOCKET", value_name = "PATH")]
     pub docker_socket: Option<PathBuf>,
     /// Metadata store: a PostgreSQL URL, or a SQLite file [default: berth.sqlite in the data root].
-    #[arg(long, env = "BERTH_STORE", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_STORE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub store: Option<String>,
     /// File with the root key, 64 hexadecimal digits [default: root.key in the data root].
-    #[arg(long, env = "BERTH_ROOT_KEY_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "BERTH_ROOT_KEY_FILE", value_name = "FILE")]
     pub root_key_file: Option<PathBuf>,
     /// What hosts and networks begin with, at most 8 characters [default: berth].
-    #[arg(long, env = "BERTH_PREFIX", value_name = "TEXT")]
+    #[arg(long, global = true, env = "BERTH_PREFIX", value_name = "TEXT")]
     pub prefix: Option<String>,
     /// Address that exposed databases are published on [default: 127.0.0.1].
-    #[arg(long, env = "BERTH_PUBLISH_ADDRESS", value_name = "IP")]
+    #[arg(long, global = true, env = "BERTH_PUBLISH_ADDRESS", value_name = "IP")]
     pub publish_address: Option<String>,
     /// Ports of exposed databases [default: 15000-15999].
-    #[arg(long, env = "BERTH_PUBLISH_PORTS", value_name = "FIRST-LAST")]
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_PUBLISH_PORTS",
+        value_name = "FIRST-LAST"
+    )]
     pub publish_ports: Option<String>,
     /// Range from which project networks take their slices [default: 10.213.0.0/16].
-    #[arg(long, env = "BERTH_NETWORK_RANGE", value_name = "CIDR")]
+    #[arg(long, global = true, env = "BERTH_NETWORK_RANGE", value_name = "CIDR")]
     pub network_range: Option<String>,
     /// Regions that can be ordered, the first being the default [default: local].
     #[arg(
         long,
+        global = true,
         env = "BERTH_REGIONS",
         value_delimiter = ',',
         value_name = "NAMES"
     )]
     pub regions: Option<Vec<String>>,
     /// Plans that can be ordered (TOML) [default: the built-in catalogue].
-    #[arg(long, env = "BERTH_CATALOGUE", value_name = "FILE")]
+    #[arg(long, global = true, env = "BERTH_CATALOGUE", value_name = "FILE")]
     pub catalogue: Option<PathBuf>,
     /// Times the host's memory that may be promised to databases [default: 2.0].
-    #[arg(long, env = "BERTH_OVERCOMMIT", value_name = "FACTOR")]
+    #[arg(long, global = true, env = "BERTH_OVERCOMMIT", value_name = "FACTOR")]
     pub overcommit: Option<f64>,
     /// Days for which whatever a token without `unprotect` destroys stays recoverable [default: 1].
-    #[arg(long, env = "BERTH_RECOVERY_FLOOR_DAYS", value_name = "DAYS")]
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_RECOVERY_FLOOR_DAYS",
+        value_name = "DAYS"
+    )]
     pub recovery_floor_days: Option<u32>,
     /// Initialised directories kept ready for each version in use [default: 2].
-    #[arg(long, env = "BERTH_SPARES", value_name = "COUNT")]
+    #[arg(long, global = true, env = "BERTH_SPARES", value_name = "COUNT")]
     pub spares: Option<u32>,
     /// Requests a second that a token may make [default: 500].
-    #[arg(long, env = "BERTH_REQUESTS_PER_SECOND", value_name = "COUNT")]
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_REQUESTS_PER_SECOND",
+        value_name = "COUNT"
+    )]
     pub requests_per_second: Option<u32>,
     /// Requests that a token may make at once [default: 5000].
-    #[arg(long, env = "BERTH_REQUESTS_BURST", value_name = "COUNT")]
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_REQUESTS_BURST",
+        value_name = "COUNT"
+    )]
     pub requests_burst: Option<u32>,
     /// Directory of the image recipes [default: beside the program, or the source's own].
-    #[arg(long, env = "BERTH_RECIPES", value_name = "DIR")]
+    #[arg(long, global = true, env = "BERTH_RECIPES", value_name = "DIR")]
     pub recipes: Option<PathBuf>,
     /// What is logged: error, warn, info, debug or trace, or a filter [default: info].
-    #[arg(long, env = "BERTH_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, env = "BERTH_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }
 
