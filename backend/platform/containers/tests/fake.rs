@@ -137,7 +137,7 @@ async fn one_network_of_a_name_stays() {
         fake.create_network(&plan).await.unwrap();
     }
     platform.ensure(&contract::spec(&ground)).await.unwrap();
-    assert_eq!(fake.network_names(), [ground.network.clone()]);
+    assert_eq!(fake.network_names(), std::slice::from_ref(&ground.network));
 }
 
 const VERBS: [&str; 12] = [
