@@ -12,9 +12,10 @@ const CLIENTS_PER_MB: u32 = 32;
 const CPU_MILLIS_MIN: u32 = 500;
 const PROCESSES_MAX: u32 = 16;
 const STOP_TIMEOUT_SECONDS: u32 = 30;
-/// How soon a server that refused is tried again. The default of 15 would make each start
-/// that finds the engine a moment late look slow.
-const SERVER_LOGIN_RETRY_SECONDS: &str = "0.1";
+/// How soon a server that refused may be tried again, in seconds. The default of 15 would make
+/// each start that finds the engine a moment late look slow. Nothing spins meanwhile: PgBouncer
+/// looks when something happens on one of its sockets, else three times a second.
+const SERVER_LOGIN_RETRY_SECONDS: &str = "0.001";
 const QUERY_WAIT_TIMEOUT_SECONDS: u32 = 120;
 const PREPARED_STATEMENTS_MAX: u32 = 200;
 
