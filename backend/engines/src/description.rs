@@ -282,6 +282,11 @@ pub trait Description: Send + Sync {
     fn title(&self) -> &'static str;
     /// Other words that mean it.
     fn synonyms(&self) -> &'static [&'static str];
+    /// The word that a database is shown with which was ordered by the canonical name, where an
+    /// answer speaks of technologies.
+    fn technology(&self) -> &'static str {
+        self.name()
+    }
     /// The language of its clients.
     fn protocol(&self) -> Protocol;
     /// Its versions, oldest first; never empty.
@@ -328,6 +333,22 @@ pub trait Description: Send + Sync {
     /// Said to the pooler after a changed verifier, so that no connection goes on with the
     /// old one.
     fn reconnect_pooler(&self) -> Vec<Statement>;
+    /// Asks the pooler whether it holds its clients: one row that `is_paused` reads.
+    fn ask_paused(&self) -> Statement;
+    /// Whether that answer says that it does.
+    fn is_paused(&self, answer: &[Vec<Option<String>>]) -> bool;
+    /// Has the pooler hold its clients, whatever they ask. Answers once none of them uses the
+    /// engine.
+    fn pause_pooler(&self) -> Statement;
+    /// Lets the pooler's clients through again.
+    fn resume_pooler(&self) -> Statement;
+    /// Asks the pooler what its clients do, for `pooler_activity`: the statements in order.
+    fn ask_pooler_activity(&self) -> Vec<Statement>;
+    /// What those answers say.
+    fn pooler_activity(&self, answers: &[Vec<Vec<Option<String>>>]) -> crate::PoolerActivity;
+    /// Asks the engine for the number of things that must not be interrupted by sleep: clients
+    /// past the pooler, prepared transactions, replication.
+    fn ask_sleep_blockers(&self) -> Statement;
     /// Asks the engine for an answer; nothing more.
     fn probe(&self) -> Statement;
     /// Asks the pooler's administration for an answer; nothing more.

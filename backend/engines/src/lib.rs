@@ -3,11 +3,13 @@
 //! Owns: images, ports, names, the statements for logins, configuration files, URIs.
 //! Refuses: connections, containers, clocks, randomness. Those arrive as values or not at all.
 
+mod activity;
 mod description;
 mod parameter;
 mod postgresql;
 mod registry;
 
+pub use activity::PoolerActivity;
 pub use description::{
     Access, Applies, Certificate, ConfigFile, Description, Initialisation, InvalidIdentifier,
     Mount, Owner, Place, Process, Protocol, PublicReach, Setup, Signal, Socket, UriParts, UriTls,

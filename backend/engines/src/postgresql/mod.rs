@@ -6,6 +6,7 @@ mod names;
 mod pooler;
 mod pooler_parameters;
 mod scram;
+mod sleep;
 mod statements;
 mod uri;
 mod versions;
@@ -47,6 +48,10 @@ impl Description for PostgreSql {
 
     fn synonyms(&self) -> &'static [&'static str] {
         &["postgres", "pg", "postgresql-ng", "postgresql-dr"]
+    }
+
+    fn technology(&self) -> &'static str {
+        "postgresql-ng"
     }
 
     fn protocol(&self) -> Protocol {
@@ -123,6 +128,34 @@ impl Description for PostgreSql {
 
     fn reconnect_pooler(&self) -> Vec<Statement> {
         statements::reconnect_pooler()
+    }
+
+    fn ask_paused(&self) -> Statement {
+        sleep::ask_paused()
+    }
+
+    fn is_paused(&self, answer: &[Vec<Option<String>>]) -> bool {
+        sleep::is_paused(answer)
+    }
+
+    fn pause_pooler(&self) -> Statement {
+        sleep::pause()
+    }
+
+    fn resume_pooler(&self) -> Statement {
+        sleep::resume()
+    }
+
+    fn ask_pooler_activity(&self) -> Vec<Statement> {
+        sleep::ask_activity()
+    }
+
+    fn pooler_activity(&self, answers: &[Vec<Vec<Option<String>>>]) -> crate::PoolerActivity {
+        sleep::activity(answers)
+    }
+
+    fn ask_sleep_blockers(&self) -> Statement {
+        sleep::ask_blockers()
     }
 
     fn probe(&self) -> Statement {
