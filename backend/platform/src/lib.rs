@@ -47,6 +47,17 @@ pub struct Offer {
     pub version: String,
     /// Why it cannot run here, and what to do about it; none when it can.
     pub unavailable: Option<String>,
+    /// What the first instance has to wait for, for people; none when nothing is missing.
+    pub delay: Option<String>,
+}
+
+/// Whether the images that an instance runs from are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply {
+    /// All of them are.
+    Here,
+    /// They are being got, which may take minutes: ask again.
+    OnTheWay,
 }
 
 /// What a platform has and can do.
@@ -73,6 +84,17 @@ pub struct Capabilities {
 /// not belong behind this trait.
 #[async_trait]
 pub trait Platform: Send + Sync {
+    /// Looks whether the images are there that these endpoints of the instance run from, and
+    /// begins to get those that are not. Nobody waits in it: the getting goes on by itself.
+    /// An image that can be got in no way is `Error::Refused`, which says why.
+    async fn obtain_images(
+        &self,
+        instance: &InstanceId,
+        engine: &EngineName,
+        version: &str,
+        endpoints: &[Endpoint],
+    ) -> Result<Supply, Error>;
+
     /// Makes what runs match `spec`, creating it when absent, taking its data back from the
     /// trash when it lies there. What already matches is not disturbed. When it answers,
     /// the data directory is durable; the engine may still be starting.
@@ -85,6 +107,10 @@ pub trait Platform: Send + Sync {
     /// Takes the instance away. Succeeds when there was nothing to take. The network of the
     /// project goes with the last instance in it.
     async fn remove(&self, instance: &InstanceId, data: DataFate) -> Result<(), Error>;
+
+    /// Whether the instance runs from an image in whose place there is a newer one by now. It
+    /// goes on running from its own.
+    async fn has_newer_image(&self, instance: &InstanceId) -> Result<bool, Error>;
 
     /// Opens a session as the administrator. The instance must have been ensured once.
     async fn session(
@@ -103,7 +129,7 @@ pub trait Platform: Send + Sync {
     ) -> Result<Box<dyn Session>, Error>;
 
     /// Makes sure that at least `count` initialised data directories wait for instances of
-    /// that version. Takes seconds for each that is missing.
+    /// that version. Takes seconds for each that is missing; no image is got for it.
     async fn prepare_spares(
         &self,
         engine: &EngineName,
@@ -129,4 +155,8 @@ pub trait Platform: Send + Sync {
 
     /// What there is to work with.
     async fn capabilities(&self) -> Result<Capabilities, Error>;
+
+    /// Ends what was begun on the side and nobody waits for any more. Said once, when every
+    /// other call has ended or was given up; what runs for users is not touched.
+    async fn close(&self) -> Result<(), Error>;
 }

@@ -35,10 +35,11 @@ const MOVES_CREDENTIALS: [&str; 6] = [
 ];
 
 /// The phases of a database that an operation is working on.
-const CHANGING: [&str; 8] = [
+const CHANGING: [&str; 9] = [
     "queued",
     "rotating",
     "stopping",
+    "obtaining_image",
     "preparing",
     "starting",
     "configuring",

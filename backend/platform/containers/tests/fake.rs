@@ -305,6 +305,19 @@ async fn data_goes_on_under_the_image_it_began_with() {
     let text = std::fs::read_to_string(record).unwrap();
     assert!(text.contains("fake:berth/postgresql:17"), "{text}");
     assert!(!text.contains(spec.users[0].verifier.reveal()), "{text}");
+    let instance = &spec.instance;
+    assert!(!platform.has_newer_image(instance).await.unwrap());
+    let (created, started) = (fake.calls("create"), fake.calls("start"));
+    for rebuilt in ["berth/postgresql:17", "berth/pgbouncer:1"] {
+        fake.build_image(rebuilt);
+        assert!(platform.has_newer_image(instance).await.unwrap());
+        platform.ensure(&spec).await.unwrap();
+    }
+    assert_eq!(
+        (fake.calls("create"), fake.calls("start")),
+        (created, started),
+        "an image that was built anew restarts nothing"
+    );
     fake.restart();
     assert_eq!(
         platform.observe(&spec.instance).await.unwrap(),

@@ -14,9 +14,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What an image's id begins with here.
-pub(super) const IMAGE_ID: &str = "fake:";
+const IMAGE_ID: &str = "fake:";
+/// What separates it from how often it was built anew.
+const BUILD: char = '@';
 /// The file in a data directory that stands for all that an engine keeps.
 const FILE: &str = "fake.json";
+
+/// The id of the image that bears that name.
+pub(super) fn image_id(name: &str, rebuilt: u32) -> String {
+    match rebuilt {
+        0 => format!("{IMAGE_ID}{name}"),
+        times => format!("{IMAGE_ID}{name}{BUILD}{times}"),
+    }
+}
+
+/// The name of an image that is given by its id or its name.
+pub(super) fn image_name(image: &str) -> &str {
+    let name = image.trim_start_matches(IMAGE_ID);
+    name.split_once(BUILD).map_or(name, |(name, _)| name)
+}
 
 /// What a fake engine keeps.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -59,7 +75,7 @@ pub(super) fn start(registry: &Registry, workload: &Workload) -> Result<Option<i
         return Ok(Some(3));
     }
     let made = (|| {
-        let image = workload.image.trim_start_matches(IMAGE_ID);
+        let image = image_name(&workload.image);
         let marker = registry
             .iter()
             .flat_map(|engine| engine.versions().iter().map(move |v| (engine, v)))
@@ -199,7 +215,7 @@ impl Dialer for FakeRuntime {
 fn version_at(state: &State, target: &Target<'_>, data: &Path) -> Option<String> {
     let on_data = |c: &&Container| source_of(&c.workload.mounts, data).is_some();
     let engine = state.containers.values().find(on_data)?;
-    let image = engine.workload.image.trim_start_matches(IMAGE_ID);
+    let image = image_name(&engine.workload.image);
     let versions = target.engine.versions();
     let version = versions.iter().find(|version| version.image == image)?;
     Some(format!("{}.0", version.name))

@@ -81,6 +81,15 @@ impl FakeRuntime {
         self.state().images.remove(reference);
     }
 
+    /// Puts an image there. One that is there already is built anew: its name points to
+    /// another id from now on, and the old id stays good.
+    pub fn build_image(&self, reference: &str) {
+        let mut state = self.state();
+        if !state.images.insert(reference.to_owned()) {
+            *state.rebuilt.entry(reference.to_owned()).or_default() += 1;
+        }
+    }
+
     /// How often a verb has been called.
     pub fn calls(&self, verb: &str) -> u32 {
         self.state().calls.get(verb).copied().unwrap_or_default()

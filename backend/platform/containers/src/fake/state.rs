@@ -29,6 +29,8 @@ pub(super) struct State {
     pub containers: BTreeMap<String, Container>,
     pub networks: BTreeMap<String, FoundNetwork>,
     pub images: BTreeSet<String>,
+    /// How often an image was built anew.
+    pub rebuilt: BTreeMap<String, u32>,
     pub unreachable: bool,
     pub faults: Vec<(&'static str, u32, Fault)>,
     pub calls: BTreeMap<&'static str, u32>,

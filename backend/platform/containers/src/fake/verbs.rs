@@ -39,7 +39,7 @@ impl State {
                 name: workload.name.clone(),
             });
         }
-        let image = workload.image.trim_start_matches(engine::IMAGE_ID);
+        let image = engine::image_name(&workload.image);
         if !self.images.contains(image) {
             return Err(absent(&workload.image));
         }
@@ -326,11 +326,17 @@ impl Networks for FakeRuntime {
 impl Images for FakeRuntime {
     async fn image(&self, reference: &str) -> Result<Option<String>, RuntimeError> {
         self.verb("image", |state| {
-            let name = reference.trim_start_matches(engine::IMAGE_ID);
-            Ok(state
-                .images
-                .contains(name)
-                .then(|| format!("{}{name}", engine::IMAGE_ID)))
+            let name = engine::image_name(reference);
+            if !state.images.contains(name) {
+                return Ok(None);
+            }
+            let rebuilt = state.rebuilt.get(name).copied().unwrap_or_default();
+            let by_id = name != reference;
+            Ok(Some(if by_id {
+                reference.to_owned()
+            } else {
+                engine::image_id(name, rebuilt)
+            }))
         })
     }
 

@@ -1,5 +1,6 @@
 //! The platform over a container engine.
 
+mod images;
 mod look;
 mod provide;
 mod take;
@@ -13,14 +14,18 @@ use crate::sessions::{self, Dialer, Sessions};
 use crate::spares;
 use crate::{Layout, volatile};
 use async_trait::async_trait;
+
+pub use images::ImageSource;
+
 use berth_domain::{EngineName, InstallationId, InstanceId, Observed, Status};
 use berth_engines::Registry;
 use berth_platform::{
-    Capabilities, DataFate, Endpoint, Error, InstanceSpec, Login, Offer, Platform, Session,
+    Capabilities, DataFate, Endpoint, Error, InstanceSpec, Login, Platform, Session, Supply,
     WatchEvent,
 };
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use images::{Attempts, NoSource};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -49,6 +54,8 @@ pub struct ContainerPlatform {
     registry: Arc<Registry>,
     settings: Settings,
     sessions: Sessions,
+    source: Arc<dyn ImageSource>,
+    attempts: Attempts,
     ready: OnceCell<()>,
     choosing_addresses: Choosing,
     initialising: tokio::sync::Mutex<()>,
@@ -72,6 +79,8 @@ impl ContainerPlatform {
             registry,
             settings,
             sessions: Sessions::new(dialer),
+            source: Arc::new(NoSource),
+            attempts: Attempts::default(),
             ready: OnceCell::new(),
             choosing_addresses: Choosing::default(),
             initialising: tokio::sync::Mutex::new(()),
@@ -79,6 +88,13 @@ impl ContainerPlatform {
             turns: Mutex::new(HashMap::new()),
             last_seen: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// The same, with images that are not here got from `source`.
+    #[must_use]
+    pub fn with_images(mut self, source: Arc<dyn ImageSource>) -> Self {
+        self.source = source;
+        self
     }
 
     fn layout(&self) -> &Layout {
@@ -169,6 +185,20 @@ impl ContainerPlatform {
 
 #[async_trait]
 impl Platform for ContainerPlatform {
+    async fn obtain_images(
+        &self,
+        instance: &InstanceId,
+        engine: &EngineName,
+        version: &str,
+        endpoints: &[Endpoint],
+    ) -> Result<Supply, Error> {
+        self.supply(instance, engine, version, endpoints).await
+    }
+
+    async fn has_newer_image(&self, instance: &InstanceId) -> Result<bool, Error> {
+        self.is_outdated(instance).await
+    }
+
     async fn ensure(&self, spec: &InstanceSpec) -> Result<(), Error> {
         let turn = self.turn(&spec.instance);
         let _turn = turn.lock().await;
@@ -342,22 +372,7 @@ impl Platform for ContainerPlatform {
             .facts()
             .await
             .map_err(|e| failed("ask the container engine what it is", e))?;
-        let mut offers = Vec::new();
-        for engine in self.registry.iter() {
-            for version in engine.versions() {
-                let here = self.image(None, version.image, Some(version.recipe)).await;
-                let unavailable = match here {
-                    Ok(_) => None,
-                    Err(Error::Refused { reason, .. }) => Some(reason),
-                    Err(error) => return Err(error),
-                };
-                offers.push(Offer {
-                    engine: EngineName::new(engine.name()),
-                    version: version.name.to_owned(),
-                    unavailable,
-                });
-            }
-        }
+        let offers = self.offers().await?;
         let instances = self.layout().instances();
         let reflink = on_host("probe for copies by reference", move || {
             if let Some(root) = instances.parent() {
@@ -375,5 +390,20 @@ impl Platform for ContainerPlatform {
             reflink,
             offers,
         })
+    }
+
+    /// What a directory was initialised by ends with its container; the directory itself is
+    /// swept away by the next start, since a thread may still be at work in it.
+    async fn close(&self) -> Result<(), Error> {
+        self.stop_obtaining();
+        let found = self
+            .runtime
+            .find(self.settings.installation.as_str(), None)
+            .await
+            .map_err(|e| failed("look for interrupted initialisations", e))?;
+        let jobs = found.iter().filter(|f| f.labels.role == Role::Initialise);
+        let gone = jobs.map(|job| instance::remove(self.runtime.as_ref(), job));
+        futures_util::future::try_join_all(gone).await?;
+        Ok(())
     }
 }

@@ -1,0 +1,305 @@
+//! Images that are not on this host yet, and how they come here.
+
+use super::ContainerPlatform;
+use crate::instance::{failed, on_host};
+use crate::record::Record;
+use crate::runtime::{Cause, ContainerRuntime};
+use async_trait::async_trait;
+use berth_domain::{EngineName, InstanceId};
+use berth_engines::{Description, Version};
+use berth_platform::{Endpoint, Error, Offer, Supply};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+
+/// The longest that getting one image may take, by whatever way.
+const OBTAIN_SECONDS_MAX: u64 = 3000;
+/// Seconds for which a failed attempt is told instead of begun again, so that everybody who
+/// waited for it hears of it.
+const FAILURE_SECONDS: u64 = 60;
+
+/// Where images come from that are not on this host; `berthd` wires it.
+#[async_trait]
+pub trait ImageSource: Send + Sync {
+    /// Why the image of that recipe cannot be got here; none when it is worth a try.
+    fn objection(&self, recipe: &str) -> Option<String>;
+
+    /// Gets the image `reference`, from a registry or by building `recipe`. It may take
+    /// minutes; one that is given up leaves nothing that goes on. The error is for people.
+    async fn obtain(&self, reference: &str, recipe: &str) -> Result<(), Cause>;
+}
+
+/// A host on which every image is, or is got by hand.
+pub(crate) struct NoSource;
+
+#[async_trait]
+impl ImageSource for NoSource {
+    fn objection(&self, _recipe: &str) -> Option<String> {
+        Some("berthd gets no images by itself here".to_owned())
+    }
+
+    async fn obtain(&self, _reference: &str, _recipe: &str) -> Result<(), Cause> {
+        Err("berthd gets no images by itself here".into())
+    }
+}
+
+/// What became of the last attempt to get an image.
+enum Attempt {
+    UnderWay(AbortHandle),
+    Failed { at: Instant, why: String },
+}
+
+/// The attempts, by the image's reference: one at a time for each.
+#[derive(Clone, Default)]
+pub(super) struct Attempts(Arc<Mutex<HashMap<String, Attempt>>>);
+
+impl Attempts {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Attempt>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the last attempt failed, while that is worth telling.
+    fn failure(&self, reference: &str) -> Option<String> {
+        match self.all().get(reference) {
+            Some(Attempt::Failed { at, why })
+                if at.elapsed() < Duration::from_secs(FAILURE_SECONDS) =>
+            {
+                Some(why.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn end_all(&self) {
+        for (_, attempt) in self.all().drain() {
+            if let Attempt::UnderWay(task) = attempt {
+                task.abort();
+            }
+        }
+    }
+}
+
+/// An image that an instance needs.
+struct Wanted<'a> {
+    reference: &'static str,
+    recipe: Option<&'static str>,
+    /// The id that the instance is bound to.
+    bound: Option<&'a str>,
+}
+
+fn wanted<'a>(
+    engine: &dyn Description,
+    version: &Version,
+    endpoints: &[Endpoint],
+    record: Option<&'a Record>,
+) -> Vec<Wanted<'a>> {
+    let mut wanted = Vec::new();
+    if endpoints.contains(&Endpoint::Engine) {
+        wanted.push(Wanted {
+            reference: version.image,
+            recipe: Some(version.recipe),
+            bound: record.map(|r| r.engine_image.as_str()),
+        });
+    }
+    if let Some(reference) = engine.pooler_image()
+        && endpoints.contains(&Endpoint::Pooler)
+    {
+        wanted.push(Wanted {
+            reference,
+            recipe: engine.pooler_recipe(),
+            bound: record.and_then(|r| r.pooler_image.as_deref()),
+        });
+    }
+    wanted
+}
+
+impl ContainerPlatform {
+    pub(super) async fn supply(
+        &self,
+        instance: &InstanceId,
+        engine: &EngineName,
+        version: &str,
+        endpoints: &[Endpoint],
+    ) -> Result<Supply, Error> {
+        let (engine, version) =
+            self.registry
+                .version(engine, version)
+                .map_err(|unknown| Error::Refused {
+                    code: "engine_unknown",
+                    reason: unknown.to_string(),
+                })?;
+        let record = self.record_wherever(instance).await?;
+        let mut supply = Supply::Here;
+        for wanted in wanted(engine, version, endpoints, record.as_ref()) {
+            if !self.is_here(&wanted).await? {
+                self.begin(&wanted)?;
+                supply = Supply::OnTheWay;
+            }
+        }
+        Ok(supply)
+    }
+
+    /// The record of an instance, also of one whose data still lies in the trash.
+    async fn record_wherever(&self, instance: &InstanceId) -> Result<Option<Record>, Error> {
+        if let Some(record) = self.record(instance).await? {
+            return Ok(Some(record));
+        }
+        let trashed = self.layout().trashed(instance);
+        on_host("read a record in the trash", move || Record::read(&trashed)).await
+    }
+
+    async fn is_here(&self, wanted: &Wanted<'_>) -> Result<bool, Error> {
+        let found = self.image(wanted.bound, wanted.reference, wanted.recipe);
+        match found.await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins to get an image, when nobody does already.
+    fn begin(&self, wanted: &Wanted<'_>) -> Result<(), Error> {
+        let reference = wanted.reference;
+        if let Some(why) = self.attempts.failure(reference) {
+            return Err(not_had(wanted, &why));
+        }
+        let recipe = wanted.recipe.unwrap_or_default();
+        if let Some(why) = self.source.objection(recipe) {
+            return Err(not_had(wanted, &why));
+        }
+        let mut attempts = self.attempts.all();
+        if let Some(Attempt::UnderWay(task)) = attempts.get(reference)
+            && !task.is_finished()
+        {
+            return Ok(());
+        }
+        let task = tokio::spawn(obtain(
+            Arc::clone(&self.source),
+            Arc::clone(&self.runtime),
+            self.attempts.clone(),
+            reference,
+            recipe.to_owned(),
+        ));
+        attempts.insert(reference.to_owned(), Attempt::UnderWay(task.abort_handle()));
+        Ok(())
+    }
+
+    /// What the catalogue offers, as far as the images tell.
+    pub(super) async fn offers(&self) -> Result<Vec<Offer>, Error> {
+        let mut offers = Vec::new();
+        for engine in self.registry.iter() {
+            for version in engine.versions() {
+                offers.push(self.offer(engine, version).await?);
+            }
+        }
+        Ok(offers)
+    }
+
+    async fn offer(&self, engine: &dyn Description, version: &Version) -> Result<Offer, Error> {
+        let mut offer = Offer {
+            engine: EngineName::new(engine.name()),
+            version: version.name.to_owned(),
+            unavailable: None,
+            delay: None,
+        };
+        let both = [Endpoint::Engine, Endpoint::Pooler];
+        let mut absent = Vec::new();
+        for wanted in wanted(engine, version, &both, None) {
+            if self.is_here(&wanted).await? {
+                continue;
+            }
+            let recipe = wanted.recipe.unwrap_or_default();
+            let failure = self.attempts.failure(wanted.reference);
+            match failure.or_else(|| self.source.objection(recipe)) {
+                Some(why) => offer.unavailable = Some(not_had(&wanted, &why).to_string()),
+                None => absent.push(wanted.reference),
+            }
+        }
+        if !absent.is_empty() && offer.unavailable.is_none() {
+            offer.delay = Some(format!(
+                "{} is not on this host yet: the first create pulls or builds it, which takes minutes.",
+                absent.join(" and ")
+            ));
+        }
+        Ok(offer)
+    }
+
+    /// Whether a name points to another image than the one that the instance is bound to.
+    pub(super) async fn is_outdated(&self, instance: &InstanceId) -> Result<bool, Error> {
+        let Some(record) = self.record(instance).await? else {
+            return Ok(false);
+        };
+        let engine = EngineName::new(record.engine.clone());
+        let Ok((engine, version)) = self.registry.version(&engine, &record.version) else {
+            return Ok(false);
+        };
+        let endpoints: &[Endpoint] = match record.has_pooler {
+            true => &[Endpoint::Engine, Endpoint::Pooler],
+            false => &[Endpoint::Engine],
+        };
+        for wanted in wanted(engine, version, endpoints, Some(&record)) {
+            let current = self.runtime.image(wanted.reference).await;
+            let current =
+                current.map_err(|e| failed(format!("look for image {}", wanted.reference), e))?;
+            if current.is_some_and(|id| Some(id.as_str()) != wanted.bound) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn stop_obtaining(&self) {
+        self.attempts.end_all();
+    }
+}
+
+/// Gets one image and writes what came of it.
+async fn obtain(
+    source: Arc<dyn ImageSource>,
+    runtime: Arc<dyn ContainerRuntime>,
+    attempts: Attempts,
+    reference: &'static str,
+    recipe: String,
+) {
+    let limit = Duration::from_secs(OBTAIN_SECONDS_MAX);
+    let got = tokio::time::timeout(limit, async {
+        source.obtain(reference, &recipe).await?;
+        match runtime.image(reference).await? {
+            Some(_) => Ok(()),
+            None => Err(Cause::from("it was got and is not there")),
+        }
+    });
+    let why = match got.await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("it took more than {OBTAIN_SECONDS_MAX} seconds")),
+    };
+    match why {
+        None => {
+            tracing::info!(image = reference, "an image was got");
+            attempts.all().remove(reference);
+        }
+        Some(why) => {
+            tracing::warn!(image = reference, why, "an image could not be got");
+            let at = Instant::now();
+            attempts
+                .all()
+                .insert(reference.to_owned(), Attempt::Failed { at, why });
+        }
+    }
+}
+
+fn not_had(wanted: &Wanted<'_>, why: &str) -> Error {
+    let by_hand = match wanted.recipe {
+        Some(recipe) => format!("berthd images build {recipe}"),
+        None => "berthd images pull".to_owned(),
+    };
+    Error::Refused {
+        code: "image_missing",
+        reason: format!(
+            "the image {} is not on this host and could not be had: {why}. Run `{by_hand}`",
+            wanted.reference
+        ),
+    }
+}
