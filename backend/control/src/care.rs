@@ -153,6 +153,7 @@ impl Control {
         self.charts
             .with(instance, |chart| chart.measured_at = Some(now));
         let mut told = self.measure(&subject.database, told).await;
+        self.look_for_newer_image(instance, &mut told).await;
         let before = Pressure::of(&subject.observation.conditions);
         let after = judge(&subject.database, &mut told, before, now);
         self.tell(subject, told.clone(), true).await?;

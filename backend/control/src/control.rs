@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+/// The longest that ending what nobody waits for any more may take.
+const CLOSE_SECONDS_MAX: u64 = 2;
+
 /// What the loop is made of; `berthd` wires it.
 #[derive(Clone)]
 pub struct Parts {
@@ -163,6 +166,16 @@ impl Control {
             tracing::info!("work under way goes on at the next start");
         }
         loops.shutdown().await;
+        let close = self.parts.platform.close();
+        if let Err(error) = self
+            .within(CLOSE_SECONDS_MAX, "end what nobody waits for", close)
+            .await
+        {
+            tracing::info!(
+                error = chain(&error),
+                "the next start takes away what is left"
+            );
+        }
     }
 
     /// Frees what a predecessor held.

@@ -12,13 +12,15 @@ pub(crate) enum Side {
 }
 
 /// Every place, as `control.{step}.{side}`. The list of places is the list of tests.
-pub const ALL_CRASH_POINTS: [&str; 22] = [
+pub const ALL_CRASH_POINTS: [&str; 24] = [
     "control.store_credentials.before",
     "control.store_credentials.after",
     "control.set_verifier.before",
     "control.set_verifier.after",
     "control.stop_instance.before",
     "control.stop_instance.after",
+    "control.obtain_images.before",
+    "control.obtain_images.after",
     "control.ensure_instance.before",
     "control.ensure_instance.after",
     "control.await_engine.before",

@@ -4,9 +4,11 @@ use crate::error::chain;
 use crate::steps::ASK_SECONDS_MAX;
 use crate::storage::{DISK_PRESSURE, Pressure};
 use crate::{Control, Error, findings};
-use berth_domain::{Database, InstanceId, Observation, Statement, Timestamp};
+use berth_domain::{Condition, Database, InstanceId, Observation, Statement, Timestamp, Truth};
 use berth_platform::{Endpoint, Session};
 
+/// The condition that tells of a newer image.
+const UPGRADE_AVAILABLE: &str = "UpgradeAvailable";
 /// After that long what was found is told again, so that its age shows that somebody looks.
 const TOLD_SECONDS_MAX: i64 = 600;
 /// How much a size must have moved to be told.
@@ -29,7 +31,10 @@ impl Control {
         let before = Pressure::of(&seen.conditions);
         let now = self.now();
         told.observed_at = now;
+        self.look_for_newer_image(&database.instance, &mut told)
+            .await;
         let same = !stale(seen, &told)
+            && has(seen, UPGRADE_AVAILABLE) == has(&told, UPGRADE_AVAILABLE)
             && judge(database, &mut told, before, now) == before
             && !moved(seen, &told);
         if same {
@@ -52,6 +57,18 @@ impl Control {
             }
         }
         told
+    }
+
+    /// Puts into the conditions whether there is a newer image than the one it runs from.
+    pub(crate) async fn look_for_newer_image(&self, instance: &InstanceId, told: &mut Observation) {
+        let newer = self.parts.platform.has_newer_image(instance);
+        match self.within(ASK_SECONDS_MAX, "compare images", newer).await {
+            Ok(true) => findings::put(&mut told.conditions, upgrade_available(told.observed_at)),
+            Ok(false) => findings::clear(&mut told.conditions, UPGRADE_AVAILABLE),
+            Err(error) => {
+                tracing::debug!(instance.id = %instance, error = chain(&error), "could not compare images");
+            }
+        }
     }
 
     async fn figures(
@@ -85,6 +102,21 @@ impl Control {
             .next()
             .and_then(|row| row.into_iter().next()?))
     }
+}
+
+/// That there is a newer image than the one it runs from.
+fn upgrade_available(since: Timestamp) -> Condition {
+    Condition {
+        kind: UPGRADE_AVAILABLE.to_owned(),
+        truth: Truth::True,
+        reason: "ImageRebuilt".to_owned(),
+        message: "its image was built or pulled anew since it was made; it goes on running from its own, and nothing restarts for that".to_owned(),
+        since,
+    }
+}
+
+fn has(seen: &Observation, kind: &str) -> bool {
+    seen.conditions.iter().any(|c| c.kind == kind)
 }
 
 /// Puts what the measured size means into the conditions.

@@ -18,8 +18,6 @@ const LEASE_MILLIS: i64 = 15_000;
 const RENEW_SECONDS: u64 = 5;
 /// How long a step may take before its row and its database tell of it.
 const RECORD_AFTER_MILLIS: u64 = 100;
-/// How long a step may wait for something to answer before that counts as a failed attempt.
-const PATIENCE_SECONDS: u64 = 60;
 /// Attempts that fail one after the other, with somebody there to answer, before an operation
 /// whose deadline has passed is given up.
 const LAST_ATTEMPTS: u32 = 3;
@@ -259,8 +257,12 @@ impl Control {
 
     async fn attend_work(&self, work: &Work, step: Step, subject: &Subject) -> Result<(), Error> {
         let operation = &work.operation;
-        let attend = self.attend(step, operation.kind, subject, || {
+        let patience_seconds = step.patience_seconds();
+        let attend = self.attend(step, operation.kind, subject, patience_seconds, || {
             work.still_ours()?;
+            if self.is_closing() && step == Step::ObtainImages {
+                return Err(Error::NotOurs);
+            }
             self.locks.yield_to_others(&operation.instance)
         });
         let tell = async {
@@ -282,9 +284,10 @@ impl Control {
         step: Step,
         kind: OperationKind,
         subject: &Subject,
+        patience_seconds: u64,
         ours: impl Fn() -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let patience = Duration::from_secs(PATIENCE_SECONDS);
+        let patience = Duration::from_secs(patience_seconds);
         let started = Instant::now();
         let mut polls = 0;
         loop {
@@ -301,7 +304,7 @@ impl Control {
                     ours()?;
                     if started.elapsed() >= patience {
                         return Err(Error::Silent {
-                            seconds: PATIENCE_SECONDS,
+                            seconds: patience_seconds,
                         });
                     }
                     tokio::time::sleep(Duration::from_millis(millis)).await;

@@ -3,7 +3,7 @@
 use crate::backoff::{LONGEST_WAIT_MILLIS, wait_millis};
 use crate::error::{Class, chain};
 use crate::findings::fold;
-use crate::step::Step;
+use crate::step::{PATIENCE_SECONDS, Step};
 use crate::subject::Subject;
 use crate::{Control, Error, error};
 use berth_domain::{DatabaseId, InstanceId, Intent, Observation, Observed, OperationKind};
@@ -54,8 +54,15 @@ impl Control {
             }
             // Who waits for this instance has been asked for something; that goes first.
             let ours = || self.locks.yield_to_others(&instance);
-            self.attend(*step, OperationKind::Change, &subject, ours)
-                .await?;
+            // Nobody waits for a repair, so none waits long: the next one goes on.
+            self.attend(
+                *step,
+                OperationKind::Change,
+                &subject,
+                PATIENCE_SECONDS,
+                ours,
+            )
+            .await?;
             subject = self.subject(id).await?.ok_or(Error::NotOurs)?;
         }
         let told = self.put_right(&subject, intent).await;

@@ -5,6 +5,11 @@ use berth_domain::{Intent, OperationKind};
 /// The word that a new operation carries: whoever works on it first finds its first step.
 pub const BEGIN: &str = "begin";
 
+/// How long a step may wait for something to answer before that counts as a failed attempt.
+pub(crate) const PATIENCE_SECONDS: u64 = 60;
+/// The same for images, which may have to be built one after the other.
+const IMAGES_PATIENCE_SECONDS: u64 = 7200;
+
 /// One act on the way from what is to what is wanted. Each may be repeated, also after a
 /// crash halfway through.
 ///
@@ -18,6 +23,8 @@ pub enum Step {
     SetVerifier,
     /// What runs is stopped, so that it starts anew.
     StopInstance,
+    /// The images that it runs from are there: pulled or built where they are not.
+    ObtainImages,
     /// The platform makes what runs match the row.
     EnsureInstance,
     /// The engine answers in its own protocol.
@@ -39,10 +46,11 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::StoreCredentials,
         Self::SetVerifier,
         Self::StopInstance,
+        Self::ObtainImages,
         Self::EnsureInstance,
         Self::AwaitEngine,
         Self::Bootstrap,
@@ -59,6 +67,7 @@ impl Step {
             Self::StoreCredentials => "store_credentials",
             Self::SetVerifier => "set_verifier",
             Self::StopInstance => "stop_instance",
+            Self::ObtainImages => "obtain_images",
             Self::EnsureInstance => "ensure_instance",
             Self::AwaitEngine => "await_engine",
             Self::Bootstrap => "bootstrap",
@@ -76,6 +85,7 @@ impl Step {
             Self::StoreCredentials => "queued",
             Self::SetVerifier => "rotating",
             Self::StopInstance => "stopping",
+            Self::ObtainImages => "obtaining_image",
             Self::EnsureInstance if intent == Intent::Stop => "stopping",
             Self::EnsureInstance => "preparing",
             Self::AwaitEngine => "starting",
@@ -85,6 +95,15 @@ impl Step {
             Self::RemoveInstance => "removing",
             Self::PurgeData => "purging",
             Self::Settle => "settling",
+        }
+    }
+
+    /// How long an operation goes on with this step while it only has to wait, before that
+    /// counts as a failed attempt.
+    pub fn patience_seconds(self) -> u64 {
+        match self {
+            Self::ObtainImages => IMAGES_PATIENCE_SECONDS,
+            _ => PATIENCE_SECONDS,
         }
     }
 
@@ -99,6 +118,7 @@ impl Step {
             (OperationKind::Rotate, _) => &[
                 Self::StoreCredentials,
                 Self::SetVerifier,
+                Self::ObtainImages,
                 Self::EnsureInstance,
                 Self::AwaitEngine,
                 Self::Bootstrap,
@@ -108,6 +128,7 @@ impl Step {
             (OperationKind::Restart, _) => &[
                 Self::StoreCredentials,
                 Self::StopInstance,
+                Self::ObtainImages,
                 Self::EnsureInstance,
                 Self::AwaitEngine,
                 Self::Bootstrap,
@@ -116,6 +137,7 @@ impl Step {
             ],
             (OperationKind::Provision | OperationKind::Change | OperationKind::Restore, _) => &[
                 Self::StoreCredentials,
+                Self::ObtainImages,
                 Self::EnsureInstance,
                 Self::AwaitEngine,
                 Self::Bootstrap,
@@ -147,6 +169,7 @@ impl Step {
             | Self::AwaitStopped => Self::EnsureInstance,
             Self::StoreCredentials
             | Self::StopInstance
+            | Self::ObtainImages
             | Self::EnsureInstance
             | Self::RemoveInstance
             | Self::PurgeData

@@ -7,13 +7,13 @@ use crate::{Control, Error, error};
 use berth_domain::{InstanceId, Observed, OperationKind, Statement};
 use berth_engines::{Owner, UserVerifier};
 use berth_platform::{
-    DataFate, Endpoint, Error as PlatformError, InstanceSpec, Login, Power, Session,
+    DataFate, Endpoint, Error as PlatformError, InstanceSpec, Login, Power, Session, Supply,
 };
 use berth_services::{random, random_password};
 use berth_store::{CredentialState, CredentialVersion};
 use std::sync::Arc;
 
-/// The longest that making an instance may take, an image that must first be built included.
+/// The longest that making an instance may take.
 const ENSURE_SECONDS_MAX: u64 = 900;
 /// The longest that taking an instance away may take; an engine that writes its memory out
 /// is given two minutes by its own stop timeout.
@@ -27,6 +27,8 @@ const SAY_SECONDS_MAX: u64 = 60;
 const POLL_MILLIS: u64 = 10;
 /// Milliseconds between two looks at what is going down.
 const STOPPING_POLL_MILLIS: u64 = 100;
+/// Milliseconds between two looks whether an image has come.
+const IMAGES_POLL_MILLIS: u64 = 300;
 /// How many attempts to reach an engine or pooler in a row are made before the platform is
 /// asked what became of it, and again after as many more.
 const POLLS_BETWEEN_LOOKS: u32 = 50;
@@ -49,6 +51,7 @@ impl Control {
             Step::StoreCredentials => self.store_credentials(subject).await,
             Step::SetVerifier => self.set_verifier(subject).await,
             Step::StopInstance => self.stop_instance(subject).await,
+            Step::ObtainImages => self.obtain_images(subject).await,
             Step::EnsureInstance => self.ensure_instance(subject).await,
             Step::AwaitEngine => self.await_engine(subject, polls).await,
             Step::Bootstrap => self.bootstrap(subject).await,
@@ -109,6 +112,31 @@ impl Control {
         let mut spec = self.spec(subject).await?;
         spec.power = Power::Stopped;
         self.ensure(&spec).await
+    }
+
+    /// # If interrupted
+    /// Run it again: what is being got goes on by itself or begins again.
+    async fn obtain_images(&self, subject: &Subject) -> Result<Next, Error> {
+        let database = &subject.database;
+        let endpoints: &[Endpoint] = match database.pooler {
+            Some(_) => &[Endpoint::Engine, Endpoint::Pooler],
+            None => &[Endpoint::Engine],
+        };
+        let obtain = self.parts.platform.obtain_images(
+            &database.instance,
+            &database.engine,
+            &database.version,
+            endpoints,
+        );
+        match self
+            .within(ASK_SECONDS_MAX, "look for its images", obtain)
+            .await?
+        {
+            Supply::Here => Ok(Next::Go),
+            Supply::OnTheWay => Ok(Next::Wait {
+                millis: IMAGES_POLL_MILLIS,
+            }),
+        }
     }
 
     async fn ensure_instance(&self, subject: &Subject) -> Result<Next, Error> {

@@ -4,7 +4,7 @@ use crate::failpoint::Trap;
 use crate::samples::{DAWN, PaperAuthority, addresses, database, plan, project};
 use crate::step::BEGIN;
 use crate::{Control, Error, Limits, Parts};
-use berth_containers::{ContainerPlatform, FakeRuntime, Layout, Settings};
+use berth_containers::{ContainerPlatform, FakeRuntime, ImageSource, Layout, Settings};
 use berth_domain::{
     Catalogue, Clock, Database, DatabaseId, InstanceId, Intent, Observation, Operation,
     OperationId, OperationKind, OperationState, Status, Timestamp,
@@ -42,6 +42,8 @@ pub(crate) struct Bench {
     pub(crate) store: Store,
     pub(crate) runtime: FakeRuntime,
     pub(crate) clock: Arc<Hands>,
+    /// Where images come from that the fake does not have.
+    pub(crate) images: Option<Arc<dyn ImageSource>>,
     registry: Arc<Registry>,
 }
 
@@ -70,6 +72,7 @@ impl Bench {
             clock: Arc::new(Hands(AtomicI64::new(DAWN.as_millis()))),
             directory,
             store,
+            images: None,
             registry,
         }
     }
@@ -94,6 +97,10 @@ impl Bench {
                 fresh_id: Box::new(|| InstanceId::from_entropy(random(&SystemEntropy))),
             },
         );
+        let platform = match &self.images {
+            Some(source) => platform.with_images(Arc::clone(source)),
+            None => platform,
+        };
         Control::new(Parts {
             store: self.store.clone(),
             platform: Arc::new(platform),

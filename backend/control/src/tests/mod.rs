@@ -2,6 +2,7 @@
 
 mod bench;
 mod crashes;
+mod images;
 mod life;
 mod trouble;
 mod upkeep;

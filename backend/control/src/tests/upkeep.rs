@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, Count};
 use crate::storage::Pressure;
-use berth_domain::{DatabaseId, OperationKind, Status};
+use berth_domain::{DatabaseId, EngineName, OperationKind, Status};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -68,6 +68,60 @@ async fn versions_in_use_have_spares() {
         .collect();
     assert_eq!(versions.len(), 1, "{versions:?}");
     assert_eq!(std::fs::read_dir(&versions[0]).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn versions_that_are_named_have_spares_from_the_start() {
+    let bench = Bench::new().await;
+    let mut control = bench.control();
+    let version = |name: &str| (EngineName::new("postgresql"), name.to_owned());
+    control.parts.limits.spare_versions = vec![version("17"), version("18")];
+    // Nothing is built or pulled for a spare, and the others are made even so.
+    bench.runtime.forget_image("berth/postgresql:18");
+    control.keep_spares().await.unwrap();
+    let spares = bench.data_root().join("spares");
+    let kept = |version: &str| {
+        let directory = spares.join(format!("postgresql-{version}"));
+        std::fs::read_dir(directory).map_or(0, Iterator::count)
+    };
+    assert_eq!((kept("17"), kept("18")), (2, 0));
+    assert_eq!(bench.count().containers, 0);
+
+    let bench = Bench::new().await;
+    let mut control = bench.control();
+    control.parts.limits.spare_versions = vec![version("17")];
+    control.parts.limits.spares = 0;
+    control.keep_spares().await.unwrap();
+    assert!(!bench.data_root().join("spares").exists());
+}
+
+#[tokio::test]
+async fn an_image_that_was_built_anew_is_told_and_restarts_nothing() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    let tells = async || {
+        bench.clock.forward_seconds(61);
+        bench.look_after(&control).await;
+        let seen = bench.seen(&id).await;
+        assert_eq!(bench.status(&id).await, Status::Running);
+        let told = seen
+            .conditions
+            .iter()
+            .find(|c| c.kind == "UpgradeAvailable");
+        told.map(|c| c.since)
+    };
+    assert_eq!(tells().await, None);
+    let started = bench.runtime.calls("start");
+    bench.runtime.build_image("berth/postgresql:17");
+    let since = tells().await.unwrap();
+    assert_eq!(tells().await, Some(since), "it is told once");
+    // Whoever ensures it again leaves it on its own image.
+    control.charts.distrust_all();
+    assert_eq!(tells().await, Some(since));
+    assert_eq!(bench.runtime.calls("start"), started);
+    assert_eq!(bench.count(), Count::ONE);
 }
 
 #[tokio::test]
