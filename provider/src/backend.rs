@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::client::Client;
 use crate::gather::Gather;
+use crate::journal::Explained;
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
 
@@ -19,6 +20,8 @@ pub struct Backend {
     pub snapshots: Snapshots,
     /// The objects of the state that were refreshed in this run.
     pub seen: Seen,
+    /// What was told of changes that others made.
+    pub explained: Explained,
     /// The project of resources that name none, by id or name.
     pub project: Option<String>,
     /// The region of databases that name none.
@@ -43,6 +46,7 @@ impl Backend {
             snapshots: Snapshots::new(client.clone()),
             client,
             seen: Seen::default(),
+            explained: Explained::default(),
             project,
             region,
         }

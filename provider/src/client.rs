@@ -5,6 +5,7 @@
 //! Refuses: what an answer means for a resource.
 
 mod error;
+mod people;
 mod transport;
 mod words;
 
@@ -22,6 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use error::{Error, Shared};
+pub use people::{EnvVariable, Fields};
 pub use transport::Patience;
 use transport::{Connection, Request};
 pub use words::complaint;

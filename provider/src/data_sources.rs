@@ -1,5 +1,6 @@
 //! What configurations look up.
 
+mod audit;
 mod catalogue;
 mod database;
 mod project;
@@ -23,6 +24,7 @@ pub fn all(backend: &Configured<Backend>) -> Vec<Arc<dyn DataSource>> {
         Arc::new(catalogue::Engines::new(backend.clone())),
         Arc::new(catalogue::Regions::new(backend.clone())),
         Arc::new(server::Server::new(backend.clone())),
+        Arc::new(audit::Audit::new(backend.clone())),
     ]
 }
 

@@ -4,6 +4,7 @@
 //! It has as few rules as the tests need. That the real backend has the same ones is for the
 //! acceptance tests to say.
 
+mod people;
 mod world;
 
 use std::collections::BTreeMap;

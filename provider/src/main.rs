@@ -11,6 +11,7 @@ mod ephemeral;
 #[cfg(test)]
 mod fake;
 mod gather;
+mod journal;
 mod plan;
 mod provider;
 mod resources;

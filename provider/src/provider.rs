@@ -15,8 +15,12 @@ use berth_plugin::validate::{Rule, text};
 use crate::backend::Backend;
 use crate::client::Error;
 use crate::data_sources;
-use crate::ephemeral::database_credentials::DatabaseCredentials;
-use crate::resources::{database::Database, project::Project};
+use crate::ephemeral::{
+    database_credentials::DatabaseCredentials, project_env::ProjectEnv, token_secret::TokenSecret,
+};
+use crate::resources::{
+    database::Database, project::Project, project_member::ProjectMember, token::Token,
+};
 use crate::settings::{self, Settings};
 
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -116,6 +120,8 @@ impl Provider for Berth {
         vec![
             Arc::new(Project::new(self.backend.clone())),
             Arc::new(Database::new(self.backend.clone())),
+            Arc::new(Token::new(self.backend.clone())),
+            Arc::new(ProjectMember::new(self.backend.clone())),
         ]
     }
 
@@ -124,7 +130,11 @@ impl Provider for Berth {
     }
 
     fn ephemeral_resources(&self) -> Vec<Arc<dyn EphemeralResource>> {
-        vec![Arc::new(DatabaseCredentials::new(self.backend.clone()))]
+        vec![
+            Arc::new(DatabaseCredentials::new(self.backend.clone())),
+            Arc::new(ProjectEnv::new(self.backend.clone())),
+            Arc::new(TokenSecret::new(self.backend.clone())),
+        ]
     }
 
     /// Opens no connection: a plan that asks nothing needs no backend.

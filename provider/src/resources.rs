@@ -2,7 +2,10 @@
 
 pub mod database;
 pub mod project;
+pub mod project_member;
 pub(crate) mod rules;
+pub(crate) mod times;
+pub mod token;
 
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
 use serde::de::DeserializeOwned;
@@ -28,4 +31,13 @@ pub(crate) fn misfit(error: serde_json::Error) -> Diagnostics {
         format!("The values do not fit the API: {error}."),
     )
     .into()
+}
+
+/// What the provider's token may not read stays in the state as it was: a pipeline that only
+/// plans need not see who may do what.
+pub(crate) fn unread(what: &str) -> Diagnostic {
+    Diagnostic::warning(
+        format!("{what} was not read"),
+        "The provider's token may not see it. The plan takes the state's word for it; a change          that was made elsewhere is found by a run whose token may.",
+    )
 }

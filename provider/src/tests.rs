@@ -1,9 +1,11 @@
 //! The provider as a host sees it, against a fake backend over real HTTP.
 
 mod attributes;
+mod audit;
 mod bad_days;
 mod database;
 mod edits;
+mod people;
 mod refresh;
 mod schema;
 mod silence;

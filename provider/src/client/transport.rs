@@ -133,6 +133,7 @@ impl<'a> Request<'a> {
     /// Whether doing it twice does nothing more than doing it once.
     fn is_repeatable(&self) -> bool {
         self.method == Method::GET
+            || self.method == Method::PUT
             || self.method == Method::DELETE
             || self.idempotency_key.is_some()
     }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-type Fields = Map<String, Json>;
-type Answer = (u16, Json);
+use super::people::People;
+
+pub type Fields = Map<String, Json>;
+pub type Answer = (u16, Json);
 
 #[derive(Default)]
 pub struct World {
     pub projects: BTreeMap<String, Fields>,
     pub databases: BTreeMap<String, Fields>,
+    pub people: People,
     /// How operations end, where it is not well: by the database's name.
     pub failing: BTreeMap<String, String>,
     /// Operations that never end, by the database's name.
@@ -43,6 +46,10 @@ impl World {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
         let body = body.as_object().cloned().unwrap_or_default();
+        let asked = (method, parts.as_slice());
+        if let Some(answer) = self.people.answer(asked, query, &body, self.inert) {
+            return answer;
+        }
         match (method, parts.as_slice()) {
             ("GET", ["version"]) => {
                 let (minimum, current) = self.api.unwrap_or((1, 1));
@@ -80,7 +87,8 @@ impl World {
             prior,
             json!({
                 "description": null, "default_region": "local", "deletion_protection": false,
-                "on_destroy": "refuse", "tags": {},
+                "on_destroy": "refuse", "tags": {}, "sleep_after_minutes": null, "quota": null,
+                "auto_provision": false,
             }),
         );
         overlay(&mut fields, config);
@@ -90,6 +98,10 @@ impl World {
             fields.insert(
                 "network_name".into(),
                 json!(format!("berth-{name}-01234567")),
+            );
+            fields.insert(
+                "env_dir".into(),
+                json!(format!("/run/berth/01234567/env/{name}")),
             );
         }
         fields
@@ -103,7 +115,8 @@ impl World {
                 "region": "local", "storage_gb": 10, "replicas": 1, "desired_status": "running",
                 "credential_version": 1, "expose": false, "public_port": null, "allow_list": [],
                 "tls_mode": "allow", "deletion_protection": false, "recovery_window_days": 7,
-                "tags": {}, "ca_certificate": "PEM",
+                "tags": {}, "sleep_after_minutes": null, "ca_certificate": "PEM",
+                "inject_env": {},
             }),
         );
         let mut pooler = json!({
@@ -245,6 +258,7 @@ impl World {
                     "pooler_host",
                     "uri_template",
                     "network_name",
+                    "env_dir",
                     "username",
                     "database_name",
                 ];
@@ -497,7 +511,8 @@ fn with(prior: Option<&Fields>, defaults: Json) -> Fields {
 fn as_new(row: &Fields) -> Fields {
     let mut fields = row.clone();
     let defaults = json!({
-        "tags": {}, "allow_list": [], "description": null, "default_region": "local",
+        "tags": {}, "sleep_after_minutes": null, "quota": null, "allow_list": [],
+        "description": null, "default_region": "local",
         "pooler": {
             "enabled": true, "mode": "transaction", "default_pool_size": 20,
             "max_client_connections": 100, "reserve_pool_size": null,
@@ -516,7 +531,8 @@ fn as_new(row: &Fields) -> Fields {
 fn overlay(fields: &mut Fields, given: &Fields) {
     for (name, value) in given {
         let empty = match name.as_str() {
-            "tags" => json!({}),
+            "tags" | "inject_env" => json!({}),
+            "auto_provision" => json!(false),
             "allow_list" => json!([]),
             _ => Json::Null,
         };

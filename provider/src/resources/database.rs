@@ -22,6 +22,7 @@ use super::{body, is_denied, misfit};
 use crate::backend::Backend;
 use crate::client::{Client, Error, Shared, within};
 use crate::convert::{fields_of, state_of};
+use crate::journal::{self, Found};
 use crate::plan::{self, Kind};
 
 /// The attributes whose change makes new credentials, or new addresses in the URIs.
@@ -374,6 +375,15 @@ impl Resource for Database {
         backend.seen.note(self.kind.name, &database.name, id);
         response.diagnostics.append(unwell(&database));
         self.state(&database, state, response)?;
+        let found = Found {
+            id,
+            name: &database.name,
+            before: state,
+            after: response.state.object(),
+        };
+        let told = journal::explain(&backend, &self.kind, found);
+        let told = within(request.context, "reading the journal", told).await?;
+        response.diagnostics.append(told);
         let wanted = state.boolean("expose_credentials_in_state")? == Some(true);
         let known = state.integer("credential_version")? == Some(database.credential_version)
             && !state.is_null("password")?;

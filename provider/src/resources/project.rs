@@ -16,6 +16,7 @@ use super::{body, is_denied, misfit, rules};
 use crate::backend::Backend;
 use crate::client::{Shared, within};
 use crate::convert::{fields_of, state_of};
+use crate::journal::{self, Found};
 use crate::plan::{self, Field, Kind, Manner};
 
 const FIELDS: &[Field] = &[
@@ -189,7 +190,17 @@ impl Resource for Project {
         match found.map_err(self.told())? {
             Some(project) => {
                 backend.seen.note(self.kind.name, &project.name, id);
-                self.state(&project, request.state, response)
+                self.state(&project, request.state, response)?;
+                let found = Found {
+                    id,
+                    name: &project.name,
+                    before: request.state,
+                    after: response.state.object(),
+                };
+                let told = journal::explain(&backend, &self.kind, found);
+                let told = within(request.context, "reading the journal", told).await?;
+                response.diagnostics.append(told);
+                Ok(())
             }
             None => {
                 response.state.remove();

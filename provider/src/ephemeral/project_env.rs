@@ -1,0 +1,109 @@
+//! Ephemeral `berth_project_env`: what a project's applications get, without storing it.
+
+use async_trait::async_trait;
+use berth_plugin::diagnostics::{Diagnostic, Outcome};
+use berth_plugin::ephemeral::{EphemeralResource, OpenRequest, OpenResponse};
+use berth_plugin::path::Path;
+use berth_plugin::provider::Configured;
+use berth_plugin::schema::{Attribute, Schema};
+use berth_plugin::types::Type;
+use berth_plugin::validate::one_of;
+use berth_plugin::value::Value;
+
+use crate::backend::Backend;
+use crate::client::EnvVariable;
+use crate::resources::rules;
+
+/// What stands for a secret that is no URL and that the token may not read.
+const INERT: &str = "inert-value-of-a-plan";
+/// The same for URLs. Names under `.invalid` are promised to nobody.
+const INERT_URL: &str = "postgresql://inert:inert-value-of-a-plan@plan.invalid:5432/inert";
+
+/// The ephemeral resource.
+pub struct ProjectEnv {
+    backend: Configured<Backend>,
+}
+
+impl ProjectEnv {
+    /// Works with the backend that is configured later.
+    pub fn new(backend: Configured<Backend>) -> Self {
+        Self { backend }
+    }
+}
+
+/// The value, or one of its form where it may not be read.
+fn value(variable: &EnvVariable) -> &str {
+    match &variable.value {
+        Some(value) => value,
+        None if variable.name.ends_with("_URL") => INERT_URL,
+        None => INERT,
+    }
+}
+
+#[async_trait]
+impl EphemeralResource for ProjectEnv {
+    fn type_name(&self) -> &str {
+        "berth_project_env"
+    }
+
+    fn schema(&self) -> Schema {
+        Schema::new([
+            Attribute::string("project_id")
+                .required()
+                .description("The project, by its id.")
+                .validate(rules::id(
+                    "proj_",
+                    "berth_project.….id or data.berth_project.….id",
+                )),
+            Attribute::string("network")
+                .optional()
+                .description(
+                    "As seen from where: `project` for containers in the project's network, \
+                     `public` for the published ports.",
+                )
+                .validate(one_of(["project", "public"])),
+            Attribute::map("variables", Type::String)
+                .computed()
+                .sensitive()
+                .description("The variables by name, as the project's applications get them."),
+        ])
+        .description(
+            "The environment of a project's applications, for this run only: the values reach \
+             no plan and no state.",
+        )
+    }
+
+    async fn open(&self, request: OpenRequest<'_>, response: &mut OpenResponse) -> Outcome {
+        let backend = self.backend.get()?;
+        let project = request.config.require_string("project_id")?;
+        let network = request.config.string("network")?;
+        let at = |field: &str| match field {
+            "network" => Some(Path::from("network")),
+            _ => Some(Path::from("project_id")),
+        };
+        let variables = backend.client.project_env(project, network).await;
+        let variables = variables.map_err(|error| error.diagnostics(at))?;
+        let closed = |variable: &&EnvVariable| variable.value.is_none();
+        let closed: Vec<&str> = variables
+            .iter()
+            .filter(closed)
+            .map(|v| v.name.as_str())
+            .collect();
+        if !closed.is_empty() {
+            response.diagnostics.push(Diagnostic::warning(
+                "Variables that open nothing",
+                format!(
+                    "The provider's token may not read credentials, so that these are well \
+                     formed and log nobody in: {}. An apply with a token of its own gets the \
+                     real ones.",
+                    closed.join(", ")
+                ),
+            ));
+        }
+        let pairs = variables
+            .iter()
+            .map(|variable| (variable.name.as_str(), value(variable)));
+        response.result.set("variables", Value::map(pairs))?;
+        Ok(())
+    }
+}
