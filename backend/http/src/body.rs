@@ -2,16 +2,24 @@
 //! named by its path.
 
 use crate::error::Refusal;
+use crate::state::State;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use berth_domain::nearest;
 use berth_services::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 pub(crate) type Fields = Map<String, Value>;
+
+/// Bodies up to this size are read without waiting for a turn.
+const SMALL_BYTES_MAX: usize = 64 * 1024;
 
 /// Other words that are taken for a field.
 const SYNONYMS: [(&str, &str); 4] = [
@@ -47,19 +55,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
                 "Bodies are JSON: send Content-Type: application/json",
             ));
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    Refusal::new(
-                        StatusCode::PAYLOAD_TOO_LARGE,
-                        "body_too_large",
-                        "The body is too large",
-                    )
-                } else {
-                    Refusal::unreadable("The body could not be read to its end")
-                }
-            })?;
+        let bytes = read(request, state).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self {
                 fields: Fields::new(),
@@ -74,6 +70,82 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
             ))),
         }
     }
+}
+
+/// The bounds of reading a body; the layers leave them with each request.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    bytes_max: usize,
+    time_max: Duration,
+    large_ones: Arc<Semaphore>,
+}
+
+impl Reading {
+    pub(crate) fn of(state: &State) -> Self {
+        Self {
+            bytes_max: state.config.body_bytes_max,
+            time_max: Duration::from_secs(state.config.body_seconds_max),
+            large_ones: Arc::clone(&state.large_bodies),
+        }
+    }
+}
+
+/// Reads a body within its bounds of size and time. Large ones, and those that do not say how
+/// large they are, take turns, so that many at once need no more memory than a few.
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refusal> {
+    let Some(reading) = request.extensions().get::<Reading>().cloned() else {
+        return Bytes::from_request(request, state).await.map_err(unread);
+    };
+    let told = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if told.is_some_and(|bytes| bytes > reading.bytes_max) {
+        return Err(too_large());
+    }
+    let small = told.map_or_else(
+        || axum::body::HttpBody::is_end_stream(request.body()),
+        |bytes| bytes <= SMALL_BYTES_MAX,
+    );
+    let arriving = async {
+        let _turn = match small {
+            true => None,
+            // Closed by nobody.
+            false => reading.large_ones.acquire().await.ok(),
+        };
+        Bytes::from_request(request, state).await
+    };
+    match tokio::time::timeout(reading.time_max, arriving).await {
+        Ok(read) => read.map_err(unread),
+        Err(_) => {
+            let seconds = reading.time_max.as_secs();
+            let mut refusal = Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                format!("The body did not arrive within {seconds} seconds"),
+            );
+            // What is still to come of it cannot be told from a next request.
+            let close = HeaderValue::from_static("close");
+            refusal.headers.push((header::CONNECTION, close));
+            Err(refusal)
+        }
+    }
+}
+
+fn unread(rejection: BytesRejection) -> Refusal {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        too_large()
+    } else {
+        Refusal::unreadable("The body could not be read to its end")
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "The body is too large",
+    )
 }
 
 impl JsonObject {

@@ -1,5 +1,7 @@
 //! What an operator may set of the API, and its bounds.
 
+use axum::http::HeaderValue;
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 /// How the API behaves.
@@ -11,10 +13,19 @@ pub struct Config {
     pub requests_burst: u32,
     /// The largest body that is read.
     pub body_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_seconds_max: u64,
     /// How long a request may take, beside the time it asked to wait.
     pub request_seconds_max: u64,
     /// How long one stream of events lasts; its client comes again with the last event's id.
     pub stream_seconds_max: u64,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may ask; none by default.
+    pub cors_origins: Vec<HeaderValue>,
+    /// What stands before the paths of requests that a proxy passes on, such as `/berth`; empty
+    /// when nothing does.
+    pub base_path: String,
     /// Turns true when berthd stops: whoever waits is answered at once, streams end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -25,8 +36,12 @@ impl Default for Config {
             requests_per_second: 500,
             requests_burst: 5000,
             body_bytes_max: 8 * 1024 * 1024,
+            body_seconds_max: 20,
             request_seconds_max: 30,
             stream_seconds_max: 3600,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            base_path: String::new(),
             stopping: watch::channel(false).1,
         }
     }

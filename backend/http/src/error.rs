@@ -89,6 +89,7 @@ fn challenge() -> (HeaderName, HeaderValue) {
 fn status_of(code: Code) -> StatusCode {
     match (code, code.class()) {
         (Code::InvalidRequest | Code::PageGone, _) => StatusCode::BAD_REQUEST,
+        (Code::PreconditionFailed, _) => StatusCode::PRECONDITION_FAILED,
         (_, Class::NotFound) => StatusCode::NOT_FOUND,
         (_, Class::Conflict) => StatusCode::CONFLICT,
         (_, Class::Invalid) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -2,7 +2,9 @@
 //! whose errors have one shape.
 
 use crate::access::{self, Need};
+use crate::body::Reading;
 use crate::error::Refusal;
+use crate::proxies::{client_address, limited_as};
 use crate::state::{Door, State};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
@@ -12,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use berth_domain::Secret;
 use berth_services::{Caller, WAIT_SECONDS_MAX};
 use futures_util::FutureExt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// The outermost layer.
@@ -75,6 +78,16 @@ fn finished(mut response: Response, id: &str, method: &Method) -> Response {
             *written.body_mut() = Body::empty();
         }
         response = written;
+    }
+    let streams = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    if streams {
+        // A proxy that gathers an answer before it passes it on would never pass on a stream.
+        let headers = response.headers_mut();
+        headers.insert(UNBUFFERED, HeaderValue::from_static("no"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -131,17 +144,24 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
             .into_response(),
         };
     };
-    if need == Need::Nothing {
-        return next.run(request).await;
-    }
-    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
     let address = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0.ip().to_string());
-    let caller = match caller(&state, authorization, address).await {
+        .map(|info| info.0.ip())
+        .map(|peer| client_address(peer, request.headers(), &state.config.trusted_proxies));
+    if need == Need::Nothing {
+        return match too_often(&state, address) {
+            Some(refusal) => refusal.into_response(),
+            None => next.run(request).await,
+        };
+    }
+    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
+    let caller = match caller(&state, authorization, address.map(|a| a.to_string())).await {
         Ok(caller) => caller,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => {
+            let refusal = too_often(&state, address).unwrap_or(refusal);
+            return refusal.into_response();
+        }
     };
     let allowance = caller
         .token()
@@ -162,10 +182,26 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
         }
         None => {
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(Reading::of(&state));
             next.run(request).await
         }
     };
     limited(response, allowance)
+}
+
+/// Counts a request without a valid token for where it comes from; a refusal when there are too
+/// many. The local socket has no address, and no limit.
+fn too_often(state: &State, address: Option<IpAddr>) -> Option<Refusal> {
+    let allowance = state.strangers.take(&limited_as(address?), state.millis());
+    let seconds = allowance.retry_after_seconds?;
+    let refusal = Refusal::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        format!(
+            "This address made too many requests without a token: try again in {seconds} seconds"
+        ),
+    );
+    Some(refusal.with(header::RETRY_AFTER, seconds))
 }
 
 fn known_path(path: &str) -> bool {

@@ -6,6 +6,7 @@
 
 mod access;
 mod body;
+mod condition;
 mod config;
 mod error;
 mod keyed;
@@ -13,7 +14,10 @@ mod layers;
 mod limiter;
 mod metrics;
 mod openapi;
+mod outcomes;
+mod outside;
 mod page;
+mod proxies;
 mod router;
 mod routes;
 mod state;

@@ -1,13 +1,13 @@
-//! How many requests a token may make: a bucket of them that refills steadily.
+//! How many requests a token or an address may make: a bucket of them that refills steadily.
 
-use berth_domain::TokenId;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 /// Buckets that are kept; beyond it, those that are full again go.
 const BUCKETS_MAX: usize = 10_000;
 
-/// What is left for a token.
+/// What is left for one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowance {
     /// Requests that may be made at once.
@@ -25,14 +25,14 @@ struct Bucket {
     at_millis: u64,
 }
 
-/// The buckets of all tokens.
-pub(crate) struct Limiter {
+/// The buckets of all tokens, or of all addresses.
+pub(crate) struct Limiter<K> {
     per_second: f64,
     burst: f64,
-    buckets: Mutex<HashMap<TokenId, Bucket>>,
+    buckets: Mutex<HashMap<K, Bucket>>,
 }
 
-impl Limiter {
+impl<K: Eq + Hash + Clone> Limiter<K> {
     pub(crate) fn new(per_second: u32, burst: u32) -> Self {
         Self {
             per_second: f64::from(per_second.max(1)),
@@ -41,15 +41,18 @@ impl Limiter {
         }
     }
 
-    /// Takes one request of a token's bucket, if one is left, at a moment counted from any
-    /// fixed one.
-    pub(crate) fn take(&self, token: &TokenId, now_millis: u64) -> Allowance {
+    /// Takes one request of a bucket, if one is left, at a moment counted from any fixed one.
+    pub(crate) fn take(&self, key: &K, now_millis: u64) -> Allowance {
         // Nothing that holds it can stop half way through a change.
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= BUCKETS_MAX && !buckets.contains_key(token) {
+        if buckets.len() >= BUCKETS_MAX && !buckets.contains_key(key) {
             buckets.retain(|_, bucket| self.filled(bucket, now_millis) < self.burst);
+            if buckets.len() >= BUCKETS_MAX {
+                // So many at once are made up, and memory is worth more than their limits.
+                buckets.clear();
+            }
         }
-        let bucket = buckets.entry(token.clone()).or_insert(Bucket {
+        let bucket = buckets.entry(key.clone()).or_insert(Bucket {
             left: self.burst,
             at_millis: now_millis,
         });
@@ -77,6 +80,7 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use berth_domain::TokenId;
 
     #[test]
     fn a_bucket_empties_and_refills() {
@@ -94,5 +98,14 @@ mod tests {
         assert_eq!(limiter.take(&token, 60_000).remaining, 2);
         let other = TokenId::parse("tok_2").unwrap();
         assert_eq!(limiter.take(&other, 1000).remaining, 2);
+    }
+
+    #[test]
+    fn made_up_keys_take_no_memory_without_end() {
+        let limiter = Limiter::new(1, 2);
+        for key in 0..3 * BUCKETS_MAX {
+            limiter.take(&key, 1000);
+        }
+        assert!(limiter.buckets.lock().unwrap().len() <= BUCKETS_MAX);
     }
 }

@@ -1,14 +1,16 @@
 //! The OpenAPI document, drawn from the routes and the bodies.
 
+use crate::outcomes::Outcomes;
 use crate::routes::{databases, events, installation, operations, plan, projects, tokens, trash};
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::Server;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "berth", description = "Managed databases on your own machines.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    modifiers(&Bearer),
+    modifiers(&Bearer, &Outcomes),
     paths(
         installation::healthz, installation::readyz, installation::metrics, installation::openapi,
         installation::version, installation::server, installation::catalogue,
@@ -39,7 +41,11 @@ impl Modify for Bearer {
     }
 }
 
-/// The document.
-pub(crate) fn document() -> Document {
-    Berth::openapi()
+/// The document, for clients that find the API below `base_path`.
+pub(crate) fn document(base_path: &str) -> Document {
+    let mut document = Berth::openapi();
+    if !base_path.is_empty() {
+        document.servers = Some(vec![Server::new(base_path)]);
+    }
+    document
 }

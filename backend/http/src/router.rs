@@ -3,7 +3,7 @@
 use crate::error::Refusal;
 use crate::routes::{databases, events, installation, operations, plan, projects, tokens, trash};
 use crate::state::{Door, State};
-use crate::{Config, layers};
+use crate::{Config, layers, outside};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
@@ -29,7 +29,8 @@ fn joined(state: State) -> Router {
 fn layered(routes: Router<Arc<State>>, state: State) -> Router {
     let state = Arc::new(state);
     let (outer, inner) = (Arc::clone(&state), Arc::clone(&state));
-    routes
+    let config = state.config.clone();
+    let router = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(state.config.body_bytes_max))
@@ -39,7 +40,8 @@ fn layered(routes: Router<Arc<State>>, state: State) -> Router {
         .layer(from_fn(move |request: Request, next: Next| {
             layers::envelope(Arc::clone(&outer), request, next)
         }))
-        .with_state(state)
+        .with_state(state);
+    outside::around(router, &config)
 }
 
 fn routes() -> Router<Arc<State>> {

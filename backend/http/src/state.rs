@@ -3,9 +3,15 @@
 use crate::Config;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
+use berth_domain::TokenId;
 use berth_services::Services;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// Large bodies that are in memory at once; further ones wait for their turn.
+const LARGE_BODIES_AT_ONCE: usize = 8;
 
 /// Through which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +27,11 @@ pub(crate) struct State {
     pub(crate) services: Arc<Services>,
     pub(crate) config: Config,
     pub(crate) door: Door,
-    pub(crate) limiter: Limiter,
+    pub(crate) limiter: Limiter<TokenId>,
+    /// What comes without a valid token, by where it comes from.
+    pub(crate) strangers: Limiter<IpAddr>,
+    /// Turns for reading large bodies.
+    pub(crate) large_bodies: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     begun: Instant,
 }
@@ -30,6 +40,8 @@ impl State {
     pub(crate) fn new(services: Arc<Services>, config: Config, door: Door) -> Self {
         Self {
             limiter: Limiter::new(config.requests_per_second, config.requests_burst),
+            strangers: Limiter::new(config.requests_per_second, config.requests_burst),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
             services,
             config,
             door,

@@ -77,10 +77,12 @@ codes! {
     ClaimRefused = "claim_refused", Conflict;
     /// It changed meanwhile; read it again.
     ChangedMeanwhile = "changed_meanwhile", Conflict;
+    /// It is not the generation that the change was made for.
+    PreconditionFailed = "precondition_failed", Conflict;
     /// It is stopped, and what was asked for needs it to run.
     NotRunning = "database_not_running", Conflict;
     /// The same key was used for another request.
-    IdempotencyKeyReused = "idempotency_key_reused", Conflict;
+    IdempotencyKeyReused = "idempotency_key_reused", Invalid;
     /// A field is not what it must be.
     InvalidField = "invalid_field", Invalid;
     /// The request as a whole cannot be read.

@@ -2,6 +2,7 @@
 
 use super::{Answer, Narrowed, Shared, Who, json, text};
 use crate::body::{JsonObject, Params, Segment, opened};
+use crate::condition::{Condition, tagged};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
@@ -117,7 +118,8 @@ pub(crate) async fn read(
         .services
         .database(&caller, &database, narrowed.project_id.as_deref())
         .await?;
-    json(StatusCode::OK, &envelope(&record, state.services.rules()))
+    let answer = json(StatusCode::OK, &envelope(&record, state.services.rules()))?;
+    Ok(tagged(answer, record.database.generation))
 }
 
 /// Changes the fields that the body names and no others.
@@ -129,6 +131,7 @@ pub(crate) async fn update(
     Extension(caller): Who,
     Segment(database): Segment,
     Params(narrowed): Params<Narrowed>,
+    Condition(expected): Condition,
     body: JsonObject,
 ) -> Answer {
     let (config, _) =
@@ -136,9 +139,10 @@ pub(crate) async fn update(
     let reference = reference(&database, &narrowed);
     let record = state
         .services
-        .update_database(&caller, reference, &config)
+        .update_database(&caller, reference, &config, &expected)
         .await?;
-    json(StatusCode::OK, &envelope(&record, state.services.rules()))
+    let answer = json(StatusCode::OK, &envelope(&record, state.services.rules()))?;
+    Ok(tagged(answer, record.database.generation))
 }
 
 /// Destroys a database. Its data stays in the trash until its recovery window ends.

@@ -107,6 +107,7 @@ pub(crate) async fn metrics(State(state): Shared) -> Answer {
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "installation", responses((status = 200)))]
-pub(crate) async fn openapi() -> Answer {
-    json(StatusCode::OK, &crate::openapi::document())
+pub(crate) async fn openapi(State(state): Shared) -> Answer {
+    let document = crate::openapi::document(&state.config.base_path);
+    json(StatusCode::OK, &document)
 }

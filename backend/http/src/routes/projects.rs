@@ -2,6 +2,7 @@
 
 use super::{Answer, Paged, Shared, Who, json, text};
 use crate::body::{JsonObject, Params, Segment, opened};
+use crate::condition::{Condition, tagged};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
@@ -84,7 +85,8 @@ pub(crate) async fn read(
     Segment(project): Segment,
 ) -> Answer {
     let row = state.services.project(&caller, &project).await?;
-    json(StatusCode::OK, &envelope(&row, state.services.rules()))
+    let answer = json(StatusCode::OK, &envelope(&row, state.services.rules()))?;
+    Ok(tagged(answer, row.generation))
 }
 
 /// Changes the fields that the body names and no others.
@@ -95,15 +97,17 @@ pub(crate) async fn update(
     State(state): Shared,
     Extension(caller): Who,
     Segment(project): Segment,
+    Condition(expected): Condition,
     body: JsonObject,
 ) -> Answer {
     let (config, _) =
         wire::project_config(opened(body.fields, "project")?).map_err(Refusal::fields)?;
     let row = state
         .services
-        .update_project(&caller, &project, &config)
+        .update_project(&caller, &project, &config, &expected)
         .await?;
-    json(StatusCode::OK, &envelope(&row, state.services.rules()))
+    let answer = json(StatusCode::OK, &envelope(&row, state.services.rules()))?;
+    Ok(tagged(answer, row.generation))
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@
 mod access;
 mod claims;
 mod databases;
+mod edges;
 mod hostile;
 mod life;
 mod manners;

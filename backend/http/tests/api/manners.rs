@@ -133,7 +133,7 @@ async fn the_same_key_gets_the_same_answer() {
     let other = berth
         .send(keyed("/v1/databases", postgres("bills"), &berth.admin))
         .await;
-    assert_eq!(other.line(), "409 idempotency_key_reused");
+    assert_eq!(other.line(), "422 idempotency_key_reused");
     // Another token's key is another key.
     let apply = berth.token("apply", None).await;
     let theirs = berth

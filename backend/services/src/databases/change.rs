@@ -5,7 +5,7 @@ use super::find::not_found;
 use crate::error::Doing;
 use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal};
 use crate::view::View;
-use crate::{Caller, Code, Error, FieldError, Given, Services};
+use crate::{Caller, Code, Error, Expected, FieldError, Given, Services};
 use berth_domain::{Claim, Database, Intent, OperationKind};
 use berth_store::DatabaseRecord;
 
@@ -32,12 +32,13 @@ pub struct Reference<'a> {
 }
 
 impl Services {
-    /// Changes what `config` names and nothing else.
+    /// Changes what `config` names and nothing else, in the generation that is expected.
     pub async fn update_database(
         &self,
         caller: &Caller,
         reference: Reference<'_>,
         config: &DatabaseConfig,
+        expected: &Expected,
     ) -> Result<DatabaseRecord, Error> {
         if config.restore_from.value().is_some() {
             return Err(Error::fields(vec![FieldError::invalid(
@@ -46,7 +47,12 @@ impl Services {
             )]));
         }
         match self
-            .alter(caller, reference, Alteration::Config(config), None)
+            .alter(
+                caller,
+                reference,
+                Alteration::Config(config, expected),
+                None,
+            )
             .await?
         {
             Answered::Fresh(record) => Ok(record),
@@ -83,6 +89,7 @@ impl Services {
         };
         let now = writing.now;
         let row = self.living(&mut writing, caller, reference).await?;
+        alteration.expected().check(row.generation)?;
         let row = self.taken_over(&mut writing, caller, row).await?;
         let config = alteration.config(&row).over(&row);
         let evaluation = self
@@ -233,11 +240,18 @@ impl Services {
 }
 
 enum Alteration<'a> {
-    Config(&'a DatabaseConfig),
+    Config(&'a DatabaseConfig, &'a Expected),
     Act(Act),
 }
 
 impl Alteration<'_> {
+    fn expected(&self) -> &Expected {
+        match self {
+            Self::Config(_, expected) => expected,
+            Self::Act(_) => &Expected::Anything,
+        }
+    }
+
     /// The act as a wish for attributes.
     fn config(&self, row: &Database) -> DatabaseConfig {
         let status = |word: &str| DatabaseConfig {
@@ -245,7 +259,7 @@ impl Alteration<'_> {
             ..DatabaseConfig::default()
         };
         match self {
-            Self::Config(config) => (*config).clone(),
+            Self::Config(config, _) => (*config).clone(),
             Self::Act(Act::Start) => status("running"),
             Self::Act(Act::Stop) => status("stopped"),
             Self::Act(Act::Restart) => DatabaseConfig::default(),

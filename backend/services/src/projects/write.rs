@@ -5,7 +5,7 @@ use crate::databases::{ClaimManner, claim_of, find_project, unkeyed};
 use crate::error::Doing;
 use crate::services::{Answered, Begun, Happened, Keyed, journal};
 use crate::view::View;
-use crate::{Caller, Code, Error, Given, Maybe, Services, random};
+use crate::{Caller, Code, Error, Expected, Given, Maybe, Services, random};
 use berth_domain::{Claim, Name, OnDestroy, Project, ProjectId, Slug, Timestamp};
 use berth_store::Page;
 use std::collections::BTreeMap;
@@ -143,6 +143,7 @@ impl Services {
         caller: &Caller,
         reference: &str,
         config: &ProjectConfig,
+        expected: &Expected,
     ) -> Result<Project, Error> {
         let Begun::Write(mut writing) = self.begin::<Project>(caller, None).await? else {
             return Err(unkeyed());
@@ -152,6 +153,7 @@ impl Services {
             let mut view = View::Tx(&mut writing.tx);
             self.project_row(&mut view, caller, reference).await?
         };
+        expected.check(row.generation)?;
         // Whoever changes a project has it: the request that ordered it must not resume it.
         if row.claim != Claim::Claimed {
             writing

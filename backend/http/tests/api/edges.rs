@@ -1,0 +1,271 @@
+//! Between the network and the routes: proxies, pages of other origins, conditions, bodies that
+//! are too large or too slow.
+
+use crate::support::{TestBerth, postgres, read, request};
+use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, Method, Request};
+use berth_domain::Actor;
+use berth_http::Config;
+use http_body_util::BodyExt;
+use serde_json::json;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+fn from(address: &str, mut request: Request<Body>) -> Request<Body> {
+    let peer: SocketAddr = format!("{address}:4000").parse().unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request
+}
+
+fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
+    request.headers_mut().insert(name, value.parse().unwrap());
+    request
+}
+
+fn get(berth: &TestBerth, path: &str) -> Request<Body> {
+    request(&berth.admin, Method::GET, path, None)
+}
+
+fn never() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>())
+}
+
+#[tokio::test]
+async fn a_change_is_only_made_of_what_was_read() {
+    let berth = TestBerth::start().await;
+    berth.database(postgres("orders")).await;
+    for (path, body) in [
+        ("/v1/databases/orders", json!({"storage_gb": 20})),
+        ("/v1/projects/default", json!({"description": "x"})),
+    ] {
+        let tag = berth.get(path).await.header("etag").to_owned();
+        let change = |tag: &str| {
+            let sent = request(&berth.admin, Method::PATCH, path, Some(body.clone()));
+            with(sent, "if-match", tag)
+        };
+        let before = berth.store.version().await.unwrap();
+        for other in ["\"99\"", "W/\"99\"", "\"never-given\"", "\"98\", \"99\""] {
+            let reply = berth.send(change(other)).await;
+            assert_eq!(reply.line(), "412 precondition_failed", "{path} {other}");
+        }
+        assert_eq!(
+            berth.send(change("99")).await.line(),
+            "400 invalid_request",
+            "{path}"
+        );
+        assert_eq!(berth.store.version().await.unwrap(), before, "{path}");
+        let changed = berth.send(change(&format!("\"99\", {tag}"))).await;
+        let next = changed.header("etag").to_owned();
+        changed.expect(200);
+        assert_ne!(next, tag, "{path}");
+        assert_eq!(berth.get(path).await.header("etag"), next, "{path}");
+        // Who read the old one has to read again.
+        let late = berth.send(change(&tag)).await;
+        assert_eq!(late.line(), "412 precondition_failed", "{path}");
+        berth.send(change("*")).await.expect(200);
+    }
+    // What is only observed does not stand in a change's way.
+    let found = berth.get("/v1/databases/orders").await;
+    let tag = found.header("etag").to_owned();
+    let id = found.body["database"]["id"].as_str().unwrap().to_owned();
+    berth.settle(&id).await;
+    assert_eq!(berth.get("/v1/databases/orders").await.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn a_body_that_says_that_it_is_too_large_is_not_read() {
+    let berth = TestBerth::start().await;
+    let mut sent = request(&berth.admin, Method::POST, "/v1/projects", None);
+    *sent.body_mut() = never();
+    let sent = with(sent, "content-length", "104857600");
+    assert_eq!(berth.send(sent).await.line(), "413 body_too_large");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_given_up() {
+    let config = Config {
+        body_seconds_max: 0,
+        ..Config::default()
+    };
+    let berth = TestBerth::start_with(config, "127.0.0.1").await;
+    let mut sent = request(&berth.admin, Method::POST, "/v1/projects", None);
+    *sent.body_mut() = never();
+    let reply = berth.send(sent).await;
+    assert_eq!(reply.line(), "408 body_timeout");
+    assert_eq!(reply.header("connection"), "close");
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_for_who_asks_and_secrets_are_not() {
+    let berth = TestBerth::start().await;
+    let made = berth.database(postgres("orders")).await;
+    berth.settle(made["id"].as_str().unwrap()).await;
+    let router = berth_http::router(Arc::clone(&berth.services), Config::default());
+    let encoding = async |path: &str| {
+        let sent = with(get(&berth, path), "accept-encoding", "gzip");
+        let response = router.clone().oneshot(sent).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let named = response.headers().get("content-encoding").cloned();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (named, bytes)
+    };
+    let (named, bytes) = encoding("/openapi.json").await;
+    assert_eq!(named.unwrap(), "gzip");
+    assert_eq!(bytes[..2], [0x1f, 0x8b]);
+    let plain = berth.get("/openapi.json").await;
+    assert!(bytes.len() * 3 < plain.text.len() && plain.header("content-encoding") == "");
+    let id = made["id"].as_str().unwrap();
+    for path in ["/healthz", &format!("/v1/databases/{id}/credentials")] {
+        assert_eq!(encoding(path).await.0, None, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_ask_when_they_are_named() {
+    let closed = TestBerth::start().await;
+    let preflight = || {
+        let sent = request("", Method::OPTIONS, "/v1/databases", None);
+        let sent = with(sent, "origin", "https://console.example.com");
+        with(sent, "access-control-request-method", "POST")
+    };
+    let reply = closed.send(preflight()).await;
+    assert_eq!(reply.line(), "405 method_not_allowed");
+    assert!(!reply.headers.contains_key("access-control-allow-origin"));
+
+    let config = Config {
+        cors_origins: vec![HeaderValue::from_static("https://console.example.com")],
+        ..Config::default()
+    };
+    let open = TestBerth::start_with(config, "127.0.0.1").await;
+    let reply = open.send(preflight()).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        reply.header("access-control-allow-origin"),
+        "https://console.example.com"
+    );
+    let allowed = reply.header("access-control-allow-headers").to_lowercase();
+    assert!(
+        allowed.contains("authorization") && allowed.contains("if-match"),
+        "{allowed}"
+    );
+    // Errors can be read by the page too; another origin is told nothing.
+    let asked = |origin: &str| {
+        let sent = request("", Method::GET, "/v1/databases", None);
+        with(sent, "origin", origin)
+    };
+    let reply = open.send(asked("https://console.example.com")).await;
+    assert_eq!(reply.line(), "401 unauthenticated");
+    assert_eq!(
+        reply.header("access-control-allow-origin"),
+        "https://console.example.com"
+    );
+    let reply = open.send(asked("https://evil.example.com")).await;
+    assert_eq!(reply.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn the_journal_names_the_client_behind_a_trusted_proxy() {
+    let config = Config {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        ..Config::default()
+    };
+    let berth = TestBerth::start_with(config, "127.0.0.1").await;
+    for (number, (peer, address)) in [("10.0.0.1", "1.2.3.4"), ("192.0.2.1", "192.0.2.1")]
+        .into_iter()
+        .enumerate()
+    {
+        let body = json!({"name": format!("shop-{number}")});
+        let sent = request(&berth.admin, Method::POST, "/v1/projects", Some(body));
+        let sent = with(from(peer, sent), "x-forwarded-for", "9.9.9.9, 1.2.3.4");
+        berth.send(sent).await.expect(201);
+        let events = berth
+            .store
+            .events_after(0, &berth_store::EventFilter::default(), 100)
+            .await
+            .unwrap();
+        match &events.rows.last().unwrap().actor {
+            Actor::Token { address: found, .. } => assert_eq!(found.as_deref(), Some(address)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_token_asks_so_often_by_address() {
+    let config = Config {
+        requests_per_second: 1,
+        requests_burst: 3,
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        ..Config::default()
+    };
+    let berth = TestBerth::start_with(config, "127.0.0.1").await;
+    let wrong = |client: &str| {
+        let sent = request("berth_0", Method::GET, "/v1/projects", None);
+        with(from("10.0.0.1", sent), "x-forwarded-for", client)
+    };
+    let mut lines = Vec::new();
+    for _ in 0..5 {
+        lines.push(berth.send(wrong("1.2.3.4")).await.line());
+    }
+    assert_eq!(lines[0], "401 unauthenticated");
+    assert_eq!(lines[4], "429 rate_limited");
+    // Its neighbour behind the same proxy is not slowed down, nor is a token from there.
+    let neighbour = berth.send(wrong("1.2.3.5")).await;
+    assert_eq!(neighbour.line(), "401 unauthenticated");
+    let right = from("10.0.0.1", get(&berth, "/v1/projects"));
+    let right = with(right, "x-forwarded-for", "1.2.3.4");
+    berth.send(right).await.expect(200);
+    let open = with(
+        from("10.0.0.1", request("", Method::GET, "/metrics", None)),
+        "x-forwarded-for",
+        "1.2.3.4",
+    );
+    assert_eq!(berth.send(open).await.line(), "429 rate_limited");
+}
+
+#[tokio::test]
+async fn a_proxy_may_pass_a_path_on_as_it_is() {
+    let config = Config {
+        base_path: "/tools/berth".to_owned(),
+        ..Config::default()
+    };
+    let berth = TestBerth::start_with(config, "127.0.0.1").await;
+    berth.database(postgres("orders")).await;
+    let found = berth.get("/tools/berth/v1/databases/orders?project_id=default");
+    found.await.expect(200);
+    berth.get("/v1/databases/orders").await.expect(200);
+    for path in ["/tools/berthed/v1/projects", "/tools/berth", "/tools"] {
+        assert_eq!(
+            berth.get(path).await.line(),
+            "404 route_not_found",
+            "{path}"
+        );
+    }
+    let wrong = request("berth_0", Method::GET, "/tools/berth/v1/projects", None);
+    assert_eq!(berth.send(wrong).await.line(), "401 unauthenticated");
+    let document = berth.get("/tools/berth/openapi.json").await.expect(200);
+    assert_eq!(document["servers"], json!([{"url": "/tools/berth"}]));
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_not_to_gather_a_stream() {
+    let berth = TestBerth::start().await;
+    let router = berth_http::router(Arc::clone(&berth.services), Config::default());
+    let sent = with(get(&berth, "/v1/events"), "accept", "text/event-stream");
+    let sent = with(sent, "accept-encoding", "gzip");
+    let response = router.oneshot(sent).await.unwrap();
+    let header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap());
+    assert_eq!(header("x-accel-buffering"), Some("no"));
+    assert_eq!(header("cache-control"), Some("no-cache"));
+    assert_eq!(header("content-encoding"), None);
+    let page = read(
+        berth_http::router(Arc::clone(&berth.services), Config::default())
+            .oneshot(get(&berth, "/v1/events"))
+            .await
+            .unwrap(),
+    );
+    assert_eq!(page.await.header("x-accel-buffering"), "");
+}
