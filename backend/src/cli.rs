@@ -45,6 +45,12 @@ pub enum Command {
         #[command(subcommand)]
         command: ImagesCommand,
     },
+    /// Prints the certificate of berthd's own authority, for clients that check it.
+    Ca {
+        /// Where berthd is.
+        #[command(flatten)]
+        at: DataRootArg,
+    },
     /// Logs in to a database, writes and reads a row, and says so.
     ///
     /// The connection URI is read from the environment, so that it stands in no process list.

@@ -8,11 +8,12 @@ use berth_domain::{Addresses, Catalogue, InstallationId};
 use clap::Args;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use crate::catalogue;
+use crate::edge::Edge;
 
 /// Where a configuration file is looked for when none is named.
 const DEFAULT_FILE: &str = "/etc/berth/berthd.toml";
@@ -31,6 +32,56 @@ pub struct Options {
     /// Address of the HTTP API [default: 127.0.0.1:8420].
     #[arg(long, global = true, env = "BERTH_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
+    /// TLS of the API by a certificate of berthd's own authority: self [default: none].
+    #[arg(long, global = true, env = "BERTH_TLS", value_name = "WORD")]
+    pub tls: Option<String>,
+    /// Certificate of the API with its chain (PEM); read again when it changes.
+    #[arg(long, global = true, env = "BERTH_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM).
+    #[arg(long, global = true, env = "BERTH_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Further names and addresses in the certificate of `--tls self`.
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_TLS_NAMES",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub tls_names: Option<Vec<String>>,
+    /// Serves plain HTTP beyond loopback too; tokens can be overheard [default: false].
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_ALLOW_PLAIN_HTTP",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    pub allow_plain_http: Option<bool>,
+    /// Proxies whose X-Forwarded-For or Forwarded is believed [default: none].
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "CIDRS"
+    )]
+    pub trusted_proxies: Option<Vec<String>>,
+    /// Origins whose pages may ask the API from a browser [default: none].
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGINS"
+    )]
+    pub cors_origins: Option<Vec<String>>,
+    /// What stands before the paths of requests that a proxy passes on [default: nothing].
+    #[arg(long, global = true, env = "BERTH_BASE_PATH", value_name = "PATH")]
+    pub base_path: Option<String>,
     /// What runs the databases: docker or fake [default: docker].
     #[arg(long, global = true, env = "BERTH_RUNTIME", value_name = "NAME")]
     pub runtime: Option<String>,
@@ -123,6 +174,14 @@ impl Options {
             config: self.config,
             data_root: self.data_root.or(file.data_root),
             listen: self.listen.or(file.listen),
+            tls: self.tls.or(file.tls),
+            tls_cert: self.tls_cert.or(file.tls_cert),
+            tls_key: self.tls_key.or(file.tls_key),
+            tls_names: self.tls_names.or(file.tls_names),
+            allow_plain_http: self.allow_plain_http.or(file.allow_plain_http),
+            trusted_proxies: self.trusted_proxies.or(file.trusted_proxies),
+            cors_origins: self.cors_origins.or(file.cors_origins),
+            base_path: self.base_path.or(file.base_path),
             runtime: self.runtime.or(file.runtime),
             docker_socket: self.docker_socket.or(file.docker_socket),
             store: self.store.or(file.store),
@@ -168,8 +227,8 @@ impl Runtime {
 pub struct Config {
     /// Directory of everything this installation keeps; absolute.
     pub data_root: PathBuf,
-    /// Address of the HTTP API.
-    pub listen: SocketAddr,
+    /// How the API is reached.
+    pub edge: Edge,
     /// What runs the databases.
     pub runtime: Runtime,
     /// Socket of the Docker engine.
@@ -239,7 +298,11 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    fn value(option: &'static str, found: impl ToString, expected: impl Into<String>) -> Self {
+    pub(crate) fn value(
+        option: &'static str,
+        found: impl ToString,
+        expected: impl Into<String>,
+    ) -> Self {
         Self::Value {
             option,
             found: found.to_string(),
@@ -262,26 +325,8 @@ impl Config {
     }
 
     fn check(options: Options) -> Result<Self, ConfigError> {
+        let edge = Edge::check(&options)?;
         let data_root = absolute(options.data_root.unwrap_or_else(|| "/var/lib/berth".into()))?;
-        let listen = options
-            .listen
-            .unwrap_or_else(|| "127.0.0.1:8420".to_owned());
-        let listen = listen.parse::<SocketAddr>().map_err(|_| {
-            ConfigError::value(
-                "listen",
-                &listen,
-                "an address and a port, such as 127.0.0.1:8420",
-            )
-        })?;
-        // Bearer tokens and passwords cross this socket; until TLS is configured nobody on a
-        // network may be able to listen in.
-        if !listen.ip().is_loopback() {
-            return Err(ConfigError::value(
-                "listen",
-                listen,
-                "a loopback address: plain HTTP carries tokens and is served on loopback only; put a TLS proxy in front",
-            ));
-        }
         let publish_address = options
             .publish_address
             .unwrap_or_else(|| "127.0.0.1".to_owned());
@@ -298,7 +343,7 @@ impl Config {
         }
         let regions = options.regions.unwrap_or_else(|| vec!["local".to_owned()]);
         Ok(Self {
-            listen,
+            edge,
             runtime: runtime(options.runtime.as_deref().unwrap_or("docker"))?,
             docker_socket: options
                 .docker_socket
@@ -437,7 +482,7 @@ mod tests {
             ..Options::default()
         };
         let config = Config::check(flags.or(file)).unwrap();
-        assert_eq!(config.listen.port(), 9001);
+        assert_eq!(config.edge.listen.port(), 9001);
         assert_eq!(config.prefix, "sota");
         assert_eq!(config.publish_ports, 15000..=15999);
     }

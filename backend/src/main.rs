@@ -8,10 +8,13 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod connections;
 mod data_root;
+mod edge;
 mod local;
 mod logging;
 mod serve;
+mod tls;
 mod wiring;
 
 use clap::Parser;
@@ -66,6 +69,7 @@ async fn run(command: Command) -> Outcome {
         Command::Images { options, command } => {
             return commands::images::run(&load(*options)?, command).await;
         }
+        Command::Ca { at } => commands::ca::run(&at.data_root)?,
         Command::CheckLogin(args) => commands::check_login::run(args).await?,
         Command::Doctor(options) => {
             let fit = commands::doctor::run(&load(*options)?, &SystemClock).await;

@@ -69,6 +69,8 @@ pub struct Installation {
     pub local_router: Router,
     /// The loop.
     pub control: Arc<Control>,
+    /// Signs certificates.
+    pub authority: Arc<Authority>,
 }
 
 /// Random bytes of the operating system.
@@ -112,7 +114,7 @@ pub async fn open(
         addresses,
         clock,
         entropy: Arc::new(SystemEntropy),
-        certificates: Arc::new(Signer(authority)),
+        certificates: Arc::new(Signer(Arc::clone(&authority))),
         wake,
         limits: berth_control::Limits {
             spares: config.spares as usize,
@@ -123,6 +125,9 @@ pub async fn open(
     let http = berth_http::Config {
         requests_per_second: config.requests_per_second,
         requests_burst: config.requests_burst,
+        trusted_proxies: config.edge.trusted_proxies.clone(),
+        cors_origins: config.edge.cors_origins.clone(),
+        base_path: config.edge.base_path.clone(),
         stopping,
         ..berth_http::Config::default()
     };
@@ -130,6 +135,7 @@ pub async fn open(
         router: berth_http::router(Arc::clone(&services), http.clone()),
         local_router: berth_http::local_router(services, http),
         control,
+        authority,
     })
 }
 

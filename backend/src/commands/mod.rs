@@ -1,5 +1,6 @@
 //! What the subcommands do, one file each.
 
+pub mod ca;
 pub mod check_login;
 pub mod doctor;
 pub mod images;

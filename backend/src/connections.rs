@@ -1,0 +1,407 @@
+//! Clients of the API's socket: a bounded number of them, none of which keeps its place by
+//! silence.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http_body_util::BodyExt;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// Pause after a connection could not be taken, such as for want of file descriptors.
+const ACCEPT_RETRY_MILLIS: u64 = 100;
+/// Headers of a request, at most.
+const HEADERS_MAX: usize = 100;
+/// Bytes that are kept of what a client sends ahead, and of a request's head, at most.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long a client may leave what it was sent unread.
+const UNREAD_MILLIS_MAX: u32 = 120_000;
+
+/// What clients may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Clients that are connected at once.
+    pub connections_max: usize,
+    /// How long a request's head may take to arrive, a TLS handshake to end, and a connection
+    /// to lie idle between requests.
+    pub patience: Duration,
+}
+
+/// Serves HTTP/1.1 until it is told to stop, and then until all that is under way has ended.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    bounds: Bounds,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.patience)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let places = Arc::new(Places::new(bounds.connections_max));
+    let mut connections = JoinSet::new();
+    let mut end = pin!(stopped(stopping.clone()));
+    loop {
+        let accepted = tokio::select! {
+            () = &mut end => break,
+            Some(_ended) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "could not take a connection");
+                tokio::time::sleep(Duration::from_millis(ACCEPT_RETRY_MILLIS)).await;
+                continue;
+            }
+        };
+        let place = tokio::select! {
+            () = &mut end => break,
+            place = Arc::clone(&places).take() => place,
+        };
+        let client = Client {
+            http: http.clone(),
+            router: router.clone(),
+            tls: tls.clone(),
+            patience: bounds.patience,
+            address,
+            stopping: stopping.clone(),
+        };
+        connections.spawn(async move {
+            let leave = Arc::clone(&place.leave);
+            tokio::select! {
+                () = client.serve(stream, Arc::new(place)) => {}
+                () = leave.notified() => {}
+            }
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Returns when the sender says so or is gone.
+pub async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end too.
+    let _gone = stopping.wait_for(|stop| *stop).await;
+}
+
+/// All that it takes to serve one client.
+struct Client {
+    http: http1::Builder,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    patience: Duration,
+    address: SocketAddr,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Client {
+    async fn serve(self, stream: TcpStream, place: Arc<Place>) {
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_MILLIS_MAX) {
+            tracing::debug!(%error, "a connection has no bound on what its client leaves unread");
+        }
+        // Answers are written whole; waiting for more to send only delays their last part.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection cannot be made prompt");
+        }
+        let Some(tls) = self.tls.clone() else {
+            return self.serve_http(stream, place).await;
+        };
+        let address = self.address;
+        match tokio::time::timeout(self.patience, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve_http(stream, place).await,
+            Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%address, "a TLS handshake did not end"),
+        }
+    }
+
+    async fn serve_http<S>(self, stream: S, place: Arc<Place>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let router = TowerToHyperService::new(self.router);
+        let address = self.address;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(address));
+            let busy = Busy::at(Arc::clone(&place));
+            let answering = router.call(request);
+            async move {
+                // The client is idle again when all of the answer is on its way.
+                let answer = answering.await?;
+                Ok::<_, std::convert::Infallible>(answer.map(|body: Body| {
+                    body.map_frame(move |frame| {
+                        let _held = &busy;
+                        frame
+                    })
+                }))
+            }
+        });
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = stopped(self.stopping) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, %address, "a connection ended early");
+        }
+    }
+}
+
+/// Places for clients. Where all are taken, the one that was idle longest is given away: who
+/// only holds connections does not keep others out.
+struct Places {
+    max: usize,
+    taken: Mutex<Taken>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    next: u64,
+    clients: HashMap<u64, Seated>,
+}
+
+struct Seated {
+    /// None while a request is under way.
+    idle_since: Option<Instant>,
+    leave: Arc<Notify>,
+}
+
+/// One client's place, until it is dropped.
+struct Place {
+    id: u64,
+    places: Arc<Places>,
+    leave: Arc<Notify>,
+}
+
+/// A request under way at a place.
+struct Busy(Arc<Place>);
+
+impl Places {
+    fn new(max: usize) -> Self {
+        Self {
+            max: max.max(1),
+            taken: Mutex::default(),
+            freed: Notify::new(),
+        }
+    }
+
+    /// Waits while every client has a request under way.
+    async fn take(self: Arc<Self>) -> Place {
+        loop {
+            let freed = self.freed.notified();
+            if let Some(place) = self.try_take() {
+                return place;
+            }
+            freed.await;
+        }
+    }
+
+    fn try_take(self: &Arc<Self>) -> Option<Place> {
+        let mut taken = self.taken();
+        if taken.clients.len() >= self.max {
+            let longest = taken
+                .clients
+                .iter()
+                .filter_map(|(id, client)| Some((client.idle_since?, *id)))
+                .min()?;
+            if let Some(client) = taken.clients.remove(&longest.1) {
+                client.leave.notify_one();
+            }
+        }
+        let id = taken.next;
+        taken.next += 1;
+        let leave = Arc::new(Notify::new());
+        taken.clients.insert(
+            id,
+            Seated {
+                idle_since: Some(Instant::now()),
+                leave: Arc::clone(&leave),
+            },
+        );
+        Some(Place {
+            id,
+            places: Arc::clone(self),
+            leave,
+        })
+    }
+
+    fn taken(&self) -> std::sync::MutexGuard<'_, Taken> {
+        // Nothing that holds it can stop half way through a change.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_idle(&self, id: u64, idle_since: Option<Instant>) {
+        if let Some(client) = self.taken().clients.get_mut(&id) {
+            client.idle_since = idle_since;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.taken().clients.remove(&self.id);
+        self.places.freed.notify_one();
+    }
+}
+
+impl Busy {
+    fn at(place: Arc<Place>) -> Self {
+        place.places.set_idle(place.id, None);
+        Self(place)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let place = &self.0;
+        place.places.set_idle(place.id, Some(Instant::now()));
+        place.places.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    struct Server {
+        address: SocketAddr,
+        stop: watch::Sender<bool>,
+        serving: JoinHandle<()>,
+    }
+
+    async fn served(router: Router, bounds: Bounds) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let serving = tokio::spawn(serve(listener, router, None, bounds, stopping));
+        Server {
+            address,
+            stop,
+            serving,
+        }
+    }
+
+    async fn read(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        // A reset is an end too.
+        let _ended = stream.read_to_string(&mut text).await;
+        text
+    }
+
+    async fn asked(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_loses_its_place_and_others_are_served_to_the_end() {
+        let who = |ConnectInfo(client): ConnectInfo<SocketAddr>| async move { client.to_string() };
+        let bounds = Bounds {
+            connections_max: 10,
+            patience: Duration::from_millis(200),
+        };
+        let server = served(Router::new().route("/", get(who)), bounds).await;
+        let address = server.address;
+
+        let silent = TcpStream::connect(address).await.unwrap();
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+        let mut speaking = TcpStream::connect(address).await.unwrap();
+        let name = speaking.local_addr().unwrap().to_string();
+        speaking
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        // All three end by the server's doing, the last after its answer.
+        assert_eq!(read(silent).await, "");
+        assert!(!read(half).await.contains("200 OK"));
+        let answer = read(speaking).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with(&name),
+            "{answer}"
+        );
+
+        server.stop.send(true).unwrap();
+        server.serving.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn who_only_holds_connections_keeps_nobody_out_and_who_is_served_stays() {
+        let turn = Arc::new(Notify::new());
+        let (asked_slow, release) = (Arc::clone(&turn), Arc::clone(&turn));
+        let begun = Arc::new(Notify::new());
+        let begins = Arc::clone(&begun);
+        let slow = move || async move {
+            begins.notify_one();
+            asked_slow.notified().await;
+            "slow"
+        };
+        let router = Router::new()
+            .route("/", get(|| async { "fine" }))
+            .route("/slow", get(slow));
+        let bounds = Bounds {
+            connections_max: 3,
+            patience: Duration::from_secs(600),
+        };
+        let server = served(router, bounds).await;
+        let mut busy = TcpStream::connect(server.address).await.unwrap();
+        let request = b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        busy.write_all(request).await.unwrap();
+        begun.notified().await;
+        let mut idle = Vec::new();
+        for _ in 0..20 {
+            idle.push(TcpStream::connect(server.address).await.unwrap());
+            let answer = read(asked(server.address).await).await;
+            assert!(answer.ends_with("fine"), "{answer}");
+        }
+        // The first of the idle were sent away; the one with a request under way was not.
+        assert_eq!(read(idle.remove(0)).await, "");
+        release.notify_one();
+        assert!(read(busy).await.ends_with("slow"));
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_headers_is_refused() {
+        let bounds = Bounds {
+            connections_max: 3,
+            patience: Duration::from_secs(600),
+        };
+        let server = served(Router::new(), bounds).await;
+        let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
+        let long = format!("x: {}\r\n", "y".repeat(2 * HEAD_BYTES_MAX));
+        for headers in [many, long] {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let head = format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+            // It may be refused before all of it was sent.
+            let _sent = stream.write_all(head.as_bytes()).await;
+            let answer = read(stream).await;
+            assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        }
+    }
+}
