@@ -60,6 +60,11 @@ impl Addresses {
         format!("{}-{project}-{}", self.prefix, self.installation)
     }
 
+    /// The directory with a project's env files: `/run/berth/…`, in memory.
+    pub fn env_dir(&self, project: &Slug) -> String {
+        format!("/run/berth/{}/env/{project}", self.installation)
+    }
+
     /// The network on which exposed ports are published.
     pub fn public_network_name(&self) -> String {
         format!("{}-public-{}", self.prefix, self.installation)

@@ -1,8 +1,8 @@
 //! A database: what its owner ordered, and what was last seen of it.
 
 use crate::{
-    Condition, DatabaseId, EngineName, InstanceId, Intent, Name, Observed, ProjectId, Slug, Status,
-    Timestamp, TokenId, status,
+    Condition, DatabaseId, EngineName, EnvName, InstanceId, Intent, Name, Observed, ProjectId,
+    Slug, Status, Timestamp, TokenId, status,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,8 +177,13 @@ pub struct Database {
     pub deletion_protection: bool,
     /// Days for which its data is kept after it was destroyed.
     pub recovery_window_days: u32,
+    /// Minutes without a client after which it sleeps; its project's when none.
+    pub sleep_after_minutes: Option<u32>,
     /// Labels of the user's.
     pub tags: BTreeMap<String, String>,
+    /// Names of its variables in the project's environment, each with the name that the
+    /// application reads instead.
+    pub inject_env: BTreeMap<String, EnvName>,
     /// Whether the client that created it has taken it over.
     pub claim: Claim,
     /// Rises with each change of what is wanted.

@@ -8,8 +8,10 @@ mod address;
 mod catalogue;
 mod database;
 mod engine;
+mod env;
 mod event;
 mod id;
+mod member;
 mod name;
 mod operation;
 mod project;
@@ -19,6 +21,7 @@ mod statement;
 mod status;
 mod time;
 mod token;
+mod user;
 
 pub use address::{Addresses, InvalidPrefix};
 pub use catalogue::{Catalogue, Plan, nearest};
@@ -26,17 +29,20 @@ pub use database::{
     Claim, Database, Fingerprint, Observation, PoolMode, Pooler, TlsMode, UnknownWord,
 };
 pub use engine::{EngineName, VersionState};
-pub use event::{Actor, Event};
+pub use env::{ENV_NAME_CHARACTERS_MAX, ENV_VALUE_BYTES_MAX, EnvName, EnvVariable, InvalidEnvName};
+pub use event::{Actor, ActorUser, Event, FieldChange};
 pub use id::{
     DatabaseId, EventId, InstallationId, InstanceId, InvalidId, OperationId, ProjectId, TokenId,
     UserId,
 };
+pub use member::{Member, Role};
 pub use name::{InvalidName, Name, Slug};
 pub use operation::{Operation, OperationFailure, OperationKind, OperationState};
-pub use project::{OnDestroy, Project};
+pub use project::{OnDestroy, Project, Quota};
 pub use scope::{Preset, Scope, Scopes, UnknownScope};
 pub use secret::Secret;
-pub use statement::{Effect, Statement};
+pub use statement::{Answer, Effect, Statement};
 pub use status::{Condition, Intent, Observed, Status, Truth, status};
 pub use time::{Clock, Timestamp};
 pub use token::Token;
+pub use user::User;

@@ -29,6 +29,15 @@ impl OnDestroy {
     }
 }
 
+/// How much a project may have; what is none is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Living databases.
+    pub databases: Option<u32>,
+    /// Storage of its living databases, in GB.
+    pub storage_gb: Option<u32>,
+}
+
 /// A project as it is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -46,8 +55,14 @@ pub struct Project {
     pub deletion_protection: bool,
     /// What its destruction does to what is in it.
     pub on_destroy: OnDestroy,
+    /// Minutes without a client after which its databases sleep, where they say nothing.
+    pub sleep_after_minutes: Option<u32>,
+    /// How much it may have; none when nobody said.
+    pub quota: Option<Quota>,
     /// Labels of the user's.
     pub tags: BTreeMap<String, String>,
+    /// Whether its first database is made when its environment is first used.
+    pub auto_provision: bool,
     /// Whether the client that created it has taken it over.
     pub claim: Claim,
     /// Rises with each change of the row.

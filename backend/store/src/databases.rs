@@ -2,11 +2,12 @@
 
 use crate::observations;
 use crate::projects::{claim_columns, read_claim};
+use crate::reach::reached;
 use crate::sql::{Fields, Link, Statement, to_json};
 use crate::{Error, Page, Tx};
 use berth_domain::{
-    Database, DatabaseId, EngineName, InstanceId, Intent, Name, Observation, OperationId, PoolMode,
-    Pooler, ProjectId, Slug, TlsMode,
+    Database, DatabaseId, EngineName, EnvName, InstanceId, Intent, InvalidEnvName, Name,
+    Observation, OperationId, PoolMode, Pooler, ProjectId, Slug, TlsMode, UserId,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -20,7 +21,7 @@ macro_rules! columns {
          replicas, intent, instance, database_name, username, pooler, credential_version, expose, \
          public_port, allow_list, tls_mode, deletion_protection, recovery_window_days, tags, \
          claim_token, claim_request, generation, created_at, updated_at, destroyed_at, \
-         recoverable_until, purged_at"
+         recoverable_until, purged_at, sleep_after_minutes, inject_env"
     };
 }
 pub(crate) use columns as database_columns;
@@ -60,6 +61,8 @@ pub enum Lifetime {
 pub struct DatabaseFilter {
     /// Those of one project.
     pub project: Option<ProjectId>,
+    /// Those of the projects that this person is a member of.
+    pub member: Option<UserId>,
     /// Those of one engine.
     pub engine: Option<EngineName>,
     /// Those of one name.
@@ -202,16 +205,17 @@ async fn databases_page(
     let rows = sql!(
         "databases_page",
         record!(),
-        "WHERE (databases.created_at, databases.id) > ($1, $2) \
-         AND ($3 = '' OR databases.project_id = $3) AND ($4 = '' OR engine = $4) \
-         AND ($5 = '' OR name = $5) \
-         AND ($6 = 'all' OR ($6 = 'living' AND intent <> 'destroy') \
-              OR ($6 = 'recoverable' AND intent = 'destroy' AND purged_at IS NULL)) \
-         ORDER BY databases.created_at, databases.id LIMIT $7"
+        "WHERE (databases.created_at, databases.id) > ($1, $2) AND ",
+        reached!("databases.project_id", "$3", "$4"),
+        " AND ($5 = '' OR engine = $5) AND ($6 = '' OR name = $6) \
+         AND ($7 = 'all' OR ($7 = 'living' AND intent <> 'destroy') \
+              OR ($7 = 'recoverable' AND intent = 'destroy' AND purged_at IS NULL)) \
+         ORDER BY databases.created_at, databases.id LIMIT $8"
     )
     .bind(since)
     .bind(id)
     .bind(filter.project.as_ref().map_or("", ProjectId::as_str))
+    .bind(filter.member.as_ref().map_or("", UserId::as_str))
     .bind(filter.engine.as_ref().map_or("", EngineName::as_str))
     .bind(filter.name.as_ref().map_or("", Name::as_str))
     .bind(lifetime)
@@ -231,7 +235,8 @@ impl Tx {
             "INSERT INTO databases (",
             columns!(),
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-             $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)"
+             $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, \
+             $34)"
         );
         bind(statement, database)?
             .execute(&mut self.write())
@@ -251,7 +256,8 @@ impl Tx {
              allow_list = $20, tls_mode = $21, deletion_protection = $22, \
              recovery_window_days = $23, tags = $24, claim_token = $25, claim_request = $26, \
              generation = $27, created_at = $28, updated_at = $29, destroyed_at = $30, \
-             recoverable_until = $31, purged_at = $32 WHERE id = $1 AND generation = $27 - 1"
+             recoverable_until = $31, purged_at = $32, sleep_after_minutes = $33, \
+             inject_env = $34 WHERE id = $1 AND generation = $27 - 1"
         );
         match bind(statement, database)?
             .execute(&mut self.write())
@@ -294,6 +300,11 @@ fn bind<'q>(statement: Statement<'q>, database: &'q Database) -> Result<Statemen
         .iter()
         .map(ToString::to_string)
         .collect();
+    let inject_env: BTreeMap<&str, &str> = database
+        .inject_env
+        .iter()
+        .map(|(ours, theirs)| (ours.as_str(), theirs.as_str()))
+        .collect();
     Ok(statement
         .bind(database.id.as_str())
         .bind(database.project_id.as_str())
@@ -326,12 +337,15 @@ fn bind<'q>(statement: Statement<'q>, database: &'q Database) -> Result<Statemen
         .bind_time(database.updated_at)
         .bind_optional_time(database.destroyed_at)
         .bind_optional_time(database.recoverable_until)
-        .bind_optional_time(database.purged_at))
+        .bind_optional_time(database.purged_at)
+        .bind(database.sleep_after_minutes.map(i64::from))
+        .bind(to_json(TABLE, "inject_env", &inject_env)?))
 }
 
 pub(crate) fn read(row: &AnyRow) -> Result<Database, Error> {
     let fields = Fields::of(TABLE, row);
     let networks: Vec<String> = fields.json("allow_list")?;
+    let inject_env: BTreeMap<String, String> = fields.json("inject_env")?;
     Ok(Database {
         id: fields.parsed("id", DatabaseId::parse)?,
         project_id: fields.parsed("project_id", ProjectId::parse)?,
@@ -363,7 +377,13 @@ pub(crate) fn read(row: &AnyRow) -> Result<Database, Error> {
         tls_mode: fields.parsed("tls_mode", TlsMode::parse)?,
         deletion_protection: fields.flag("deletion_protection")?,
         recovery_window_days: fields.narrow("recovery_window_days")?,
+        sleep_after_minutes: fields.optional_narrow("sleep_after_minutes")?,
         tags: fields.json("tags")?,
+        inject_env: inject_env
+            .into_iter()
+            .map(|(ours, theirs)| Ok((ours, EnvName::parse(&theirs)?)))
+            .collect::<Result<_, InvalidEnvName>>()
+            .map_err(|_| fields.meaningless("inject_env"))?,
         claim: read_claim(&fields)?,
         generation: fields.integer("generation")?,
         created_at: fields.time("created_at")?,

@@ -1,10 +1,12 @@
 //! Projects.
 
+use crate::reach::reached;
 use crate::sql::{Fields, Link, to_json};
-use crate::{Error, Page, Tx};
+use crate::{Error, Page, Reach, Tx};
 use berth_domain::{
-    Claim, Fingerprint, Name, OnDestroy, Project, ProjectId, Slug, Timestamp, TokenId,
+    Claim, Fingerprint, Name, OnDestroy, Project, ProjectId, Quota, Slug, Timestamp, TokenId,
 };
+use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 const TABLE: &str = "projects";
@@ -12,7 +14,8 @@ const TABLE: &str = "projects";
 macro_rules! columns {
     () => {
         "id, name, slug, description, default_region, deletion_protection, on_destroy, tags, \
-         claim_token, claim_request, generation, created_at, updated_at, destroyed_at"
+         claim_token, claim_request, generation, created_at, updated_at, destroyed_at, \
+         sleep_after_minutes, quota, auto_provision"
     };
 }
 
@@ -23,9 +26,9 @@ reads! {
     fn project_by_name(name: &Name) -> Option<Project>;
     /// The living project that holds that slug.
     fn living_project_by_slug(slug: &Slug) -> Option<Project>;
-    /// Living projects, oldest first, that follow the one named; one project only, when given.
+    /// Living projects that are reached, oldest first, that follow the one named.
     fn projects_page(
-        project: Option<&ProjectId>,
+        reach: &Reach,
         after: Option<&ProjectId>,
         limit: u32,
     ) -> Page<Project>;
@@ -78,7 +81,7 @@ async fn living_project_by_slug(
 
 async fn projects_page(
     link: &mut Link<'_>,
-    project: Option<&ProjectId>,
+    reach: &Reach,
     after: Option<&ProjectId>,
     limit: u32,
 ) -> Result<Page<Project>, Error> {
@@ -93,12 +96,14 @@ async fn projects_page(
         "projects_page",
         "SELECT ",
         columns!(),
-        " FROM projects WHERE destroyed_at IS NULL AND (created_at, id) > ($1, $2) \
-         AND ($3 = '' OR id = $3) ORDER BY created_at, id LIMIT $4"
+        " FROM projects WHERE destroyed_at IS NULL AND (created_at, id) > ($1, $2) AND ",
+        reached!("id", "$3", "$4"),
+        " ORDER BY created_at, id LIMIT $5"
     )
     .bind(since)
     .bind(id)
-    .bind(project.map_or("", ProjectId::as_str))
+    .bind(reach.project_text())
+    .bind(reach.member_text())
     .bind(i64::from(limit) + 1)
     .all(link)
     .await?;
@@ -113,7 +118,8 @@ impl Tx {
             "insert_project",
             "INSERT INTO projects (",
             columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+             $15, $16, $17)"
         );
         bind(statement, project)?.execute(&mut self.write()).await?;
         Ok(())
@@ -127,7 +133,8 @@ impl Tx {
             "UPDATE projects SET name = $2, slug = $3, description = $4, default_region = $5, \
              deletion_protection = $6, on_destroy = $7, tags = $8, claim_token = $9, \
              claim_request = $10, generation = $11, created_at = $12, updated_at = $13, \
-             destroyed_at = $14 WHERE id = $1 AND generation = $11 - 1"
+             destroyed_at = $14, sleep_after_minutes = $15, quota = $16, \
+             auto_provision = $17 WHERE id = $1 AND generation = $11 - 1"
         );
         match bind(statement, project)?.execute(&mut self.write()).await? {
             0 => Err(Error::Conflict {
@@ -172,6 +179,10 @@ fn bind<'q>(
     project: &'q Project,
 ) -> Result<crate::sql::Statement<'q>, Error> {
     let (claim_token, claim_request) = claim_columns(&project.claim);
+    let quota = project
+        .quota
+        .map(|quota| to_json(TABLE, "quota", &StoredQuota::of(quota)))
+        .transpose()?;
     Ok(statement
         .bind(project.id.as_str())
         .bind(project.name.as_str())
@@ -186,7 +197,10 @@ fn bind<'q>(
         .bind(project.generation)
         .bind_time(project.created_at)
         .bind_time(project.updated_at)
-        .bind_optional_time(project.destroyed_at))
+        .bind_optional_time(project.destroyed_at)
+        .bind(project.sleep_after_minutes.map(i64::from))
+        .bind(quota)
+        .bind(i64::from(project.auto_provision)))
 }
 
 pub(crate) fn read(row: &AnyRow) -> Result<Project, Error> {
@@ -199,13 +213,41 @@ pub(crate) fn read(row: &AnyRow) -> Result<Project, Error> {
         default_region: fields.optional_text("default_region")?,
         deletion_protection: fields.flag("deletion_protection")?,
         on_destroy: fields.word("on_destroy", OnDestroy::from_word)?,
+        sleep_after_minutes: fields.optional_narrow("sleep_after_minutes")?,
+        quota: fields
+            .optional_json::<StoredQuota>("quota")?
+            .map(StoredQuota::quota),
         tags: fields.json("tags")?,
+        auto_provision: fields.flag("auto_provision")?,
         claim: read_claim(&fields)?,
         generation: fields.integer("generation")?,
         created_at: fields.time("created_at")?,
         updated_at: fields.time("updated_at")?,
         destroyed_at: fields.optional_time("destroyed_at")?,
     })
+}
+
+/// A quota as it stands in its JSON column.
+#[derive(Serialize, Deserialize)]
+struct StoredQuota {
+    databases: Option<u32>,
+    storage_gb: Option<u32>,
+}
+
+impl StoredQuota {
+    fn of(quota: Quota) -> Self {
+        Self {
+            databases: quota.databases,
+            storage_gb: quota.storage_gb,
+        }
+    }
+
+    fn quota(self) -> Quota {
+        Quota {
+            databases: self.databases,
+            storage_gb: self.storage_gb,
+        }
+    }
 }
 
 /// A claim as its two columns: both empty once it is claimed.

@@ -10,6 +10,10 @@ use sqlx::{AnyConnection, Connection, Row};
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_nouns.sql")),
     (2, include_str!("migrations/0002_owner.sql")),
+    (3, include_str!("migrations/0003_people.sql")),
+    (4, include_str!("migrations/0004_env.sql")),
+    (5, include_str!("migrations/0005_sleep.sql")),
+    (6, include_str!("migrations/0006_audit.sql")),
 ];
 
 /// Whether there is a table of that name.

@@ -10,9 +10,11 @@
 mod bench;
 mod cluster;
 mod crash;
+mod env;
 mod leases;
 mod nouns;
 mod opening;
+mod people;
 mod random;
 mod round_trip;
 mod samples;

@@ -1,10 +1,11 @@
 //! Rows of all kinds, the odd ones included.
 
 use berth_domain::{
-    Actor, Claim, Condition, Database, DatabaseId, EngineName, Event, Fingerprint, InstanceId,
-    Intent, Name, Observation, Observed, OnDestroy, Operation, OperationFailure, OperationId,
-    OperationKind, OperationState, PoolMode, Pooler, Project, ProjectId, Scope, Scopes, Secret,
-    Slug, Status, Timestamp, TlsMode, Token, TokenId, Truth,
+    Actor, ActorUser, Claim, Condition, Database, DatabaseId, EngineName, EnvName, Event,
+    FieldChange, Fingerprint, InstanceId, Intent, Name, Observation, Observed, OnDestroy,
+    Operation, OperationFailure, OperationId, OperationKind, OperationState, PoolMode, Pooler,
+    Project, ProjectId, Quota, Scope, Scopes, Secret, Slug, Status, Timestamp, TlsMode, Token,
+    TokenId, Truth, UserId,
 };
 use berth_store::{CredentialState, CredentialVersion};
 use ipnet::IpNet;
@@ -36,6 +37,14 @@ fn time() -> impl Strategy<Value = Timestamp> {
 
 fn tags() -> impl Strategy<Value = BTreeMap<String, String>> {
     btree_map(text(), text(), 0..4)
+}
+
+fn inject_env() -> impl Strategy<Value = BTreeMap<String, EnvName>> {
+    let name = "[A-Z_]{1,8}";
+    btree_map(name, name, 0..3).prop_map(|map| {
+        let theirs = |name: String| EnvName::parse(&name).unwrap();
+        map.into_iter().map(|(k, v)| (k, theirs(v))).collect()
+    })
 }
 
 fn claim() -> impl Strategy<Value = Claim> {
@@ -77,7 +86,20 @@ fn pooler() -> impl Strategy<Value = Pooler> {
 }
 
 pub fn project() -> impl Strategy<Value = Project> {
-    let choices = (any::<bool>(), any::<bool>(), claim(), any::<u32>());
+    let sizes = (option::of(any::<u32>()), option::of(any::<u32>()));
+    let quota = option::of(sizes.prop_map(|(databases, storage_gb)| Quota {
+        databases,
+        storage_gb,
+    }));
+    let choices = (
+        any::<bool>(),
+        any::<bool>(),
+        claim(),
+        any::<u32>(),
+        any::<bool>(),
+        option::of(any::<u32>()),
+        quota,
+    );
     let times = (time(), time(), option::of(time()));
     let texts = (option::of(text()), option::of(text()), tags());
     (any::<[u8; 8]>(), name(), texts, choices, times).prop_map(
@@ -94,6 +116,9 @@ pub fn project() -> impl Strategy<Value = Project> {
                 OnDestroy::Refuse
             },
             tags,
+            auto_provision: choices.4,
+            sleep_after_minutes: choices.5,
+            quota: choices.6,
             claim: choices.2,
             generation: i64::from(choices.3),
             created_at: times.0,
@@ -121,6 +146,7 @@ pub fn database(project: ProjectId) -> impl Strategy<Value = Database> {
         any::<i64>(),
         any::<u32>(),
         any::<u32>(),
+        option::of(any::<u32>()),
     );
     let intent = prop_oneof![Just(Intent::Run), Just(Intent::Stop), Just(Intent::Destroy)];
     let choices = (intent, any::<bool>(), any::<bool>(), any::<bool>(), claim());
@@ -129,6 +155,7 @@ pub fn database(project: ProjectId) -> impl Strategy<Value = Database> {
         option::of(any::<u16>()),
         btree_set(network(), 0..4),
         tags(),
+        inject_env(),
     );
     let times = (
         time(),
@@ -167,6 +194,8 @@ pub fn database(project: ProjectId) -> impl Strategy<Value = Database> {
             deletion_protection: choices.3,
             recovery_window_days: numbers.3,
             tags: reach.3,
+            inject_env: reach.4,
+            sleep_after_minutes: numbers.5,
             claim: choices.4,
             generation: i64::from(numbers.4),
             created_at: times.0,
@@ -283,20 +312,42 @@ pub fn event() -> impl Strategy<Value = Event> {
     let actor = prop_oneof![
         Just(Actor::System),
         Just(Actor::Local),
-        (any::<[u8; 8]>(), text(), option::of(text())).prop_map(|(id, name, address)| {
-            Actor::Token {
+        (
+            any::<[u8; 8]>(),
+            text(),
+            option::of((any::<[u8; 8]>(), text())),
+            option::of(text())
+        )
+            .prop_map(|(id, name, user, address)| Actor::Token {
                 id: TokenId::from_entropy(id),
                 name,
+                user: user.map(|(id, name)| ActorUser {
+                    id: UserId::from_entropy(id),
+                    name,
+                }),
                 address,
-            }
-        }),
+            }),
     ];
     let subjects = (
         option::of(any::<[u8; 8]>()),
         option::of(any::<[u8; 8]>()),
         option::of(any::<[u8; 8]>()),
     );
-    (text(), actor, subjects, text(), time()).prop_map(|(kind, actor, subjects, message, at)| {
+    let change = (
+        text(),
+        option::of(text()),
+        option::of(text()),
+        any::<bool>(),
+    )
+        .prop_map(|(field, from, to, sensitive)| FieldChange {
+            field,
+            from,
+            to,
+            sensitive,
+        });
+    let said = (text(), vec(change, 0..4));
+    (text(), actor, subjects, said, time()).prop_map(|(kind, actor, subjects, said, at)| {
+        let (message, changes) = said;
         Event {
             sequence: 0,
             kind,
@@ -305,6 +356,7 @@ pub fn event() -> impl Strategy<Value = Event> {
             database_id: subjects.1.map(DatabaseId::from_entropy),
             operation_id: subjects.2.map(OperationId::from_entropy),
             message,
+            changes,
             at,
         }
     })
@@ -321,6 +373,7 @@ pub fn token() -> impl Strategy<Value = Token> {
             hash,
             scopes,
             project_id: None,
+            user_id: UserId::administrator(),
             created_at: times.0,
             expires_at: times.1,
             revoked_at: times.2,

@@ -3,7 +3,7 @@
 use berth_domain::{
     Actor, Claim, Database, DatabaseId, EngineName, Event, InstanceId, Intent, Name, Observation,
     Observed, OnDestroy, Operation, OperationId, OperationKind, OperationState, Pooler, Project,
-    ProjectId, Scope, Scopes, Secret, Slug, Timestamp, TlsMode, Token, TokenId,
+    ProjectId, Scope, Scopes, Secret, Slug, Timestamp, TlsMode, Token, TokenId, UserId,
 };
 use berth_store::{CredentialState, CredentialVersion, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,10 @@ pub fn project(name: &str) -> Project {
         default_region: None,
         deletion_protection: false,
         on_destroy: OnDestroy::Refuse,
+        sleep_after_minutes: None,
+        quota: None,
         tags: BTreeMap::new(),
+        auto_provision: false,
         claim: Claim::Claimed,
         generation: 1,
         created_at: NOON,
@@ -56,7 +59,9 @@ pub fn database(project: &Project, number: u8) -> Database {
         tls_mode: TlsMode::Allow,
         deletion_protection: false,
         recovery_window_days: 7,
+        sleep_after_minutes: None,
         tags: BTreeMap::new(),
+        inject_env: BTreeMap::new(),
         claim: Claim::Claimed,
         generation: 1,
         created_at: NOON.plus_seconds(i64::from(number)),
@@ -114,6 +119,7 @@ pub fn event(kind: &str) -> Event {
         database_id: None,
         operation_id: None,
         message: "something happened".to_owned(),
+        changes: Vec::new(),
         at: NOON,
     }
 }
@@ -125,6 +131,7 @@ pub fn token(number: u8) -> Token {
         hash: format!("{number:064x}"),
         scopes: Scopes::of([Scope::Read]),
         project_id: None,
+        user_id: UserId::administrator(),
         created_at: NOON.plus_seconds(i64::from(number)),
         expires_at: None,
         revoked_at: None,

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, ROOT_KEY, on_both};
 use crate::cluster::Cluster;
 use crate::samples::{NOON, credential, database, insert_database, one_database, project};
-use berth_domain::Secret;
+use berth_domain::{EnvName, EnvVariable, Secret};
 use berth_store::{CredentialState, Error, IdempotencyRecord};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,6 +12,7 @@ use std::process::Command;
 const PASSWORD: &str = "Planted-Password-7f3a";
 const VERIFIER: &str = "SCRAM-SHA-256$4096:Planted-Verifier-91bc";
 const AUTHORITY: &str = "-----BEGIN PRIVATE KEY----- Planted-Authority-22de";
+const VARIABLE: &str = "Planted-Variable-c4e1";
 const BODY: &str = "{\"token\": \"Planted-Token-58ff\"}";
 /// Not a secret: it shows that the search finds what is there.
 const MARKER: &str = "Planted-Description-0aa1";
@@ -83,6 +84,16 @@ async fn plant(bench: &Bench) {
     tx.put_secret("ca.key", &Secret::new(AUTHORITY))
         .await
         .unwrap();
+    let variable = EnvVariable {
+        project_id: shop.id.clone(),
+        name: EnvName::parse("TOKEN").unwrap(),
+        value: Secret::new(VARIABLE),
+        sensitive: true,
+        created_at: NOON,
+        updated_at: NOON,
+    };
+    tx.put_env_variable(&variable).await.unwrap();
+    assert!(!format!("{variable:?}").contains("Planted"));
     tx.insert_idempotency_record(&record).await.unwrap();
     tx.commit().await.unwrap();
     // Statements that fail are what servers and logs like to quote.
@@ -106,7 +117,7 @@ on_both! {
             }
         };
         let root_key = std::str::from_utf8(&ROOT_KEY).unwrap();
-        let secrets: Vec<String> = [PASSWORD, VERIFIER, AUTHORITY, BODY, root_key]
+        let secrets: Vec<String> = [PASSWORD, VERIFIER, AUTHORITY, VARIABLE, BODY, root_key]
             .into_iter()
             .flat_map(forms)
             .collect();
