@@ -1,6 +1,6 @@
 //! What happened, and who did it.
 
-use crate::{DatabaseId, OperationId, ProjectId, Timestamp, TokenId};
+use crate::{DatabaseId, OperationId, ProjectId, Timestamp, TokenId, UserId};
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,45 @@ pub enum Actor {
         id: TokenId,
         /// Its name.
         name: String,
+        /// Whose it was then; none in events older than people.
+        user: Option<ActorUser>,
         /// The address it came from.
         address: Option<String>,
     },
+}
+
+/// A person as the journal names it, also once it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActorUser {
+    /// Its id.
+    pub id: UserId,
+    /// The name it had.
+    pub name: String,
+}
+
+/// One field that a change gave another value. Values are JSON texts; none is `null`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldChange {
+    /// The field's path on the wire, with dots.
+    pub field: String,
+    /// What it was.
+    pub from: Option<String>,
+    /// What it became.
+    pub to: Option<String>,
+    /// Whether it is a secret, of which only the fact of the change is told.
+    pub sensitive: bool,
+}
+
+impl FieldChange {
+    /// A secret got another value, which nobody tells.
+    pub fn secret(field: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            from: None,
+            to: None,
+            sensitive: true,
+        }
+    }
 }
 
 /// One entry of the journal.
@@ -37,6 +73,8 @@ pub struct Event {
     pub operation_id: Option<OperationId>,
     /// A sentence for people; never a secret.
     pub message: String,
+    /// What it changed, field by field.
+    pub changes: Vec<FieldChange>,
     /// When it happened.
     pub at: Timestamp,
 }

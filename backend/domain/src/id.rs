@@ -75,6 +75,13 @@ impl ProjectId {
     }
 }
 
+impl UserId {
+    /// The installation's administrator, who exists from the start.
+    pub fn administrator() -> Self {
+        Self("usr_admin".to_owned())
+    }
+}
+
 /// One running engine process and its data. A UUID: names and labels derive from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(String);

@@ -1,6 +1,6 @@
 //! An API token as it is known once its secret has been shown.
 
-use crate::{ProjectId, Scopes, Timestamp, TokenId};
+use crate::{ProjectId, Scopes, Timestamp, TokenId, UserId};
 
 /// A token without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct Token {
     pub id: TokenId,
     /// Its name, for people.
     pub name: String,
+    /// Whose it is.
+    pub user_id: UserId,
     /// SHA-256 of the secret, hexadecimal.
     pub hash: String,
     /// What it may do.

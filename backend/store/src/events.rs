@@ -1,8 +1,13 @@
 //! The journal.
 
-use crate::sql::{Fields, Link};
-use crate::{Error, Page, Tx};
-use berth_domain::{Actor, DatabaseId, Event, OperationId, ProjectId, Timestamp, TokenId};
+use crate::reach::reached;
+use crate::sql::{Fields, Link, to_json};
+use crate::{Error, Page, Reach, Tx};
+use berth_domain::{
+    Actor, ActorUser, DatabaseId, Event, FieldChange, OperationId, ProjectId, Timestamp, TokenId,
+    UserId,
+};
+use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 const TABLE: &str = "events";
@@ -10,17 +15,25 @@ const TABLE: &str = "events";
 macro_rules! columns {
     () => {
         "sequence, kind, actor, actor_token, actor_name, actor_address, project_id, database_id, \
-         operation_id, message, at"
+         operation_id, message, at, actor_user, actor_user_name, changes"
     };
 }
 
 /// Which events to read; what is left out does not narrow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventFilter {
-    /// Those of one project.
-    pub project: Option<ProjectId>,
+    /// Those of the projects that are reached; narrowed at all, none without a project.
+    pub reach: Reach,
     /// Those of one database.
     pub database: Option<DatabaseId>,
+    /// Those of one kind (`database.changed`), or of all kinds of one noun (`database`).
+    pub kind: Option<String>,
+    /// Those that a token did, or a person with any of its tokens; by id.
+    pub actor: Option<String>,
+    /// Those not before that moment.
+    pub since: Option<Timestamp>,
+    /// Those before that moment.
+    pub until: Option<Timestamp>,
 }
 
 reads! {
@@ -41,12 +54,21 @@ async fn events_after(
         "events_after",
         "SELECT ",
         columns!(),
-        " FROM events WHERE sequence > $1 AND ($2 = '' OR project_id = $2) \
-         AND ($3 = '' OR database_id = $3) ORDER BY sequence LIMIT $4"
+        " FROM events WHERE sequence > $1 AND ",
+        reached!("events.project_id", "$2", "$3"),
+        " AND ($4 = '' OR database_id = $4) \
+         AND ($5 = '' OR kind = $5 OR substr(kind, 1, length($5) + 1) = $5 || '.') \
+         AND ($6 = '' OR actor_token = $6 OR actor_user = $6) \
+         AND at >= $7 AND at < $8 ORDER BY sequence LIMIT $9"
     )
     .bind(sequence)
-    .bind(filter.project.as_ref().map_or("", ProjectId::as_str))
+    .bind(filter.reach.project_text())
+    .bind(filter.reach.member_text())
     .bind(filter.database.as_ref().map_or("", DatabaseId::as_str))
+    .bind(filter.kind.as_deref().unwrap_or_default())
+    .bind(filter.actor.as_deref().unwrap_or_default())
+    .bind(filter.since.map_or(i64::MIN, Timestamp::as_millis))
+    .bind(filter.until.map_or(i64::MAX, Timestamp::as_millis))
     .bind(i64::from(limit) + 1)
     .all(link)
     .await?;
@@ -68,21 +90,28 @@ impl Tx {
     /// Writes an event and tells the sequence number it got; the one it came with is ignored.
     pub async fn append_event(&mut self, event: &Event) -> Result<i64, Error> {
         let sequence = self.next("event").await?;
-        let (actor, token, name, address) = match &event.actor {
-            Actor::System => ("system", None, None, None),
-            Actor::Local => ("local", None, None, None),
-            Actor::Token { id, name, address } => (
+        let (actor, token, name, address, user) = match &event.actor {
+            Actor::System => ("system", None, None, None, None),
+            Actor::Local => ("local", None, None, None, None),
+            Actor::Token {
+                id,
+                name,
+                user,
+                address,
+            } => (
                 "token",
                 Some(id.as_str()),
                 Some(name.as_str()),
                 address.as_deref(),
+                user.as_ref(),
             ),
         };
+        let changes: Vec<_> = event.changes.iter().map(StoredChange::of).collect();
         sql!(
             "append_event",
             "INSERT INTO events (",
             columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
         )
         .bind(sequence)
         .bind(event.kind.as_str())
@@ -95,6 +124,9 @@ impl Tx {
         .bind(event.operation_id.as_ref().map(OperationId::as_str))
         .bind(event.message.as_str())
         .bind_time(event.at)
+        .bind(user.map(|user| user.id.as_str()))
+        .bind(user.map(|user| user.name.as_str()))
+        .bind(to_json(TABLE, "changes", &changes)?)
         .execute(&mut self.write())
         .await?;
         Ok(sequence)
@@ -109,8 +141,38 @@ impl Tx {
     }
 }
 
+/// A change as it stands in its JSON column.
+#[derive(Serialize, Deserialize)]
+struct StoredChange {
+    field: String,
+    from: Option<String>,
+    to: Option<String>,
+    sensitive: bool,
+}
+
+impl StoredChange {
+    fn of(change: &FieldChange) -> Self {
+        Self {
+            field: change.field.clone(),
+            from: change.from.clone(),
+            to: change.to.clone(),
+            sensitive: change.sensitive,
+        }
+    }
+
+    fn change(self) -> FieldChange {
+        FieldChange {
+            field: self.field,
+            from: self.from,
+            to: self.to,
+            sensitive: self.sensitive,
+        }
+    }
+}
+
 fn read(row: &AnyRow) -> Result<Event, Error> {
     let fields = Fields::of(TABLE, row);
+    let changes: Vec<StoredChange> = fields.json("changes")?;
     Ok(Event {
         sequence: fields.integer("sequence")?,
         kind: fields.text("kind")?,
@@ -119,6 +181,7 @@ fn read(row: &AnyRow) -> Result<Event, Error> {
         database_id: fields.optional_parsed("database_id", DatabaseId::parse)?,
         operation_id: fields.optional_parsed("operation_id", OperationId::parse)?,
         message: fields.text("message")?,
+        changes: changes.into_iter().map(StoredChange::change).collect(),
         at: fields.time("at")?,
     })
 }
@@ -130,8 +193,18 @@ fn read_actor(fields: &Fields<'_>) -> Result<Actor, Error> {
         "token" => Ok(Actor::Token {
             id: fields.parsed("actor_token", TokenId::parse)?,
             name: fields.text("actor_name")?,
+            user: read_user(fields)?,
             address: fields.optional_text("actor_address")?,
         }),
         _ => Err(fields.meaningless("actor")),
+    }
+}
+
+fn read_user(fields: &Fields<'_>) -> Result<Option<ActorUser>, Error> {
+    let id = fields.optional_parsed("actor_user", UserId::parse)?;
+    match (id, fields.optional_text("actor_user_name")?) {
+        (Some(id), Some(name)) => Ok(Some(ActorUser { id, name })),
+        (None, None) => Ok(None),
+        _ => Err(fields.meaningless("actor_user")),
     }
 }

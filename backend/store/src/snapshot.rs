@@ -8,9 +8,10 @@ use crate::databases::database_columns;
 use crate::databases::{DatabaseRecord, read_record, record};
 use crate::observations::observation_columns;
 use crate::projects;
+use crate::reach::reached;
 use crate::sql::{Fields, Link};
-use crate::{Error, Store};
-use berth_domain::{Project, ProjectId, Timestamp};
+use crate::{Error, Reach, Store};
+use berth_domain::{Project, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -58,21 +59,21 @@ pub(crate) struct Answers {
 struct Answer {
     number: u64,
     kind: SnapshotKind,
-    project: Option<ProjectId>,
+    reach: Reach,
     version: i64,
     rows: SnapshotRows,
     until: Timestamp,
 }
 
 impl Store {
-    /// A page of all living rows of a kind, of one project when given, as they are at one version.
+    /// A page of all living rows of a kind that are reached, as they are at one version.
     ///
-    /// Without a page token it is a new answer. With one, kind and project must be those of the
+    /// Without a page token it is a new answer. With one, kind and reach must be those of the
     /// first page; `PageGone` once the answer has been forgotten.
     pub async fn snapshot_page(
         &self,
         kind: SnapshotKind,
-        project: Option<&ProjectId>,
+        reach: &Reach,
         page_token: Option<&str>,
         limit: u32,
         now: Timestamp,
@@ -80,12 +81,12 @@ impl Store {
         let limit = limit.max(1) as usize;
         if let Some(token) = page_token {
             let (answer, start) = self.waiting(token, now)?;
-            if answer.kind != kind || answer.project.as_ref() != project {
+            if answer.kind != kind || answer.reach != *reach {
                 return Err(Error::PageGone);
             }
             return Ok(answer.page(start, limit));
         }
-        let (version, rows) = self.read_all(kind, project).await?;
+        let (version, rows) = self.read_all(kind, reach).await?;
         if rows.len() <= limit {
             return Ok(SnapshotPage {
                 version,
@@ -98,7 +99,7 @@ impl Store {
         let answer = Arc::new(Answer {
             number: answers.made,
             kind,
-            project: project.cloned(),
+            reach: reach.clone(),
             version,
             rows,
             until: now.plus_seconds(SNAPSHOT_SECONDS_MAX),
@@ -138,7 +139,7 @@ impl Store {
     async fn read_all(
         &self,
         kind: SnapshotKind,
-        project: Option<&ProjectId>,
+        reach: &Reach,
     ) -> Result<(i64, SnapshotRows), Error> {
         let mut transaction = self.inner().begin_read().await?;
         let mut link = Link {
@@ -154,10 +155,10 @@ impl Store {
         let version = Fields::of("counters", &row).integer("value")?;
         let rows = match kind {
             SnapshotKind::Project => {
-                SnapshotRows::Projects(living_projects(&mut link, project).await?)
+                SnapshotRows::Projects(living_projects(&mut link, reach).await?)
             }
             SnapshotKind::Database => {
-                SnapshotRows::Databases(living_databases(&mut link, project).await?)
+                SnapshotRows::Databases(living_databases(&mut link, reach).await?)
             }
         };
         transaction
@@ -168,16 +169,15 @@ impl Store {
     }
 }
 
-async fn living_projects(
-    link: &mut Link<'_>,
-    project: Option<&ProjectId>,
-) -> Result<Vec<Project>, Error> {
+async fn living_projects(link: &mut Link<'_>, reach: &Reach) -> Result<Vec<Project>, Error> {
     sql!(
         "snapshot_projects",
-        "SELECT * FROM projects WHERE destroyed_at IS NULL AND ($1 = '' OR id = $1) \
-         ORDER BY created_at, id"
+        "SELECT * FROM projects WHERE destroyed_at IS NULL AND ",
+        reached!("id", "$1", "$2"),
+        " ORDER BY created_at, id"
     )
-    .bind(project.map_or("", ProjectId::as_str))
+    .bind(reach.project_text())
+    .bind(reach.member_text())
     .all(link)
     .await?
     .iter()
@@ -187,15 +187,17 @@ async fn living_projects(
 
 async fn living_databases(
     link: &mut Link<'_>,
-    project: Option<&ProjectId>,
+    reach: &Reach,
 ) -> Result<Vec<DatabaseRecord>, Error> {
     sql!(
         "snapshot_databases",
         record!(),
-        "WHERE intent <> 'destroy' AND ($1 = '' OR databases.project_id = $1) \
-         ORDER BY databases.created_at, databases.id"
+        "WHERE intent <> 'destroy' AND ",
+        reached!("databases.project_id", "$1", "$2"),
+        " ORDER BY databases.created_at, databases.id"
     )
-    .bind(project.map_or("", ProjectId::as_str))
+    .bind(reach.project_text())
+    .bind(reach.member_text())
     .all(link)
     .await?
     .iter()

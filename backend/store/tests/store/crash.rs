@@ -3,7 +3,7 @@
 use crate::bench::{Bench, on_both, open};
 use crate::samples::{event, project};
 use berth_domain::{Name, ProjectId, Slug};
-use berth_store::EventFilter;
+use berth_store::{EventFilter, Reach};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
@@ -83,7 +83,7 @@ on_both! {
             let mut tx = store.begin().await.unwrap();
             assert_eq!(tx.version().await.unwrap(), last);
             let events = tx.events_after(0, &EventFilter::default(), 100_000).await.unwrap();
-            let rows = tx.projects_page(None, None, 100_000).await.unwrap();
+            let rows = tx.projects_page(&Reach::ALL, None, 100_000).await.unwrap();
             tx.rollback().await.unwrap();
             let sequence: Vec<i64> = events.rows.iter().map(|e| e.sequence).collect();
             assert_eq!(sequence, (1..=last).collect::<Vec<_>>());

@@ -8,6 +8,7 @@ use crate::samples::{
 use berth_domain::{Actor, Claim, EngineName, Fingerprint, Observed, Secret};
 use berth_store::{
     CredentialState, DatabaseFilter, Error, EventFilter, IdempotencyRecord, Lifetime, Promised,
+    Reach, TokenFilter,
 };
 use std::collections::BTreeSet;
 
@@ -253,10 +254,11 @@ on_both! {
         tx.commit().await.unwrap();
         assert_eq!(store.token_by_hash(&one.hash).await.unwrap().as_ref(), Some(&one));
         assert_eq!(store.token_by_hash("").await.unwrap(), None);
-        let page = store.tokens_page(None, None, 1).await.unwrap();
+        let page = store.tokens_page(&TokenFilter::default(), None, 1).await.unwrap();
         assert_eq!((page.rows, page.more), (vec![one.clone()], true));
-        assert_eq!(store.tokens_page(None, Some(&one.id), 1).await.unwrap().rows, [two.clone()]);
-        assert_eq!(store.tokens_page(Some(&shop.id), None, 9).await.unwrap().rows, [two]);
+        assert_eq!(store.tokens_page(&TokenFilter::default(), Some(&one.id), 1).await.unwrap().rows, [two.clone()]);
+        let of_shop = TokenFilter { project: Some(shop.id.clone()), user: None };
+        assert_eq!(store.tokens_page(&of_shop, None, 9).await.unwrap().rows, [two]);
         let mut tx = store.begin().await.unwrap();
         assert!(tx.revoke_token(&one.id, NOON).await.unwrap());
         assert!(!tx.revoke_token(&one.id, NOON.plus_days(1)).await.unwrap());
@@ -264,13 +266,13 @@ on_both! {
         tx.commit().await.unwrap();
         assert_eq!(store.token_by_id(&one.id).await.unwrap().unwrap().revoked_at, Some(NOON));
         let mut tx = store.begin().await.unwrap();
-        assert_eq!(tx.forget_revoked_tokens(NOON).await.unwrap(), 0);
-        assert_eq!(tx.forget_revoked_tokens(NOON.plus_millis(1)).await.unwrap(), 1);
+        assert_eq!(tx.forget_ended_tokens(NOON).await.unwrap(), 0);
+        assert_eq!(tx.forget_ended_tokens(NOON.plus_millis(1)).await.unwrap(), 1);
         // The last one stays, so that nobody takes this for a first start.
         assert!(tx.revoke_token(&token(2).id, NOON).await.unwrap());
-        assert_eq!(tx.forget_revoked_tokens(NOON.plus_days(1)).await.unwrap(), 0);
+        assert_eq!(tx.forget_ended_tokens(NOON.plus_days(1)).await.unwrap(), 0);
         tx.commit().await.unwrap();
-        assert_eq!(store.tokens_page(None, None, 9).await.unwrap().rows.len(), 1);
+        assert_eq!(store.tokens_page(&TokenFilter::default(), None, 9).await.unwrap().rows.len(), 1);
     }
 
     async fn events_are_read_on_from_where_one_was(bench) {
@@ -279,7 +281,7 @@ on_both! {
         let mut about = event("database.created");
         about.project_id = Some(shop.id.clone());
         about.database_id = Some(orders.id.clone());
-        about.actor = Actor::Token { id: token(1).id, name: "ci".to_owned(), address: None };
+        about.actor = Actor::Token { id: token(1).id, name: "ci".to_owned(), user: None, address: None };
         let mut tx = store.begin().await.unwrap();
         assert_eq!(tx.append_event(&event("server.started")).await.unwrap(), 1);
         assert_eq!(tx.append_event(&about).await.unwrap(), 2);
@@ -292,8 +294,8 @@ on_both! {
         assert_eq!((page.rows[0].kind.as_str(), page.more), ("server.stopped", false));
         about.sequence = 2;
         for filter in [
-            EventFilter { project: Some(shop.id.clone()), database: None },
-            EventFilter { project: None, database: Some(orders.id.clone()) },
+            EventFilter { reach: Reach::of(shop.id.clone()), ..EventFilter::default() },
+            EventFilter { database: Some(orders.id.clone()), ..EventFilter::default() },
         ] {
             assert_eq!(store.events_after(0, &filter, 9).await.unwrap().rows, [about.clone()]);
         }

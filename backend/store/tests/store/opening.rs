@@ -3,7 +3,7 @@
 use crate::bench::{Bench, ROOT_KEY, installation, on_both, open};
 use crate::samples::{insert_project, one_database, project};
 use berth_domain::InstallationId;
-use berth_store::{Error, Keys, Store};
+use berth_store::{Error, Keys, Reach, Store};
 use std::os::unix::fs::PermissionsExt;
 
 on_both! {
@@ -43,7 +43,7 @@ on_both! {
         assert!(refused.to_string().contains("newer berthd"), "{refused}");
         bench.tamper("DELETE FROM schema_migrations WHERE version = 999").await;
         let store = open(&bench.url).await.unwrap();
-        assert_eq!(store.projects_page(None, None, 10).await.unwrap().rows.len(), 1);
+        assert_eq!(store.projects_page(&Reach::ALL, None, 10).await.unwrap().rows.len(), 1);
     }
 
     async fn a_second_writer_is_refused_until_the_first_is_gone(bench) {

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, on_both};
 use crate::samples::{database, event, insert_project, one_database, project};
-use berth_store::{Error, EventFilter};
+use berth_store::{Error, EventFilter, Reach};
 
 on_both! {
     async fn each_commit_raises_the_version_by_one(bench) {
@@ -40,7 +40,7 @@ on_both! {
         drop(tx);
         assert_eq!(store.version().await.unwrap(), before);
         assert_eq!(store.last_event().await.unwrap(), 0);
-        assert!(store.projects_page(None, None, 10).await.unwrap().rows.is_empty());
+        assert!(store.projects_page(&Reach::ALL, None, 10).await.unwrap().rows.is_empty());
         insert_project(store, &project("given-up")).await;
     }
 
@@ -142,7 +142,7 @@ async fn a_lost_connection_loses_its_transaction_and_nothing_else() {
     insert_project(&bench.store, &project("kept")).await;
     let rows = bench
         .store
-        .projects_page(None, None, 10)
+        .projects_page(&Reach::ALL, None, 10)
         .await
         .unwrap()
         .rows;
