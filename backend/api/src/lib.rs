@@ -10,6 +10,7 @@
 mod catalogue;
 mod common;
 mod database;
+mod dialects;
 mod plan;
 mod project;
 
@@ -23,6 +24,10 @@ pub use common::{
 pub use database::{
     Condition, Credentials, Database, DatabaseBody, DatabaseEnvelope, DatabaseList, Pooler,
     PoolerBody, RestoreFrom,
+};
+pub use dialects::{
+    AddonCategory, AddonPlan, AddonProvider, AddonProviderList, PlainCredentials, PlainDatabase,
+    ProjectDatabase, ProjectDatabaseEnvelope,
 };
 pub use plan::{Note, PlanAnswer, PlanItem, PlanRequest, PlannedItem, Severity, Snapshot};
 pub use project::{Project, ProjectBody, ProjectEnvelope, ProjectList};

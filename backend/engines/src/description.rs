@@ -287,6 +287,11 @@ pub trait Description: Send + Sync {
     fn technology(&self) -> &'static str {
         self.name()
     }
+    /// The word that a database is shown with which was ordered by the canonical name, where an
+    /// answer speaks of technologies.
+    fn technology(&self) -> &'static str {
+        self.name()
+    }
     /// The language of its clients.
     fn protocol(&self) -> Protocol;
     /// Its versions, oldest first; never empty.

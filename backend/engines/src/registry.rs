@@ -52,6 +52,11 @@ impl Registry {
         self.engines.iter().map(AsRef::as_ref)
     }
 
+    /// The engine of a project's own database: what is meant where a request need not name one.
+    pub fn of_projects(&self) -> &'static dyn Description {
+        &PostgreSql
+    }
+
     /// The engine of that canonical name.
     pub fn get(&self, name: &EngineName) -> Result<&dyn Description, UnknownEngine> {
         self.iter()
@@ -117,6 +122,8 @@ mod tests {
         ] {
             assert_eq!(registry.find(word).unwrap().name(), "postgresql");
         }
+        let technology = registry.of_projects().technology();
+        assert_eq!(registry.find(technology).unwrap().name(), "postgresql");
         let Err(error) = registry.find("postgressql") else {
             panic!("a misspelt engine was found");
         };

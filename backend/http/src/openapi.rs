@@ -1,7 +1,10 @@
 //! The OpenAPI document, drawn from the routes and the bodies.
 
 use crate::outcomes::Outcomes;
-use crate::routes::{databases, events, installation, operations, plan, projects, tokens, trash};
+use crate::routes::{
+    addon_providers, api_v1, databases, events, installation, operations, plan, project_database,
+    projects, tokens, trash,
+};
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::Server;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -16,6 +19,8 @@ use utoipa::{Modify, OpenApi};
         installation::version, installation::server, installation::catalogue,
         plan::plan, plan::snapshot, events::read, operations::read,
         projects::list, projects::create, projects::read, projects::update, projects::destroy, projects::claim,
+        project_database::create, project_database::read, project_database::destroy,
+        api_v1::list, api_v1::create, api_v1::read, api_v1::destroy, api_v1::credentials, addon_providers::list,
         databases::list, databases::create, databases::read, databases::update, databases::destroy,
         databases::claim, databases::credentials, databases::rotate, databases::undelete,
         databases::start, databases::stop, databases::restart, databases::operations,

@@ -1,7 +1,10 @@
 //! Routes joined to their handlers and their layers.
 
 use crate::error::Refusal;
-use crate::routes::{databases, events, installation, operations, plan, projects, tokens, trash};
+use crate::routes::{
+    addon_providers, api_v1, databases, events, installation, operations, plan, project_database,
+    projects, tokens, trash,
+};
 use crate::state::{Door, State};
 use crate::{Config, layers, outside};
 use axum::Router;
@@ -66,6 +69,7 @@ fn routes() -> Router<Arc<State>> {
         .route("/v1/projects", get(projects::list).post(projects::create))
         .route("/v1/projects/{project}", project)
         .route("/v1/projects/{project}/claim", post(projects::claim))
+        .merge(dialects())
         .route(
             "/v1/databases",
             get(databases::list).post(databases::create),
@@ -92,6 +96,25 @@ fn routes() -> Router<Arc<State>> {
         .route("/v1/trash/{database}", delete(trash::purge))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}", delete(tokens::revoke))
+}
+
+/// The same nouns in other platforms' words.
+fn dialects() -> Router<Arc<State>> {
+    let own = get(project_database::read)
+        .post(project_database::create)
+        .delete(project_database::destroy);
+    Router::new()
+        .route("/v1/projects/{project}/database", own)
+        .route("/v1/addon_providers", get(addon_providers::list))
+        .route("/api/v1/databases", get(api_v1::list).post(api_v1::create))
+        .route(
+            "/api/v1/databases/{database}",
+            get(api_v1::read).delete(api_v1::destroy),
+        )
+        .route(
+            "/api/v1/databases/{database}/credentials",
+            get(api_v1::credentials),
+        )
 }
 
 async fn no_route() -> Refusal {

@@ -55,6 +55,8 @@ codes! {
     NameAmbiguous = "name_ambiguous", Conflict;
     /// A living object has the name.
     NameTaken = "name_taken", Conflict;
+    /// The project has a database of its own already.
+    DatabaseExists = "database_exists", Conflict;
     /// A living object has the slug.
     SlugTaken = "slug_taken", Conflict;
     /// Another database has the public port.

@@ -54,6 +54,10 @@ impl Description for PostgreSql {
         "postgresql-ng"
     }
 
+    fn technology(&self) -> &'static str {
+        "postgresql-ng"
+    }
+
     fn protocol(&self) -> Protocol {
         Protocol::PostgreSql
     }

@@ -79,7 +79,13 @@ pub(super) fn listed(found: &berth_services::Page<DatabaseRecord>, rules: &Rules
 }
 
 /// Orders a database. It is made after the answer; its operation says when it is there.
-#[utoipa::path(post, path = "/v1/databases", tag = "databases", request_body = DatabaseBody,
+#[utoipa::path(post, path = "/v1/databases", tag = "databases",
+    request_body(content = DatabaseBody, examples(
+        ("native" = (summary = "Name and engine", value = json!({"name": "orders", "engine": "postgresql"}))),
+        ("technology" = (summary = "In an envelope, with the engine as technology",
+            value = json!({"database": {"name": "my-postgres-db", "technology": "postgresql-ng", "plan": "postgresql-dr-starter-4096"}}))),
+        ("project" = (summary = "For a project, which the database is named after",
+            value = json!({"projectId": "proj_default", "engine": "postgres"}))))),
     responses((status = 201, body = DatabaseEnvelope), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn create(
     State(state): Shared,
@@ -89,11 +95,7 @@ pub(crate) async fn create(
 ) -> Answer {
     let (config, unclaimed) =
         wire::database_config(opened(body.fields, "database")?).map_err(Refusal::fields)?;
-    let manner = if unclaimed {
-        ClaimManner::Later
-    } else {
-        ClaimManner::AtOnce
-    };
+    let manner = ClaimManner::of(unclaimed);
     let rules = state.services.rules();
     let render = |record: &DatabaseRecord| text(StatusCode::CREATED, &envelope(record, rules));
     let keyed = key.with(&body.bytes, &render);

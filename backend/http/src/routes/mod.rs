@@ -1,10 +1,13 @@
 //! The routes: read, delegate, write. What a request means is for the services to say.
 
+pub(crate) mod addon_providers;
+pub(crate) mod api_v1;
 pub(crate) mod databases;
 pub(crate) mod events;
 pub(crate) mod installation;
 pub(crate) mod operations;
 pub(crate) mod plan;
+pub(crate) mod project_database;
 pub(crate) mod projects;
 pub(crate) mod tokens;
 pub(crate) mod trash;

@@ -72,7 +72,12 @@ fn attributes(planned: &PlannedDatabase, rules: &Rules, gaps: &mut Gaps) -> bert
     let derived = planned.derived(rules);
     let technology = match (&planned.technology, &planned.engine) {
         (Maybe::Known(Some(word)), _) => Maybe::Known(word.clone()),
-        (Maybe::Known(None), Maybe::Known(engine)) => Maybe::Known(engine.to_string()),
+        (Maybe::Known(None), Maybe::Known(engine)) => {
+            Maybe::Known(match rules.engines.get(engine) {
+                Ok(engine) => engine.technology().to_owned(),
+                Err(_) => engine.to_string(),
+            })
+        }
         _ => Maybe::Unknown,
     };
     berth_api::Database {

@@ -2,12 +2,14 @@
 
 mod config;
 mod database;
+mod dialects;
 mod plan;
 mod project;
 mod rest;
 
 pub(crate) use config::{database_config, project_config};
 pub(crate) use database::{database, planned_database};
+pub(crate) use dialects::{addon_providers, plain_credentials, plain_database, project_database};
 pub(crate) use plan::{planned_item, wish};
 pub(crate) use project::{planned_project, project};
 pub(crate) use rest::{catalogue, credentials, event, operation, server, token};

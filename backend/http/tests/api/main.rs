@@ -8,6 +8,7 @@
 mod access;
 mod claims;
 mod databases;
+mod dialects;
 mod edges;
 mod hostile;
 mod life;

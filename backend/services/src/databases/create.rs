@@ -5,7 +5,7 @@ use super::evaluate::{Evaluation, evaluate};
 use super::facts::{ProjectFact, RestoreFact};
 use super::gather::{Gatherer, Taken, World};
 use crate::error::Doing;
-use crate::services::{Answered, Begun, Happened, Keyed, journal};
+use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Services, random, random_password};
 use berth_domain::{
@@ -24,6 +24,13 @@ pub enum ClaimManner {
     Later,
 }
 
+impl ClaimManner {
+    /// The manner of a request that says whether its client claims later.
+    pub fn of(unclaimed: bool) -> Self {
+        if unclaimed { Self::Later } else { Self::AtOnce }
+    }
+}
+
 impl Services {
     /// Makes a database, brings one back out of the trash, or resumes a create that was begun
     /// by the same token with an equal request.
@@ -35,10 +42,24 @@ impl Services {
         keyed: Option<Keyed<'_, DatabaseRecord>>,
     ) -> Result<Answered<DatabaseRecord>, Error> {
         let world = self.world().await;
-        let mut writing = match self.begin(caller, keyed).await? {
-            Begun::Write(writing) => writing,
-            Begun::Replay(replay) => return Ok(Answered::Replayed(replay)),
-        };
+        match self.begin(caller, keyed).await? {
+            Begun::Write(writing) => {
+                self.create_in(writing, &world, caller, config, manner)
+                    .await
+            }
+            Begun::Replay(replay) => Ok(Answered::Replayed(replay)),
+        }
+    }
+
+    /// The same in a transaction that was begun already.
+    pub(super) async fn create_in(
+        &self,
+        mut writing: Writing<'_, DatabaseRecord>,
+        world: &World,
+        caller: &Caller,
+        config: &DatabaseConfig,
+        manner: ClaimManner,
+    ) -> Result<Answered<DatabaseRecord>, Error> {
         let now = writing.now;
         let (evaluation, facts) = {
             let mut view = View::Tx(&mut writing.tx);
@@ -46,7 +67,7 @@ impl Services {
                 services: self,
                 view: &mut view,
                 caller,
-                world: &world,
+                world,
                 taken: &Taken::default(),
                 replaces: None,
                 now,

@@ -83,6 +83,29 @@ impl Services {
         reference: Reference<'_>,
         network: Option<Network>,
     ) -> Result<Credentials, Error> {
+        self.credentials_over(caller, reference, network, None)
+            .await
+    }
+
+    /// How to log in over an encrypted connection, whatever else the database accepts. Only for
+    /// those who may read real values, which is written into the journal.
+    pub async fn encrypted_credentials(
+        &self,
+        caller: &Caller,
+        reference: Reference<'_>,
+    ) -> Result<Credentials, Error> {
+        caller.need(Scope::Credentials)?;
+        self.credentials_over(caller, reference, None, Some(UriTls::Require))
+            .await
+    }
+
+    async fn credentials_over(
+        &self,
+        caller: &Caller,
+        reference: Reference<'_>,
+        network: Option<Network>,
+        tls: Option<UriTls>,
+    ) -> Result<Credentials, Error> {
         let inert = !caller.scopes.allow(Scope::Credentials);
         if inert && !caller.scopes.allow(Scope::Plan) {
             return Err(Error::scope_missing(Scope::Credentials));
@@ -103,7 +126,7 @@ impl Services {
         } else {
             self.current_password(caller, &row).await?
         };
-        let mut found = self.with_password(&row, network, password)?;
+        let mut found = self.with_password(&row, network, tls, password)?;
         found.credential_version = version;
         found.inert = inert;
         Ok(found)
@@ -114,6 +137,7 @@ impl Services {
         &self,
         row: &Database,
         network: Network,
+        tls: Option<UriTls>,
         password: Secret,
     ) -> Result<Credentials, Error> {
         let engine = self
@@ -125,6 +149,7 @@ impl Services {
                 reason: e.to_string(),
             })?;
         let addresses = self.reach(row, engine, network)?;
+        let tls = tls.unwrap_or(addresses.tls);
         let uri = |(host, port): &(String, u16)| {
             engine.uri(
                 &UriParts {
@@ -132,7 +157,7 @@ impl Services {
                     port: *port,
                     database_name: &row.database_name,
                     username: &row.username,
-                    tls: addresses.tls,
+                    tls,
                 },
                 &password,
             )
@@ -150,7 +175,7 @@ impl Services {
             username: row.username.clone(),
             password,
             database: row.database_name.clone(),
-            tls: addresses.tls,
+            tls,
             uri: direct,
             pooled_uri: pooled,
             ca_certificate: self.rules.ca_certificate.clone(),

@@ -9,6 +9,7 @@ mod evaluate;
 mod facts;
 mod find;
 mod gather;
+mod of_project;
 mod planned;
 mod rules;
 
