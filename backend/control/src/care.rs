@@ -31,6 +31,11 @@ impl Control {
         match (database.intent, before) {
             (Intent::Destroy, _) => return Ok(()),
             (Intent::Stop, Some(seen)) if seen.observed == Observed::Stopped => return Ok(()),
+            (Intent::Sleep, Some(seen))
+                if seen.observed == Observed::Stopped && self.pooler_stands(database).await? =>
+            {
+                return Ok(());
+            }
             (Intent::Run, Some(seen)) if seen.observed == Observed::Ready => {
                 let answer = self.probe(database, seen).await?;
                 if answer == Observed::Ready && self.measures_the_same(database, seen).await {
@@ -52,7 +57,7 @@ impl Control {
         };
         match subject.database.intent {
             Intent::Destroy => Ok(()),
-            Intent::Stop => self.repair(&subject).await,
+            Intent::Stop | Intent::Sleep => self.repair(&subject).await,
             Intent::Run => {
                 let found = match found {
                     Some(found) => found,
@@ -113,6 +118,20 @@ impl Control {
             Ok(found) => Ok(found),
             Err(error) if error.class() == Class::Unreachable => Ok(silent()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the pooler of what sleeps answers; true where there is none.
+    async fn pooler_stands(&self, database: &Database) -> Result<bool, Error> {
+        if database.pooler.is_none() {
+            return Ok(true);
+        }
+        let question = self.engine(database)?.probe_pooler();
+        let answer = self.answers(&database.instance, Endpoint::Pooler, &question);
+        match answer.await {
+            Ok(()) => Ok(true),
+            Err(error) if error.class() == Class::Unreachable => Err(error),
+            Err(_) => Ok(false),
         }
     }
 

@@ -6,8 +6,10 @@ use crate::failpoint::Failpoints;
 use crate::known::Known;
 use crate::locks::Locks;
 use crate::sessions::Sessions;
+use crate::sleep::Idle;
 use crate::{Certificates, Error};
-use berth_domain::{Addresses, Catalogue, Clock, EngineName, Timestamp};
+use berth_domain::{Addresses, Catalogue, Clock, EngineName, ProjectId, Timestamp};
+use std::collections::HashMap;
 use berth_engines::Registry;
 use berth_platform::Platform;
 use berth_services::{Entropy, random};
@@ -101,6 +103,10 @@ pub struct Control {
     pub(crate) locks: Locks,
     pub(crate) sessions: Sessions,
     pub(crate) charts: Charts,
+    /// Since when nobody has used what may sleep.
+    pub(crate) idle: Idle,
+    /// The minutes that projects wait.
+    pub(crate) patience: Known<Arc<HashMap<ProjectId, u32>>>,
     /// Rung when a destroyed database may be due to be purged.
     pub(crate) purge_wanted: Notify,
     /// Rung when a spare was probably used up.
@@ -130,6 +136,8 @@ impl Control {
             locks: Locks::default(),
             sessions: Sessions::default(),
             charts: Charts::default(),
+            idle: Idle::default(),
+            patience: Known::default(),
             purge_wanted: Notify::new(),
             spares_wanted: Notify::new(),
             busy: AtomicUsize::new(0),
@@ -155,6 +163,8 @@ impl Control {
         loops.spawn(Arc::clone(&self).look_after());
         loops.spawn(Arc::clone(&self).keep_up());
         loops.spawn(Arc::clone(&self).fill_up());
+        loops.spawn(Arc::clone(&self).watch_sleepers());
+        loops.spawn(Arc::clone(&self).send_to_sleep());
         tokio::select! {
             () = shutdown => {}
             ended = loops.join_next() => tracing::error!(?ended, "a part of the control loop ended"),

@@ -12,7 +12,7 @@ pub(crate) enum Side {
 }
 
 /// Every place, as `control.{step}.{side}`. The list of places is the list of tests.
-pub const ALL_CRASH_POINTS: [&str; 24] = [
+pub const ALL_CRASH_POINTS: [&str; 30] = [
     "control.store_credentials.before",
     "control.store_credentials.after",
     "control.set_verifier.before",
@@ -29,6 +29,12 @@ pub const ALL_CRASH_POINTS: [&str; 24] = [
     "control.bootstrap.after",
     "control.prove_login.before",
     "control.prove_login.after",
+    "control.pause_pooler.before",
+    "control.pause_pooler.after",
+    "control.hold_clients.before",
+    "control.hold_clients.after",
+    "control.resume_pooler.before",
+    "control.resume_pooler.after",
     "control.await_stopped.before",
     "control.await_stopped.after",
     "control.remove_instance.before",

@@ -23,6 +23,7 @@ mod repair;
 mod samples;
 mod sessions;
 mod settle;
+mod sleep;
 mod spec;
 mod step;
 mod steps;

@@ -3,6 +3,7 @@
 use crate::backoff::{LONGEST_WAIT_MILLIS, wait_millis};
 use crate::error::{Class, chain};
 use crate::findings::fold;
+use crate::sleep::ASLEEP;
 use crate::step::{PATIENCE_SECONDS, Step};
 use crate::subject::Subject;
 use crate::{Control, Error, error};
@@ -95,6 +96,7 @@ impl Control {
         let now = self.now();
         let (observed, phase) = match intent {
             Intent::Run => self.charts.told_up(&subject.database.instance, now),
+            Intent::Sleep => (Observed::Stopped, ASLEEP),
             Intent::Stop | Intent::Destroy => (Observed::Stopped, "stopped"),
         };
         let mut told = fold(&subject.observation, observed, now);

@@ -4,6 +4,7 @@ use crate::certificates::place;
 use crate::failpoint::Side;
 use crate::findings::fold;
 use crate::operations::makes;
+use crate::sleep::ASLEEP;
 use crate::step::Step;
 use crate::subject::Subject;
 use crate::{Control, Error, error};
@@ -146,6 +147,7 @@ impl Control {
             (OperationKind::Purge, _) => (Observed::Absent, "purged"),
             (OperationKind::Destroy, _) => (Observed::Absent, "in_trash"),
             (_, Intent::Run) => (Observed::Ready, "ready"),
+            (_, Intent::Sleep) => (Observed::Stopped, ASLEEP),
             (_, Intent::Stop | Intent::Destroy) => (Observed::Stopped, "stopped"),
         };
         let measured = match observed {
@@ -180,6 +182,7 @@ async fn append(
         database_id: Some(operation.database_id.clone()),
         operation_id: Some(operation.id.clone()),
         message,
+        changes: Vec::new(),
         at,
     })
     .await
@@ -201,6 +204,7 @@ fn success_sentence(kind: OperationKind, subject: &Subject) -> String {
         },
         (OperationKind::Purge, _) => format!("the data of {name} is removed for good"),
         (_, Intent::Stop) => format!("{name} is stopped"),
+        (_, Intent::Sleep) => format!("{name} sleeps until a client comes"),
         (_, _) => format!("{name} is as its row says"),
     }
 }

@@ -67,6 +67,7 @@ pub fn instance_spec(rows: &Rows<'_>, addresses: &Addresses) -> Result<InstanceS
         },
         power: match database.intent {
             Intent::Run => Power::Running,
+            Intent::Sleep => Power::Asleep,
             Intent::Stop | Intent::Destroy => Power::Stopped,
         },
         writes: match rows.pressure {

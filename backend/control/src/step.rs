@@ -33,6 +33,12 @@ pub enum Step {
     Bootstrap,
     /// The application's own login works, through the pooler where there is one.
     ProveLogin,
+    /// Clients wait at the pooler, and those that use the engine come to an end.
+    PausePooler,
+    /// The engine is down; the pooler stands and holds whoever comes.
+    HoldClients,
+    /// The pooler lets its clients through again.
+    ResumePooler,
     /// The instance is down, as wanted.
     AwaitStopped,
     /// What runs is taken away; the data goes to the trash.
@@ -46,7 +52,7 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::StoreCredentials,
         Self::SetVerifier,
         Self::StopInstance,
@@ -55,6 +61,9 @@ impl Step {
         Self::AwaitEngine,
         Self::Bootstrap,
         Self::ProveLogin,
+        Self::PausePooler,
+        Self::HoldClients,
+        Self::ResumePooler,
         Self::AwaitStopped,
         Self::RemoveInstance,
         Self::PurgeData,
@@ -72,6 +81,9 @@ impl Step {
             Self::AwaitEngine => "await_engine",
             Self::Bootstrap => "bootstrap",
             Self::ProveLogin => "prove_login",
+            Self::PausePooler => "pause_pooler",
+            Self::HoldClients => "hold_clients",
+            Self::ResumePooler => "resume_pooler",
             Self::AwaitStopped => "await_stopped",
             Self::RemoveInstance => "remove_instance",
             Self::PurgeData => "purge_data",
@@ -86,12 +98,13 @@ impl Step {
             Self::SetVerifier => "rotating",
             Self::StopInstance => "stopping",
             Self::ObtainImages => "obtaining_image",
-            Self::EnsureInstance if intent == Intent::Stop => "stopping",
+            Self::EnsureInstance if matches!(intent, Intent::Stop | Intent::Sleep) => "stopping",
             Self::EnsureInstance => "preparing",
             Self::AwaitEngine => "starting",
             Self::Bootstrap => "configuring",
             Self::ProveLogin => "verifying",
-            Self::AwaitStopped => "stopping",
+            Self::PausePooler | Self::HoldClients | Self::AwaitStopped => "stopping",
+            Self::ResumePooler => "configuring",
             Self::RemoveInstance => "removing",
             Self::PurgeData => "purging",
             Self::Settle => "settling",
@@ -113,6 +126,13 @@ impl Step {
             (OperationKind::Destroy, _) => &[Self::RemoveInstance, Self::Settle],
             (OperationKind::Purge, _) => &[Self::PurgeData, Self::Settle],
             (_, Intent::Stop) => &[Self::EnsureInstance, Self::AwaitStopped, Self::Settle],
+            (_, Intent::Sleep) => &[
+                Self::PausePooler,
+                Self::EnsureInstance,
+                Self::AwaitStopped,
+                Self::HoldClients,
+                Self::Settle,
+            ],
             // A login that already works is changed in the engine first: while the two differ,
             // nobody gets in with a password that the engine would refuse.
             (OperationKind::Rotate, _) => &[
@@ -122,6 +142,7 @@ impl Step {
                 Self::EnsureInstance,
                 Self::AwaitEngine,
                 Self::Bootstrap,
+                Self::ResumePooler,
                 Self::ProveLogin,
                 Self::Settle,
             ],
@@ -132,6 +153,7 @@ impl Step {
                 Self::EnsureInstance,
                 Self::AwaitEngine,
                 Self::Bootstrap,
+                Self::ResumePooler,
                 Self::ProveLogin,
                 Self::Settle,
             ],
@@ -141,6 +163,7 @@ impl Step {
                 Self::EnsureInstance,
                 Self::AwaitEngine,
                 Self::Bootstrap,
+                Self::ResumePooler,
                 Self::ProveLogin,
                 Self::Settle,
             ],
@@ -166,8 +189,11 @@ impl Step {
             | Self::AwaitEngine
             | Self::Bootstrap
             | Self::ProveLogin
+            | Self::HoldClients
+            | Self::ResumePooler
             | Self::AwaitStopped => Self::EnsureInstance,
             Self::StoreCredentials
+            | Self::PausePooler
             | Self::StopInstance
             | Self::ObtainImages
             | Self::EnsureInstance
@@ -204,7 +230,7 @@ mod tests {
     fn every_step_is_on_some_path_and_every_path_settles_last() {
         let mut walked = std::collections::HashSet::<Step>::new();
         for kind in OperationKind::ALL {
-            for intent in [Intent::Run, Intent::Stop, Intent::Destroy] {
+            for intent in [Intent::Run, Intent::Stop, Intent::Sleep, Intent::Destroy] {
                 let path = Step::path(kind, intent);
                 assert_eq!(path.last(), Some(&Step::Settle), "{kind:?} {intent:?}");
                 walked.extend(path.iter().copied());

@@ -56,6 +56,9 @@ impl Control {
             Step::AwaitEngine => self.await_engine(subject, polls).await,
             Step::Bootstrap => self.bootstrap(subject).await,
             Step::ProveLogin => self.prove_login(subject, polls).await,
+            Step::PausePooler => self.pause_pooler(subject).await,
+            Step::HoldClients => self.hold_clients(subject, polls).await,
+            Step::ResumePooler => self.resume_pooler(subject, polls).await,
             Step::AwaitStopped => self.await_stopped(kind, subject).await,
             Step::RemoveInstance => self.remove(subject, DataFate::Trash).await,
             Step::PurgeData => self.remove(subject, DataFate::Purge).await,
@@ -145,8 +148,10 @@ impl Control {
     }
 
     async fn ensure(&self, spec: &InstanceSpec) -> Result<Next, Error> {
-        if spec.power == Power::Stopped {
-            self.sessions.forget_all(&spec.instance);
+        match spec.power {
+            Power::Stopped => self.sessions.forget_all(&spec.instance),
+            Power::Asleep => self.sessions.forget(&spec.instance, Endpoint::Engine),
+            Power::Running => {}
         }
         let ensure = self.parts.platform.ensure(spec);
         self.within(ENSURE_SECONDS_MAX, "make the instance", ensure)
@@ -270,7 +275,7 @@ impl Control {
 
     /// What to do while something that was started does not answer: wait, and look from time
     /// to time whether it is still there at all.
-    async fn wait_for_answer(
+    pub(crate) async fn wait_for_answer(
         &self,
         subject: &Subject,
         polls: u32,

@@ -36,8 +36,8 @@ const ANSWERS_DAYS: i64 = 1;
 const EVENTS_DAYS: i64 = 400;
 /// Days for which an operation that is over is kept; the last one of a database stays.
 const OPERATIONS_DAYS: i64 = 90;
-/// Days for which a revoked token is still listed.
-const REVOKED_TOKENS_DAYS: i64 = 90;
+/// Days for which a token that was revoked or expired is still listed.
+const ENDED_TOKENS_DAYS: i64 = 90;
 /// Seconds between two removals of old rows.
 const FORGET_SECONDS: u64 = 3_600;
 /// The longest that the spares of one version may take.
@@ -116,7 +116,7 @@ impl Control {
                 .await?;
             tx.forget_finished_operations(now.plus_days(-OPERATIONS_DAYS))
                 .await?;
-            tx.forget_revoked_tokens(now.plus_days(-REVOKED_TOKENS_DAYS))
+            tx.forget_ended_tokens(now.plus_days(-ENDED_TOKENS_DAYS))
                 .await?;
             // After the rows that refer to them.
             tx.forget_destroyed_projects(now.plus_days(-TOMBSTONE_DAYS))
@@ -173,6 +173,7 @@ impl Control {
             database_id: Some(database.id.clone()),
             operation_id: Some(operation.id),
             message: format!("the recovery window of {} has ended", database.name),
+            changes: Vec::new(),
             at: now,
         })
         .await?;
@@ -288,6 +289,7 @@ impl Control {
             database_id: Some(database.id.clone()),
             operation_id: None,
             message: format!("{}: {message}", database.name),
+            changes: Vec::new(),
             at: self.now(),
         };
         let write = async {

@@ -9,6 +9,8 @@ pub enum Intent {
     Run,
     /// It is stopped and keeps its data.
     Stop,
+    /// It is stopped until somebody wants it: its pooler stays and holds its clients.
+    Sleep,
     /// It is gone; its data waits in the trash until the window ends.
     Destroy,
 }
@@ -19,15 +21,27 @@ impl Intent {
         match self {
             Self::Run => "run",
             Self::Stop => "stop",
+            Self::Sleep => "sleep",
             Self::Destroy => "destroy",
         }
     }
 
     /// The intent for a word of the store.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Run, Self::Stop, Self::Destroy]
+        [Self::Run, Self::Stop, Self::Sleep, Self::Destroy]
             .into_iter()
             .find(|i| i.as_str() == word)
+    }
+}
+
+impl Intent {
+    /// Why it is stopped, as a word on the wire; none when it is not.
+    pub fn stop_reason(self) -> Option<&'static str> {
+        match self {
+            Self::Stop => Some("user"),
+            Self::Sleep => Some("sleep"),
+            Self::Run | Self::Destroy => None,
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Tls {
 pub enum Power {
     /// It runs, and is started again when it ends.
     Running,
+    /// Its engine is stopped; its pooler, where there is one, stays for its clients.
+    Asleep,
     /// It is stopped and keeps its data.
     Stopped,
 }

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::sql::{Fields, Link};
+use berth_domain::ProjectId;
 use std::collections::BTreeSet;
 
 /// How many living databases have one plan and one storage size.
@@ -15,13 +16,43 @@ pub struct Promised {
     pub count: u32,
 }
 
+/// What the living databases of one project have in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProjectUse {
+    /// How many they are.
+    pub databases: u32,
+    /// Their storage in GB.
+    pub storage_gb: u64,
+}
+
 reads! {
+    /// What the living databases of a project have in all.
+    fn project_use(project: &ProjectId) -> ProjectUse;
     /// The plans and sizes of all living databases, counted.
     fn promised_resources() -> Vec<Promised>;
     /// The public ports of living databases; no two have the same.
     fn used_public_ports() -> BTreeSet<u16>;
     /// The public ports of destroyed databases that may still be restored: better left to them.
     fn kept_public_ports() -> BTreeSet<u16>;
+}
+
+async fn project_use(link: &mut Link<'_>, project: &ProjectId) -> Result<ProjectUse, Error> {
+    let row = sql!(
+        "project_use",
+        "SELECT COUNT(*) AS living, CAST(COALESCE(SUM(storage_gb), 0) AS BIGINT) AS storage_gb \
+         FROM databases WHERE project_id = $1 AND intent <> 'destroy'"
+    )
+    .bind(project.as_str())
+    .optional(link)
+    .await?;
+    let Some(row) = row else {
+        return Ok(ProjectUse::default());
+    };
+    let fields = Fields::of("databases", &row);
+    Ok(ProjectUse {
+        databases: fields.narrow("living")?,
+        storage_gb: fields.narrow("storage_gb")?,
+    })
 }
 
 async fn promised_resources(link: &mut Link<'_>) -> Result<Vec<Promised>, Error> {

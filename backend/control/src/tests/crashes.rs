@@ -12,16 +12,20 @@ enum Life {
     Provision,
     Rotate,
     Stop,
+    Sleep,
+    Wake,
     Restart,
     Destroy,
     Restore,
     Purge,
 }
 
-const LIVES: [Life; 7] = [
+const LIVES: [Life; 9] = [
     Life::Provision,
     Life::Rotate,
     Life::Stop,
+    Life::Sleep,
+    Life::Wake,
     Life::Restart,
     Life::Destroy,
     Life::Restore,
@@ -35,6 +39,8 @@ impl Life {
             Self::Provision => (OperationKind::Provision, Intent::Run),
             Self::Rotate => (OperationKind::Rotate, Intent::Run),
             Self::Stop => (OperationKind::Change, Intent::Stop),
+            Self::Sleep => (OperationKind::Change, Intent::Sleep),
+            Self::Wake => (OperationKind::Change, Intent::Run),
             Self::Restart => (OperationKind::Restart, Intent::Run),
             Self::Destroy => (OperationKind::Destroy, Intent::Destroy),
             Self::Restore => (OperationKind::Restore, Intent::Run),
@@ -63,6 +69,18 @@ impl Life {
                     .change(&id, OperationKind::Change, |row| row.intent = Intent::Stop)
                     .await;
             }
+            Self::Sleep | Self::Wake => {
+                let order = |intent| move |row: &mut berth_domain::Database| row.intent = intent;
+                bench
+                    .change(&id, OperationKind::Change, order(Intent::Sleep))
+                    .await;
+                if matches!(self, Self::Wake) {
+                    bench.run_until_idle(&bench.control()).await;
+                    bench
+                        .change(&id, OperationKind::Change, order(Intent::Run))
+                        .await;
+                }
+            }
             Self::Restart => {
                 bench.change(&id, OperationKind::Restart, |_| ()).await;
             }
@@ -85,10 +103,10 @@ impl Life {
     /// What must be true in the end, whatever happened on the way.
     async fn check(self, bench: &Bench, control: &Control, id: &DatabaseId, why: &str) {
         let (status, count) = match self {
-            Self::Provision | Self::Rotate | Self::Restart | Self::Restore => {
+            Self::Provision | Self::Wake | Self::Rotate | Self::Restart | Self::Restore => {
                 (Status::Running, Count::ONE)
             }
-            Self::Stop => (Status::Stopped, Count::ONE),
+            Self::Stop | Self::Sleep => (Status::Stopped, Count::ONE),
             Self::Destroy => (Status::Destroyed, Count::ONE_IN_TRASH),
             Self::Purge => (Status::Destroyed, Count::NONE),
         };
@@ -98,6 +116,15 @@ impl Life {
         let credentials = bench.credentials(id).await;
         let known = if matches!(self, Self::Purge) { 0 } else { 1 };
         assert_eq!(credentials.len(), known, "{self:?} {why}");
+        if matches!(self, Self::Sleep) {
+            bench.runtime.clients_wait(1);
+            let row = bench.row(id).await;
+            assert!(
+                control.is_waited_for(&row).await.unwrap(),
+                "{why}: nobody is held"
+            );
+            bench.runtime.clients_wait(0);
+        }
         if status == Status::Running {
             assert!(
                 bench.gets_in(control, id, &credentials[0]).await,

@@ -4,5 +4,6 @@ mod bench;
 mod crashes;
 mod images;
 mod life;
+mod sleep;
 mod trouble;
 mod upkeep;

@@ -193,7 +193,12 @@ fn wanted(
         config: place(process.config),
         files: process.files,
         sockets,
-        running: spec.power == Power::Running,
+        running: match spec.power {
+            Power::Running => true,
+            // Whoever stands in front goes on holding its clients.
+            Power::Asleep => role == Role::Pooler,
+            Power::Stopped => false,
+        },
         reload_signal: process.reload_signal,
     }
 }

@@ -7,7 +7,7 @@ use crate::runtime::{Cause, Exec, ExecOutcome, HostMount, Role, RuntimeError, Wo
 use crate::sessions::{Dialer, Target};
 use async_trait::async_trait;
 use berth_domain::{Effect, Secret, Statement};
-use berth_engines::{Access, Registry};
+use berth_engines::{Access, Occasion, Registry};
 use berth_platform::{Dialled, Endpoint, Error, Login, Row, Session};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,7 @@ pub(super) fn start(registry: &Registry, workload: &Workload) -> Result<Option<i
             .iter()
             .flat_map(|engine| engine.versions().iter().map(move |v| (engine, v)))
             .find(|(_, version)| version.image == image)
-            .map(|(engine, version)| engine.initialisation(version).marker);
+            .map(|(engine, version)| engine.initialisation(version, Occasion::Order).marker);
         for mount in workload.mounts.iter().filter(|m| m.access == Access::Write) {
             if let Some(marker) = marker.map(|m| mount.source.join(m)) {
                 if let Some(parent) = marker.parent() {
@@ -117,8 +117,34 @@ fn source_of<'a>(mounts: &'a [HostMount], wanted: &Path) -> Option<&'a HostMount
     mounts.iter().find(|mount| mount.source == wanted)
 }
 
-/// The data directory behind a socket, and whether the process at it runs.
-fn behind(state: &State, endpoint: Endpoint, sockets: &Path) -> Option<PathBuf> {
+/// Whether an engine has to run to be found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// It does.
+    Awake,
+    /// A pooler's administration answers without one.
+    Asleep,
+}
+
+impl Reach {
+    fn of(endpoint: Endpoint, is_administrator: bool) -> Self {
+        match endpoint {
+            Endpoint::Pooler if is_administrator => Self::Asleep,
+            Endpoint::Pooler | Endpoint::Engine => Self::Awake,
+        }
+    }
+}
+
+/// The pooler at those sockets, while it runs.
+fn pooler_at<'a>(state: &'a mut State, sockets: &Path) -> Option<&'a mut Container> {
+    state
+        .containers
+        .values_mut()
+        .find(|c| serves(c, Role::Pooler) && source_of(&c.workload.mounts, sockets).is_some())
+}
+
+/// The data directory behind a socket, where the process at it runs.
+fn behind(state: &State, endpoint: Endpoint, sockets: &Path, reach: Reach) -> Option<PathBuf> {
     let engine_sockets = match endpoint {
         Endpoint::Engine => sockets.to_owned(),
         Endpoint::Pooler => {
@@ -130,7 +156,7 @@ fn behind(state: &State, endpoint: Endpoint, sockets: &Path) -> Option<PathBuf> 
             let engines = state
                 .containers
                 .values()
-                .filter(|c| serves(c, Role::Engine));
+                .filter(|c| c.labels().role == Role::Engine);
             engines
                 .flat_map(|c| &c.workload.mounts)
                 .map(|m| m.source.clone())
@@ -138,7 +164,9 @@ fn behind(state: &State, endpoint: Endpoint, sockets: &Path) -> Option<PathBuf> 
         }
     };
     let engine = state.containers.values().find(|c| {
-        serves(c, Role::Engine) && source_of(&c.workload.mounts, &engine_sockets).is_some()
+        c.labels().role == Role::Engine
+            && (c.runs() || reach == Reach::Asleep)
+            && source_of(&c.workload.mounts, &engine_sockets).is_some()
     })?;
     let mut written = engine
         .workload
@@ -173,17 +201,23 @@ fn silent(why: &str) -> Dialled {
 impl Dialer for FakeRuntime {
     async fn dial(&self, target: &Target<'_>, login: &Login) -> Result<Box<dyn Session>, Dialled> {
         let sockets = target.socket.parent().unwrap_or(&target.socket).to_owned();
-        let state = self.state();
-        let data = behind(&state, target.endpoint, &sockets)
-            .ok_or_else(|| silent("nothing runs there"))?;
-        let version = version_at(&state, target, &data);
-        let kept = Kept::read(&data).map_err(|e| Dialled::Silent(e.into()))?;
+        let mut state = self.state();
         let socket = match target.endpoint {
             Endpoint::Engine => Some(target.engine.engine_socket()),
             Endpoint::Pooler => target.engine.pooler_socket(),
         };
         let is_administrator = login.password.reveal().is_empty()
             && socket.is_some_and(|socket| socket.administrator == login.username);
+        let reach = Reach::of(target.endpoint, is_administrator);
+        let data = behind(&state, target.endpoint, &sockets, reach)
+            .ok_or_else(|| silent("nothing runs there"))?;
+        let holds = target.endpoint == Endpoint::Pooler
+            && pooler_at(&mut state, &sockets).is_some_and(|pooler| pooler.paused);
+        if holds && !is_administrator {
+            return Err(silent("the pooler holds its clients"));
+        }
+        let version = version_at(&state, target, &data);
+        let kept = Kept::read(&data).map_err(|e| Dialled::Silent(e.into()))?;
         if !is_administrator {
             let verifier = kept.verifiers.get(&login.username).cloned().flatten();
             let fits = verifier.is_some_and(|verifier| {
@@ -205,6 +239,8 @@ impl Dialer for FakeRuntime {
             endpoint: target.endpoint,
             sockets,
             data,
+            reach,
+            words: Words::of(target),
             may_change: is_administrator && target.endpoint == Endpoint::Engine,
             answers: answers(target, version.as_deref()),
         }))
@@ -229,6 +265,7 @@ fn answers(target: &Target<'_>, version: Option<&str>) -> Vec<(Statement, String
         (engine.ask_version(), version),
         (engine.ask_size(), (8 * 1024 * 1024).to_string()),
         (engine.ask_connections(), "0".to_owned()),
+        (engine.ask_sleep_blockers(), "0".to_owned()),
     ]
 }
 
@@ -237,13 +274,76 @@ struct FakeSession {
     endpoint: Endpoint,
     sockets: PathBuf,
     data: PathBuf,
+    reach: Reach,
+    words: Words,
     may_change: bool,
     answers: Vec<(Statement, String)>,
 }
 
+/// What is said to a pooler and changes or tells what its clients do.
+struct Words {
+    pause: Statement,
+    resume: Statement,
+    ask_paused: Statement,
+    ask_activity: Vec<Statement>,
+}
+
+impl Words {
+    fn of(target: &Target<'_>) -> Self {
+        Self {
+            pause: target.engine.pause_pooler(),
+            resume: target.engine.resume_pooler(),
+            ask_paused: target.engine.ask_paused(),
+            ask_activity: target.engine.ask_pooler_activity(),
+        }
+    }
+}
+
 impl FakeSession {
+    fn hold_or_let_go(&self, statement: &Statement) {
+        let mut state = self.runtime.state();
+        let Some(pooler) = pooler_at(&mut state, &self.sockets) else {
+            return;
+        };
+        if *statement == self.words.pause {
+            pooler.paused = true;
+        } else if *statement == self.words.resume {
+            pooler.paused = false;
+            pooler.waiting = 0;
+        }
+    }
+
+    /// PgBouncer's answers, as far as they are asked for.
+    fn pooler_says(&self, question: &Statement) -> Option<Vec<Row>> {
+        let mut state = self.runtime.state();
+        let pooler = pooler_at(&mut state, &self.sockets)?;
+        let cells = |words: &[&str]| words.iter().map(|w| Some((*w).to_owned())).collect();
+        if *question == self.words.ask_paused {
+            let word = if pooler.paused { "yes" } else { "no" };
+            return Some(vec![cells(&["paused", word])]);
+        }
+        let at = self.words.ask_activity.iter().position(|s| s == question)?;
+        Some(vec![match at {
+            0 => cells(&[
+                "app",
+                "app",
+                "0",
+                &pooler.waiting.to_string(),
+                "0",
+                "0",
+                "0",
+            ]),
+            _ => cells(&["app", &pooler.transactions.to_string()]),
+        }])
+    }
+
     fn alive(&self, act: &str) -> Result<(), Error> {
-        let found = behind(&self.runtime.state(), self.endpoint, &self.sockets);
+        let found = behind(
+            &self.runtime.state(),
+            self.endpoint,
+            &self.sockets,
+            self.reach,
+        );
         if found.as_ref() == Some(&self.data) {
             Ok(())
         } else {
@@ -261,6 +361,7 @@ impl Session for FakeSession {
         for statement in statements {
             let act = statement.act();
             self.alive(act)?;
+            self.hold_or_let_go(statement);
             if !self.may_change || *statement.effect() == Effect::None {
                 continue;
             }
@@ -278,6 +379,9 @@ impl Session for FakeSession {
 
     async fn ask(&self, question: &Statement) -> Result<Vec<Row>, Error> {
         self.alive(question.act())?;
+        if let Some(rows) = self.pooler_says(question) {
+            return Ok(rows);
+        }
         let known = self.answers.iter().find(|(asked, _)| asked == question);
         let answer = known.map_or_else(|| "1".to_owned(), |(_, answer)| answer.clone());
         Ok(vec![vec![Some(answer)]])

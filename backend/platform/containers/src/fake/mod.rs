@@ -95,6 +95,27 @@ impl FakeRuntime {
         self.state().calls.get(verb).copied().unwrap_or_default()
     }
 
+    /// Has `count` clients wait at every pooler that holds its clients.
+    pub fn clients_wait(&self, count: u64) {
+        for container in self.state().containers.values_mut() {
+            container.waiting = if container.paused { count } else { 0 };
+        }
+    }
+
+    /// Has a client do something through every pooler that runs.
+    pub fn clients_work(&self) {
+        for container in self.state().containers.values_mut() {
+            container.transactions += u64::from(container.runs());
+        }
+    }
+
+    /// Every pooler ends and comes up again, as after a crash.
+    pub fn poolers_restart(&self) {
+        for container in self.state().containers.values_mut() {
+            container.forget_clients();
+        }
+    }
+
     /// The names of all containers, for tests that count what is left.
     pub fn container_names(&self) -> Vec<String> {
         let state = self.state();

@@ -12,11 +12,24 @@ pub(super) struct Container {
     pub networks: BTreeSet<NetworkId>,
     pub exit_code: Option<i64>,
     pub log: Vec<String>,
+    /// A pooler that holds its clients.
+    pub paused: bool,
+    /// Clients that wait at a pooler.
+    pub waiting: u64,
+    /// What clients have done through a pooler.
+    pub transactions: u64,
 }
 
 impl Container {
     pub(super) fn labels(&self) -> &Labels {
         &self.workload.labels
+    }
+
+    /// What a process that ends forgets.
+    pub(super) fn forget_clients(&mut self) {
+        self.paused = false;
+        self.waiting = 0;
+        self.transactions = 0;
     }
 
     pub(super) fn runs(&self) -> bool {

@@ -56,6 +56,9 @@ impl State {
             networks,
             exit_code: None,
             log: Vec::new(),
+            paused: false,
+            waiting: 0,
+            transactions: 0,
         };
         self.containers.insert(id.clone(), container);
         Ok(ContainerId(id))
@@ -158,6 +161,7 @@ impl Containers for FakeRuntime {
             let container = state.container(id)?;
             if container.runs() {
                 container.state = ContainerState::Exited;
+                container.forget_clients();
                 container.exit_code = Some(0);
             }
             Ok(container.labels().instance.clone())

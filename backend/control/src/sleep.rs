@@ -1,0 +1,510 @@
+//! Sleep: who goes to bed because nobody came, and who gets up because somebody did.
+//!
+//! What sleeps has a pooler that stands and holds its clients. A client that asks for something
+//! waits there; that is seen within a moment, the engine is started, and the client is let
+//! through. PgBouncer's own `query_wait_timeout` bounds how long anybody waits.
+
+use crate::error::{Class, chain};
+use crate::step::{BEGIN, Next};
+use crate::steps::ASK_SECONDS_MAX;
+use crate::subject::Subject;
+use crate::{Control, Error, error};
+use berth_domain::{
+    Actor, Database, DatabaseId, Event, InstanceId, Intent, Observed, Operation, OperationId,
+    OperationKind, OperationState, ProjectId, Timestamp,
+};
+use berth_engines::PoolerActivity;
+use berth_platform::{Endpoint, Error as PlatformError, Row, Session};
+use berth_services::random;
+use berth_store::{DatabaseRecord, Reach};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The phase of what sleeps.
+pub(crate) const ASLEEP: &str = "asleep";
+/// Milliseconds between two looks at the clients of what sleeps.
+const WATCH_MILLIS: u64 = 25;
+/// Milliseconds more for each that sleeps, so that the looking stays cheap.
+const WATCH_MILLIS_EACH: u64 = 2;
+/// The longest that a client waits to be seen, in milliseconds.
+const WATCH_MILLIS_MAX: u64 = 1_000;
+/// Milliseconds after which somebody may have gone to sleep whom no write announced.
+const NOBODY_SLEEPS_MILLIS: u64 = 10_000;
+/// Milliseconds between two looks when the rows cannot be read.
+const UNREADABLE_MILLIS: u64 = 1_000;
+/// Seconds between two looks for what nobody uses.
+const IDLE_LOOK_SECONDS: u64 = 5;
+/// How long clients are given to end what they do before their engine sleeps.
+const DRAIN_SECONDS_MAX: u64 = 30;
+/// Minutes after which an operation that was ordered here is overdue.
+const DEADLINE_MINUTES: i64 = 30;
+/// Projects that are read at once.
+const PROJECTS_AT_ONCE: u32 = 500;
+
+/// Since when nobody has used what may sleep; all of it can be lost.
+#[derive(Default)]
+pub(crate) struct Idle(Mutex<HashMap<InstanceId, (PoolerActivity, Timestamp)>>);
+
+impl Idle {
+    /// Takes note of what clients do now; answers since when they have done nothing.
+    fn note(&self, instance: &InstanceId, found: PoolerActivity, now: Timestamp) -> Timestamp {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match known.get(instance) {
+            Some((before, since)) if !found.is_used_since(before) => *since,
+            _ => now,
+        };
+        known.insert(instance.clone(), (found, since));
+        since
+    }
+
+    fn keep_only(&self, instances: &HashSet<InstanceId>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|instance, _| instances.contains(instance));
+    }
+
+    fn forget(&self, instance: &InstanceId) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(instance);
+    }
+}
+
+/// What is ordered of a database that nobody asked for by name.
+struct Turn {
+    from: Intent,
+    to: Intent,
+    event: &'static str,
+    why: &'static str,
+}
+
+const TO_SLEEP: Turn = Turn {
+    from: Intent::Run,
+    to: Intent::Sleep,
+    event: "database.sleep_ordered",
+    why: "nobody has used it for as long as it was told to wait",
+};
+
+const AWAKE: Turn = Turn {
+    from: Intent::Sleep,
+    to: Intent::Run,
+    event: "database.wake_ordered",
+    why: "a client waits for it",
+};
+
+impl Control {
+    /// Wakes what somebody waits for, until the program ends.
+    pub(crate) async fn watch_sleepers(self: Arc<Self>) {
+        let mut versions = self.versions.clone();
+        let mut known: Option<(i64, Vec<Database>)> = None;
+        loop {
+            let version = *versions.borrow_and_update();
+            if known.as_ref().is_none_or(|(at, _)| *at != version) {
+                known = match self.sleepers().await {
+                    Ok(sleepers) => Some((version, sleepers)),
+                    Err(error) => {
+                        tracing::warn!(error = chain(&error), "cannot look for what sleeps");
+                        None
+                    }
+                };
+            }
+            let pause = match &known {
+                None => UNREADABLE_MILLIS,
+                Some((_, sleepers)) if sleepers.is_empty() => NOBODY_SLEEPS_MILLIS,
+                Some((_, sleepers)) => {
+                    for sleeper in sleepers {
+                        self.watch(sleeper).await;
+                    }
+                    pause_millis(sleepers.len())
+                }
+            };
+            let nobody_sleeps = known.as_ref().is_some_and(|(_, found)| found.is_empty());
+            tokio::select! {
+                () = self.closed() => return,
+                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+                // The sender lives as long as the store, so the wait ends with a write.
+                _ = versions.changed(), if nobody_sleeps => {}
+            }
+        }
+    }
+
+    /// What sleeps soundly and has a pooler that clients may come to.
+    pub(crate) async fn sleepers(&self) -> Result<Vec<Database>, Error> {
+        let living = self.living().await?;
+        let asleep = |record: &&DatabaseRecord| {
+            record.database.intent == Intent::Sleep
+                && record.database.pooler.is_some()
+                && record.observation.as_ref().is_some_and(|seen| {
+                    seen.observed == Observed::Stopped
+                        && seen.generation == record.database.generation
+                })
+        };
+        let found = living.iter().filter(asleep);
+        Ok(found.map(|record| record.database.clone()).collect())
+    }
+
+    /// Wakes one that somebody waits for.
+    pub(crate) async fn watch(&self, sleeper: &Database) {
+        // Whoever works on it wakes it, or sends it to sleep again.
+        let Some(_turn) = self.locks.try_now(&sleeper.instance) else {
+            return;
+        };
+        match self.is_waited_for(sleeper).await {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Err(error) = self.turn(&sleeper.id, &AWAKE).await {
+                    tracing::warn!(database.id = %sleeper.id, error = chain(&error), "could not order to wake a database");
+                }
+            }
+            // Looking after it puts right what does not answer.
+            Err(error) => {
+                tracing::debug!(database.id = %sleeper.id, error = chain(&error), "could not look who waits");
+            }
+        }
+    }
+
+    /// Whether clients wait for what sleeps. A pooler that has restarted holds nobody; it is
+    /// told to before it is asked.
+    pub(crate) async fn is_waited_for(&self, sleeper: &Database) -> Result<bool, Error> {
+        let engine = self.engine(sleeper)?;
+        let instance = &sleeper.instance;
+        let session = match self.sessions.get(instance, Endpoint::Pooler) {
+            Some(kept) => kept,
+            None => {
+                let fresh = self.session(instance, Endpoint::Pooler).await?;
+                self.hold(sleeper, fresh.as_ref()).await?;
+                fresh
+            }
+        };
+        let questions = engine.ask_pooler_activity();
+        let rows = self
+            .ask_pooler(
+                instance,
+                session.as_ref(),
+                questions.get(..1).unwrap_or_default(),
+            )
+            .await?;
+        Ok(engine.pooler_activity(&rows).waiting > 0)
+    }
+
+    async fn ask_pooler(
+        &self,
+        instance: &InstanceId,
+        session: &dyn Session,
+        questions: &[berth_domain::Statement],
+    ) -> Result<Vec<Vec<Row>>, Error> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for question in questions {
+            let answer = session.ask(question);
+            match self.within(ASK_SECONDS_MAX, "ask the pooler", answer).await {
+                Ok(rows) => answers.push(rows),
+                Err(error) => {
+                    self.sessions.forget(instance, Endpoint::Pooler);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Sends what nobody uses to sleep, until the program ends.
+    pub(crate) async fn send_to_sleep(self: Arc<Self>) {
+        let mut look = tokio::time::interval(Duration::from_secs(IDLE_LOOK_SECONDS));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.closed() => return,
+                _ = look.tick() => {}
+            }
+            if let Err(error) = self.look_for_idle().await
+                && error.class() != Class::Unreachable
+            {
+                tracing::warn!(error = chain(&error), "could not look for what nobody uses");
+            }
+        }
+    }
+
+    /// Looks once at everything that may sleep.
+    pub(crate) async fn look_for_idle(&self) -> Result<(), Error> {
+        let living = self.living().await?;
+        let projects = self.project_patience().await?;
+        let minutes = |database: &Database| {
+            let own = database.sleep_after_minutes;
+            own.or_else(|| projects.get(&database.project_id).copied())
+        };
+        let candidates: Vec<_> = living
+            .iter()
+            .filter(|record| may_sleep(record))
+            .filter_map(|record| Some((&record.database, minutes(&record.database)?)))
+            .collect();
+        let kept = candidates.iter().map(|(row, _)| row.instance.clone());
+        self.idle.keep_only(&kept.collect());
+        for (database, minutes) in candidates {
+            if let Err(error) = self.sleep_if_idle(database, minutes).await {
+                tracing::debug!(database.id = %database.id, error = chain(&error), "could not look who uses it");
+            }
+        }
+        Ok(())
+    }
+
+    /// How many minutes each project that says so waits.
+    async fn project_patience(&self) -> Result<HashMap<ProjectId, u32>, Error> {
+        let version = *self.versions.borrow();
+        if let Some(known) = self.patience.at(version) {
+            return Ok(known.as_ref().clone());
+        }
+        let mut found = HashMap::new();
+        let mut after: Option<ProjectId> = None;
+        loop {
+            let page = self
+                .parts
+                .store
+                .projects_page(&Reach::ALL, after.as_ref(), PROJECTS_AT_ONCE)
+                .await
+                .map_err(error::store("list the projects"))?;
+            after = page.rows.last().map(|row| row.id.clone());
+            let patient = page.rows.into_iter();
+            found.extend(patient.filter_map(|row| Some((row.id, row.sleep_after_minutes?))));
+            if !page.more {
+                break;
+            }
+        }
+        self.patience.keep(version, Arc::new(found.clone()));
+        Ok(found)
+    }
+
+    async fn sleep_if_idle(&self, database: &Database, minutes: u32) -> Result<(), Error> {
+        let engine = self.engine(database)?;
+        let instance = &database.instance;
+        let session = self.session(instance, Endpoint::Pooler).await?;
+        let questions = engine.ask_pooler_activity();
+        let answers = self
+            .ask_pooler(instance, session.as_ref(), &questions)
+            .await?;
+        let now = self.now();
+        let since = self
+            .idle
+            .note(instance, engine.pooler_activity(&answers), now);
+        if since.plus_seconds(i64::from(minutes) * 60) > now {
+            return Ok(());
+        }
+        let session = self.session(instance, Endpoint::Engine).await?;
+        let question = engine.ask_sleep_blockers();
+        let answer = session.ask(&question);
+        let answer = self
+            .within(ASK_SECONDS_MAX, "ask what must go on", answer)
+            .await;
+        let blockers = answer.inspect_err(|_| self.sessions.forget(instance, Endpoint::Engine))?;
+        if first_number(&blockers) != Some(0) {
+            return Ok(());
+        }
+        self.turn(&database.id, &TO_SLEEP).await?;
+        self.idle.forget(instance);
+        Ok(())
+    }
+
+    /// Writes another intent and orders the work, unless the row says something else by now or
+    /// somebody works on it.
+    async fn turn(&self, id: &DatabaseId, turn: &Turn) -> Result<(), Error> {
+        let write = async {
+            let now = self.now();
+            let mut tx = self.parts.store.begin().await?;
+            let row = tx.database_by_id(id).await?;
+            let Some(mut row) = row.filter(|row| row.intent == turn.from) else {
+                return tx.rollback().await.map(|()| false);
+            };
+            if tx.pending_operation(id).await?.is_some() {
+                return tx.rollback().await.map(|()| false);
+            }
+            row.intent = turn.to;
+            row.generation += 1;
+            row.updated_at = now;
+            tx.update_database(&row).await?;
+            let operation = self.ordered(&row, now);
+            tx.insert_operation(&operation).await?;
+            tx.append_event(&told(&row, turn, operation.id, now))
+                .await?;
+            tx.commit().await.map(|_| true)
+        };
+        if write.await.map_err(error::store(turn.event))? {
+            self.parts.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn ordered(&self, row: &Database, now: Timestamp) -> Operation {
+        Operation {
+            id: OperationId::from_entropy(random(self.parts.entropy.as_ref())),
+            kind: OperationKind::Change,
+            database_id: row.id.clone(),
+            project_id: row.project_id.clone(),
+            instance: row.instance.clone(),
+            generation: row.generation,
+            state: OperationState::Pending,
+            step: BEGIN.to_owned(),
+            attempt: 0,
+            due_at: now,
+            deadline_at: now.plus_seconds(DEADLINE_MINUTES * 60),
+            lease: None,
+            failure: None,
+            created_at: now,
+            finished_at: None,
+        }
+    }
+
+    /// Clients wait from here on, and those that use the engine may end what they do. Whoever
+    /// takes longer than that is cut off when the engine stops.
+    ///
+    /// # If interrupted
+    /// Run it again: what is paused is left so.
+    pub(crate) async fn pause_pooler(&self, subject: &Subject) -> Result<Next, Error> {
+        let database = &subject.database;
+        // What has never run has no clients, and its pooler may not be there.
+        if subject.is_new() || database.pooler.is_none() {
+            return Ok(Next::Go);
+        }
+        let held = async {
+            let session = self.session(&database.instance, Endpoint::Pooler).await?;
+            self.hold(database, session.as_ref()).await
+        };
+        if let Err(error) = held.await {
+            if error.class() == Class::Unreachable {
+                return Err(error);
+            }
+            tracing::info!(database.id = %database.id, error = chain(&error), "clients are cut off");
+            self.sessions.forget(&database.instance, Endpoint::Pooler);
+        }
+        Ok(Next::Go)
+    }
+
+    /// # If interrupted
+    /// Run it again: what is paused is left so.
+    pub(crate) async fn hold_clients(&self, subject: &Subject, polls: u32) -> Result<Next, Error> {
+        let database = &subject.database;
+        if subject.is_new() || database.pooler.is_none() {
+            return Ok(Next::Go);
+        }
+        let held = async {
+            let session = self.session(&database.instance, Endpoint::Pooler).await?;
+            self.hold(database, session.as_ref()).await
+        };
+        match held.await {
+            Ok(()) => Ok(Next::Go),
+            Err(error) => {
+                self.sessions.forget(&database.instance, Endpoint::Pooler);
+                starting(error, polls)
+            }
+        }
+    }
+
+    /// Has the pooler hold its clients, unless it does.
+    async fn hold(&self, database: &Database, session: &dyn Session) -> Result<(), Error> {
+        let engine = self.engine(database)?;
+        if self.holds(database, session).await? {
+            return Ok(());
+        }
+        let pause = [engine.pause_pooler()];
+        self.within(DRAIN_SECONDS_MAX, "hold the clients", session.run(&pause))
+            .await
+    }
+
+    async fn holds(&self, database: &Database, session: &dyn Session) -> Result<bool, Error> {
+        let engine = self.engine(database)?;
+        let question = engine.ask_paused();
+        let answer = session.ask(&question);
+        let answer = self
+            .within(ASK_SECONDS_MAX, "ask whether clients are held", answer)
+            .await?;
+        Ok(engine.is_paused(&answer))
+    }
+
+    /// # If interrupted
+    /// Run it again: who is let through already is not held again.
+    pub(crate) async fn resume_pooler(&self, subject: &Subject, polls: u32) -> Result<Next, Error> {
+        let database = &subject.database;
+        // What has never been as its row says has never slept.
+        if subject.is_new() || database.pooler.is_none() {
+            return Ok(Next::Go);
+        }
+        let resumed = async {
+            let session = self.session(&database.instance, Endpoint::Pooler).await?;
+            if self.holds(database, session.as_ref()).await? {
+                let resume = [self.engine(database)?.resume_pooler()];
+                self.within(
+                    ASK_SECONDS_MAX,
+                    "let the clients through",
+                    session.run(&resume),
+                )
+                .await?;
+            }
+            Ok(())
+        };
+        match resumed.await {
+            Ok(()) => Ok(Next::Go),
+            Err(error) => {
+                // A session of a pooler that is gone answers nothing any more.
+                self.sessions.forget(&database.instance, Endpoint::Pooler);
+                self.wait_for_answer(subject, polls, error).await
+            }
+        }
+    }
+}
+
+/// How often a pooler that is just starting is asked again.
+const STARTING_POLL_MILLIS: u64 = 20;
+/// How often that may be before something else is wrong.
+const STARTING_POLLS_MAX: u32 = 500;
+
+/// What to do while a pooler does not answer: wait, for some time.
+fn starting(error: Error, polls: u32) -> Result<Next, Error> {
+    let may_come = matches!(
+        &error,
+        Error::Platform {
+            source: PlatformError::NotAnswering { .. }
+                | PlatformError::NoSuchInstance { .. }
+                | PlatformError::Statement { .. },
+            ..
+        } | Error::TookTooLong { .. }
+    );
+    if may_come && polls < STARTING_POLLS_MAX {
+        return Ok(Next::Wait {
+            millis: STARTING_POLL_MILLIS,
+        });
+    }
+    Err(error)
+}
+
+/// Milliseconds between two looks at so many sleepers.
+fn pause_millis(sleepers: usize) -> u64 {
+    let each = u64::try_from(sleepers)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(WATCH_MILLIS_EACH);
+    WATCH_MILLIS.saturating_add(each).min(WATCH_MILLIS_MAX)
+}
+
+/// Whether a database is one that sleeps when nobody uses it: it runs as its row says, and has
+/// a pooler that would hold its clients.
+fn may_sleep(record: &DatabaseRecord) -> bool {
+    record.database.intent == Intent::Run
+        && record.database.pooler.is_some()
+        && record.observation.as_ref().is_some_and(|seen| {
+            seen.observed == Observed::Ready && seen.generation == record.database.generation
+        })
+}
+
+fn first_number(rows: &[Row]) -> Option<u64> {
+    rows.first()?.first()?.as_deref()?.parse().ok()
+}
+
+fn told(row: &Database, turn: &Turn, operation: OperationId, at: Timestamp) -> Event {
+    Event {
+        sequence: 0,
+        kind: turn.event.to_owned(),
+        actor: Actor::System,
+        project_id: Some(row.project_id.clone()),
+        database_id: Some(row.id.clone()),
+        operation_id: Some(operation),
+        message: format!("{}: {}", row.name, turn.why),
+        changes: Vec::new(),
+        at,
+    }
+}

@@ -1,0 +1,172 @@
+//! Who sleeps, who does not, and who wakes whom.
+
+use super::bench::{Bench, Count};
+use crate::Control;
+use berth_domain::{DatabaseId, Intent, OperationKind, Status};
+
+/// A database that sleeps after five minutes, and runs.
+async fn tired(bench: &Bench, control: &Control) -> DatabaseId {
+    let id = bench.order("orders").await;
+    bench.run_until_idle(control).await;
+    bench
+        .change(&id, OperationKind::Change, |row| {
+            row.sleep_after_minutes = Some(5);
+        })
+        .await;
+    bench.run_until_idle(control).await;
+    id
+}
+
+async fn asleep(bench: &Bench, control: &Control) -> DatabaseId {
+    let id = bench.order("orders").await;
+    bench.run_until_idle(control).await;
+    bench
+        .change(&id, OperationKind::Change, |row| row.intent = Intent::Sleep)
+        .await;
+    bench.run_until_idle(control).await;
+    assert_eq!(bench.status(&id).await, Status::Stopped);
+    assert_eq!(bench.seen(&id).await.phase, "asleep");
+    id
+}
+
+async fn watch(control: &Control) {
+    for sleeper in control.sleepers().await.unwrap() {
+        control.watch(&sleeper).await;
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_uses_sleeps_and_the_next_client_wakes_it() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = tired(&bench, &control).await;
+    control.look_for_idle().await.unwrap();
+    bench.clock.forward_seconds(299);
+    control.look_for_idle().await.unwrap();
+    assert_eq!(bench.row(&id).await.intent, Intent::Run);
+    bench.clock.forward_seconds(1);
+    control.look_for_idle().await.unwrap();
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.row(&id).await.intent, Intent::Sleep);
+    assert_eq!(bench.status(&id).await, Status::Stopped);
+    assert_eq!(bench.count(), Count::ONE);
+    watch(&control).await;
+    assert_eq!(bench.row(&id).await.intent, Intent::Sleep, "nobody came");
+    bench.runtime.clients_wait(1);
+    watch(&control).await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
+    let credentials = bench.credentials(&id).await;
+    assert!(bench.gets_in(&control, &id, &credentials[0]).await);
+}
+
+#[tokio::test]
+async fn whoever_does_something_keeps_it_awake() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = tired(&bench, &control).await;
+    for _ in 0..4 {
+        control.look_for_idle().await.unwrap();
+        bench.clock.forward_seconds(200);
+        bench.runtime.clients_work();
+    }
+    control.look_for_idle().await.unwrap();
+    assert_eq!(bench.row(&id).await.intent, Intent::Run);
+}
+
+#[tokio::test]
+async fn a_project_says_it_for_those_that_say_nothing() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    let mut project = crate::samples::project();
+    project.sleep_after_minutes = Some(1);
+    project.generation += 1;
+    let mut tx = bench.store.begin().await.unwrap();
+    tx.update_project(&project).await.unwrap();
+    tx.commit().await.unwrap();
+    control.look_for_idle().await.unwrap();
+    bench.clock.forward_seconds(60);
+    control.look_for_idle().await.unwrap();
+    assert_eq!(bench.row(&id).await.intent, Intent::Sleep);
+}
+
+#[tokio::test]
+async fn without_a_pooler_nothing_sleeps_by_itself() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = tired(&bench, &control).await;
+    bench
+        .change(&id, OperationKind::Change, |row| row.pooler = None)
+        .await;
+    bench.run_until_idle(&control).await;
+    control.look_for_idle().await.unwrap();
+    bench.clock.forward_seconds(3600);
+    control.look_for_idle().await.unwrap();
+    assert_eq!(bench.row(&id).await.intent, Intent::Run);
+}
+
+#[tokio::test]
+async fn a_pooler_that_restarts_holds_its_clients_again() {
+    let bench = Bench::new().await;
+    let id = asleep(&bench, &bench.control()).await;
+    bench.runtime.poolers_restart();
+    // Whoever looks has lost the session with it.
+    let control = bench.control();
+    watch(&control).await;
+    bench.runtime.clients_wait(1);
+    watch(&control).await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+#[tokio::test]
+async fn looking_after_what_sleeps_does_not_wake_it() {
+    let bench = Bench::new().await;
+    let id = asleep(&bench, &bench.control()).await;
+    let starts = bench.runtime.calls("start");
+    let control = bench.control();
+    for _ in 0..3 {
+        bench.look_after(&control).await;
+        bench.clock.forward_seconds(60);
+    }
+    assert_eq!(bench.status(&id).await, Status::Stopped);
+    assert_eq!(bench.runtime.calls("start"), starts);
+}
+
+#[tokio::test]
+async fn what_was_stopped_while_it_slept_wakes_for_nobody() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = asleep(&bench, &control).await;
+    bench
+        .change(&id, OperationKind::Change, |row| row.intent = Intent::Stop)
+        .await;
+    bench.run_until_idle(&control).await;
+    bench.runtime.clients_wait(1);
+    watch(&control).await;
+    assert_eq!(bench.row(&id).await.intent, Intent::Stop);
+    assert_eq!(bench.status(&id).await, Status::Stopped);
+}
+
+#[tokio::test]
+async fn what_never_ran_may_sleep_and_wake() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench
+        .change(&id, OperationKind::Provision, |row| {
+            row.intent = Intent::Sleep;
+        })
+        .await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Stopped);
+    watch(&control).await;
+    bench.runtime.clients_wait(1);
+    watch(&control).await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
+    let credentials = bench.credentials(&id).await;
+    assert!(bench.gets_in(&control, &id, &credentials[0]).await);
+}
