@@ -140,7 +140,7 @@ pub struct Options {
         value_name = "DAYS"
     )]
     pub recovery_floor_days: Option<u32>,
-    /// Initialised directories kept ready for each version in use [default: 2].
+    /// Initialised directories kept ready for each version in use and the default one [default: 2].
     #[arg(long, global = true, env = "BERTH_SPARES", value_name = "COUNT")]
     pub spares: Option<u32>,
     /// Requests a second that a token may make [default: 500].

@@ -11,6 +11,7 @@ mod config;
 mod connections;
 mod data_root;
 mod edge;
+mod images;
 mod local;
 mod logging;
 mod serve;

@@ -4,11 +4,11 @@ use crate::authority::{self, Authority, Pair};
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Runtime};
 use crate::data_root::{self, DataRoot};
+use crate::images::{Obtainer, Recipes};
 use async_trait::async_trait;
 use axum::Router;
 use berth_containers::{
-    ContainerPlatform, ContainerRuntime, Dialer, FakeRuntime, Layout, RuntimeError, Settings,
-    SocketDialer,
+    ContainerPlatform, ContainerRuntime, FakeRuntime, Layout, RuntimeError, Settings, SocketDialer,
 };
 use berth_control::{Certificates, Control, ServerCertificate};
 use berth_docker::{BadAddress, Docker};
@@ -118,6 +118,7 @@ pub async fn open(
         wake,
         limits: berth_control::Limits {
             spares: config.spares as usize,
+            spare_versions: default_versions(),
             ..berth_control::Limits::default()
         },
     }));
@@ -137,6 +138,16 @@ pub async fn open(
         control,
         authority,
     })
+}
+
+/// What an order that names no version gets, of each engine: it has spares from the first
+/// start, where its image is here.
+fn default_versions() -> Vec<(EngineName, String)> {
+    let registry = Registry::all();
+    let versions = registry
+        .iter()
+        .map(|e| (EngineName::new(e.name()), e.default_version().to_owned()));
+    versions.collect()
 }
 
 fn rules(
@@ -252,25 +263,24 @@ fn platform(
         keep_keys_in_memory,
         fresh_id: Box::new(|| InstanceId::from_entropy(random())),
     };
-    let (runtime, dialer, settings): (Arc<dyn ContainerRuntime>, Arc<dyn Dialer>, Settings) =
-        match config.runtime {
-            Runtime::Docker => (
-                Arc::new(connect(config)?),
-                Arc::new(SocketDialer),
-                settings(Path::new(RUN_BASE), true),
-            ),
-            Runtime::Fake => {
-                let fake = FakeRuntime::new(Arc::clone(&registry));
-                (
-                    Arc::new(fake.clone()),
-                    Arc::new(fake),
-                    settings(&root.join("run"), false),
-                )
-            }
-        };
-    Ok(Arc::new(ContainerPlatform::new(
-        runtime, dialer, registry, settings,
-    )))
+    Ok(Arc::new(match config.runtime {
+        Runtime::Docker => {
+            let docker = connect(config)?;
+            let recipes = config
+                .recipes
+                .as_ref()
+                .map(|directory| Recipes::new(directory, &config.docker_socket));
+            let source = Obtainer::new(docker.clone(), recipes);
+            let settings = settings(Path::new(RUN_BASE), true);
+            ContainerPlatform::new(Arc::new(docker), Arc::new(SocketDialer), registry, settings)
+                .with_images(Arc::new(source))
+        }
+        Runtime::Fake => {
+            let fake = FakeRuntime::new(Arc::clone(&registry));
+            let settings = settings(&root.join("run"), false);
+            ContainerPlatform::new(Arc::new(fake.clone()), Arc::new(fake), registry, settings)
+        }
+    }))
 }
 
 fn connect(config: &Config) -> Result<Docker, BadAddress> {
@@ -361,9 +371,10 @@ impl Outside for World {
             .iter()
             .flat_map(|c| &c.offers)
             .find(|o| o.engine == *engine && o.version == version);
-        match offer.and_then(|o| o.unavailable.clone()) {
-            Some(reason) => ImageState::Unavailable { reason },
-            None => ImageState::Available,
+        match offer.map(|o| (o.unavailable.clone(), o.delay.clone())) {
+            Some((Some(reason), _)) => ImageState::Unavailable { reason },
+            Some((None, Some(delay))) => ImageState::Absent { delay },
+            Some((None, None)) | None => ImageState::Available,
         }
     }
 

@@ -81,6 +81,7 @@ const EXEMPT: &[(&str, &str)] = &[
     ("control.store_credentials.*", IN_MEMORY),
     ("control.set_verifier.*", IN_MEMORY),
     ("control.stop_instance.*", IN_MEMORY),
+    ("control.obtain_images.*", IN_MEMORY),
     ("control.ensure_instance.*", IN_MEMORY),
     ("control.await_engine.*", IN_MEMORY),
     ("control.prove_login.*", IN_MEMORY),

@@ -6,8 +6,13 @@ use berth_domain::{EngineName, Secret};
 /// Whether a version of an engine can be run here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageState {
-    /// Its image is here, or can be pulled or built.
+    /// Its image is here.
     Available,
+    /// Its image is not here; the first create gets it.
+    Absent {
+        /// A sentence for people: what that create waits for.
+        delay: String,
+    },
     /// It cannot be had; the reason says what to do.
     Unavailable {
         /// A sentence for people.

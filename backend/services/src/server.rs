@@ -50,7 +50,7 @@ impl Services {
             let mut versions = Vec::new();
             for version in engine.versions() {
                 let unavailable = match self.outside.image(&name, version.name).await {
-                    ImageState::Available => None,
+                    ImageState::Available | ImageState::Absent { .. } => None,
                     ImageState::Unavailable { reason } => Some(reason),
                 };
                 versions.push(OfferedVersion {

@@ -2,10 +2,10 @@
 
 use crate::cli::ImagesCommand;
 use crate::config::Config;
+use crate::images::Recipes;
 use crate::{chain, say, wiring};
 use std::error::Error;
-use std::process::{ExitCode, Stdio};
-use tokio::process::Command;
+use std::process::ExitCode;
 
 /// Runs one of the image commands.
 pub async fn run(config: &Config, command: ImagesCommand) -> Result<ExitCode, Box<dyn Error>> {
@@ -67,13 +67,9 @@ async fn recipe_tool(
     } else {
         arguments
     };
-    let status = Command::new(recipes.join(tool))
+    let status = Recipes::new(recipes, &config.docker_socket)
+        .tool(tool)
         .args(arguments)
-        .env(
-            "DOCKER_HOST",
-            format!("unix://{}", config.docker_socket.display()),
-        )
-        .stdin(Stdio::null())
         .status()
         .await
         .map_err(|e| format!("could not run {}: {e}", recipes.join(tool).display()))?;

@@ -122,7 +122,15 @@ impl Facts {
     pub(super) fn unavailable(&self, engine: &str, version: &str) -> Option<&str> {
         match self.images.get(&(engine.to_owned(), version.to_owned())) {
             Some(ImageState::Unavailable { reason }) => Some(reason),
-            Some(ImageState::Available) | None => None,
+            Some(ImageState::Available | ImageState::Absent { .. }) | None => None,
+        }
+    }
+
+    /// What the first create of that version waits for; none when nothing is missing.
+    pub(super) fn delay(&self, engine: &str, version: &str) -> Option<&str> {
+        match self.images.get(&(engine.to_owned(), version.to_owned())) {
+            Some(ImageState::Absent { delay }) => Some(delay),
+            Some(ImageState::Available | ImageState::Unavailable { .. }) | None => None,
         }
     }
 

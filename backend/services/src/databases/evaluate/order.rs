@@ -140,6 +140,13 @@ impl<'a> Evaluator<'a> {
             return;
         };
         let title = engine.title();
+        if let Some(delay) = self.facts.delay(engine.name(), name) {
+            self.notes.push(Note::warning(
+                Some("version"),
+                format!("{title} {name} is not on the host yet"),
+                delay,
+            ));
+        }
         for note in version.notes {
             self.notes
                 .push(Note::info("version", format!("{title} {name}"), *note));

@@ -2,7 +2,7 @@ use super::*;
 use crate::databases::config::PoolerConfig;
 use crate::databases::facts::{Authority, Holder, ProjectFact};
 use crate::databases::rules::Limits;
-use crate::{HostCapacity, ImageState};
+use crate::{HostCapacity, ImageState, Severity};
 use berth_domain::{
     Addresses, Catalogue, Claim, EngineName, InstallationId, InstanceId, Intent, Name, OnDestroy,
     Plan, Pooler, Project, ProjectId, Slug, Timestamp, TlsMode, TokenId,
@@ -425,6 +425,36 @@ fn a_version_without_an_image_is_refused_and_no_default() {
         error.contains("no version of PostgreSQL can be had here"),
         "{error}"
     );
+}
+
+#[test]
+fn a_version_that_must_be_built_first_is_had_with_a_warning() {
+    let rules = rules();
+    let absent = ImageState::Absent {
+        delay: "the first create builds it".to_owned(),
+    };
+    let facts = Facts {
+        images: [(("postgresql".to_owned(), "17".to_owned()), absent)].into(),
+        ..facts()
+    };
+    let of = |version: &str| {
+        let config = DatabaseConfig {
+            version: Given::Value(version.to_owned()),
+            ..orders()
+        };
+        let found = evaluate(None, &config, &facts, &rules);
+        assert_eq!(found.errors, []);
+        let warned = found.notes.iter().filter(|n| n.message.contains("builds"));
+        warned.map(|n| (n.severity, n.field)).collect::<Vec<_>>()
+    };
+    let warned = [(Severity::Warning, Some("version"))];
+    assert_eq!((of("17"), of("18")), (warned.to_vec(), vec![]));
+    let found = evaluate(None, &orders(), &facts, &rules);
+    assert_eq!(found.planned.version, Maybe::Known("17".to_owned()));
+    assert!(found.notes.iter().any(|n| n.message.contains("builds")));
+    // What exists already waits for nothing.
+    let changed = evaluate(Some(&row()), &DatabaseConfig::default(), &facts, &rules);
+    assert!(!changed.notes.iter().any(|n| n.message.contains("builds")));
 }
 
 #[test]
