@@ -1,7 +1,7 @@
 //! The journal.
 
 use crate::reach::reached;
-use crate::sql::{Fields, Link, to_json};
+use crate::sql::{Fields, Link, Statement, to_json};
 use crate::{Error, Page, Reach, Tx};
 use berth_domain::{
     Actor, ActorUser, DatabaseId, Event, FieldChange, OperationId, ProjectId, Timestamp, TokenId,
@@ -16,6 +16,19 @@ macro_rules! columns {
     () => {
         "sequence, kind, actor, actor_token, actor_name, actor_address, project_id, database_id, \
          operation_id, message, at, actor_user, actor_user_name, changes"
+    };
+}
+
+/// The condition that a filter is, with its seven values from `$2` on.
+macro_rules! filtered {
+    () => {
+        concat!(
+            reached!("events.project_id", "$2", "$3"),
+            " AND ($4 = '' OR database_id = $4) \
+             AND ($5 = '' OR kind = $5 OR substr(kind, 1, length($5) + 1) = $5 || '.') \
+             AND ($6 = '' OR actor_token = $6 OR actor_user = $6) \
+             AND at >= $7 AND at < $8"
+        )
     };
 }
 
@@ -40,6 +53,8 @@ reads! {
     /// Events that follow the one with that sequence number, in order. No event ever appears
     /// before one that was already read.
     fn events_after(sequence: i64, filter: &EventFilter, limit: u32) -> Page<Event>;
+    /// Events that come before the one with that sequence number, the newest first.
+    fn events_before(sequence: i64, filter: &EventFilter, limit: u32) -> Page<Event>;
     /// The sequence number of the last event, zero when there is none.
     fn last_event() -> i64;
 }
@@ -50,28 +65,53 @@ async fn events_after(
     filter: &EventFilter,
     limit: u32,
 ) -> Result<Page<Event>, Error> {
-    let rows = sql!(
+    let query = sql!(
         "events_after",
         "SELECT ",
         columns!(),
         " FROM events WHERE sequence > $1 AND ",
-        reached!("events.project_id", "$2", "$3"),
-        " AND ($4 = '' OR database_id = $4) \
-         AND ($5 = '' OR kind = $5 OR substr(kind, 1, length($5) + 1) = $5 || '.') \
-         AND ($6 = '' OR actor_token = $6 OR actor_user = $6) \
-         AND at >= $7 AND at < $8 ORDER BY sequence LIMIT $9"
-    )
-    .bind(sequence)
-    .bind(filter.reach.project_text())
-    .bind(filter.reach.member_text())
-    .bind(filter.database.as_ref().map_or("", DatabaseId::as_str))
-    .bind(filter.kind.as_deref().unwrap_or_default())
-    .bind(filter.actor.as_deref().unwrap_or_default())
-    .bind(filter.since.map_or(i64::MIN, Timestamp::as_millis))
-    .bind(filter.until.map_or(i64::MAX, Timestamp::as_millis))
-    .bind(i64::from(limit) + 1)
-    .all(link)
-    .await?;
+        filtered!(),
+        " ORDER BY sequence LIMIT $9"
+    );
+    page(link, query, sequence, filter, limit).await
+}
+
+async fn events_before(
+    link: &mut Link<'_>,
+    sequence: i64,
+    filter: &EventFilter,
+    limit: u32,
+) -> Result<Page<Event>, Error> {
+    let query = sql!(
+        "events_before",
+        "SELECT ",
+        columns!(),
+        " FROM events WHERE sequence < $1 AND ",
+        filtered!(),
+        " ORDER BY sequence DESC LIMIT $9"
+    );
+    page(link, query, sequence, filter, limit).await
+}
+
+async fn page(
+    link: &mut Link<'_>,
+    query: Statement<'_>,
+    sequence: i64,
+    filter: &EventFilter,
+    limit: u32,
+) -> Result<Page<Event>, Error> {
+    let rows = query
+        .bind(sequence)
+        .bind(filter.reach.project_text())
+        .bind(filter.reach.member_text())
+        .bind(filter.database.as_ref().map_or("", DatabaseId::as_str))
+        .bind(filter.kind.as_deref().unwrap_or_default())
+        .bind(filter.actor.as_deref().unwrap_or_default())
+        .bind(filter.since.map_or(i64::MIN, Timestamp::as_millis))
+        .bind(filter.until.map_or(i64::MAX, Timestamp::as_millis))
+        .bind(i64::from(limit) + 1)
+        .all(link)
+        .await?;
     let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }

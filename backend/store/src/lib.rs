@@ -37,6 +37,7 @@ mod sealing;
 mod secrets;
 mod snapshot;
 mod store;
+mod token_secrets;
 mod tokens;
 mod trash;
 mod tx;

@@ -162,6 +162,19 @@ impl Tx {
         Ok(touched > 0)
     }
 
+    /// Gives a token another name; tells whether there is such a token.
+    pub async fn set_token_name(&mut self, id: &TokenId, name: &str) -> Result<bool, Error> {
+        let touched = sql!(
+            "set_token_name",
+            "UPDATE tokens SET name = $2 WHERE id = $1"
+        )
+        .bind(id.as_str())
+        .bind(name)
+        .execute(&mut self.write())
+        .await?;
+        Ok(touched > 0)
+    }
+
     /// Revokes every token of a person that was not revoked; tells which.
     pub async fn revoke_tokens_of(
         &mut self,
@@ -201,7 +214,7 @@ impl Tx {
     /// were, they stay: a store without tokens is one at its first start, which is given a new
     /// one.
     pub async fn forget_ended_tokens(&mut self, before: Timestamp) -> Result<u64, Error> {
-        sql!(
+        let forgotten = sql!(
             "forget_ended_tokens",
             "DELETE FROM tokens WHERE (revoked_at < $1 OR expires_at < $1) AND EXISTS \
              (SELECT 1 FROM tokens AS other \
@@ -210,7 +223,11 @@ impl Tx {
         )
         .bind_time(before)
         .execute(&mut self.write())
-        .await
+        .await?;
+        if forgotten > 0 {
+            self.forget_secrets_without_tokens().await?;
+        }
+        Ok(forgotten)
     }
 }
 

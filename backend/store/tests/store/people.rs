@@ -2,7 +2,7 @@
 
 use crate::bench::on_both;
 use crate::samples::{NOON, insert_project, one_database, project, token};
-use berth_domain::{Actor, ActorUser, FieldChange, Member, ProjectId, Role, User, UserId};
+use berth_domain::{Actor, ActorUser, FieldChange, Member, ProjectId, Role, Secret, User, UserId};
 use berth_store::{
     DatabaseFilter, Error, EventFilter, Reach, SnapshotKind, SnapshotRows, TokenFilter,
 };
@@ -39,7 +39,7 @@ on_both! {
         assert_eq!(store.user_by_name("user 1").await.unwrap().as_ref(), Some(&one));
         let page = store.users_page(None, 1).await.unwrap();
         assert_eq!((page.rows, page.more), (vec![one.clone()], true));
-        assert_eq!(store.users_page(Some(&one.id), 9).await.unwrap().rows, [two.clone()]);
+        assert_eq!(store.users_page(Some(&one.id), 9).await.unwrap().rows, std::slice::from_ref(&two));
         let changed = User {
             name: "ada".to_owned(),
             email: Some("ada@example.com".to_owned()),
@@ -182,6 +182,13 @@ on_both! {
         }
         let before = EventFilter { until: Some(about.at), ..all() };
         assert_eq!(store.events_after(0, &before, 9).await.unwrap().rows.len(), 1);
+
+        let newest = store.events_before(i64::MAX, &all(), 1).await.unwrap();
+        assert_eq!((newest.rows.as_slice(), newest.more), (std::slice::from_ref(&about), true));
+        let older = store.events_before(about.sequence, &all(), 1).await.unwrap();
+        assert_eq!((older.rows[0].sequence, older.more), (1, false));
+        let filter = EventFilter { reach: reach(&outside), ..all() };
+        assert!(store.events_before(i64::MAX, &filter, 9).await.unwrap().rows.is_empty());
     }
 
     async fn tokens_follow_their_user(bench) {
@@ -205,15 +212,29 @@ on_both! {
         assert!(!tx.set_token_end(&token(9).id, None).await.unwrap());
         // Expired for long enough, it goes like a revoked one.
         assert_eq!(tx.forget_ended_tokens(NOON.plus_days(1)).await.unwrap(), 0);
+        assert!(tx.set_token_name(&one.id, "deploy").await.unwrap());
+        assert!(!tx.set_token_name(&token(9).id, "nobody").await.unwrap());
+        assert_eq!(tx.token_by_id(&one.id).await.unwrap().unwrap().name, "deploy");
         let revoked = tx.revoke_tokens_of(&person.id, NOON).await.unwrap();
         assert_eq!(revoked.iter().map(|t| &t.id).collect::<Vec<_>>(), [&one.id]);
         assert!(tx.revoke_tokens_of(&person.id, NOON).await.unwrap().is_empty());
         tx.commit().await.unwrap();
         let mut tx = store.begin().await.unwrap();
         assert!(tx.set_token_end(&two.id, Some(NOON)).await.unwrap());
+        let secret = Secret::new("berth_kept".to_owned());
+        for kept in [&token(2).id, &token(3).id] {
+            tx.keep_token_secret(kept, &secret).await.unwrap();
+        }
+        assert_eq!(tx.kept_token_secret(&two.id).await.unwrap(), Some(secret.clone()));
+        assert_eq!(tx.kept_token_secret(&one.id).await.unwrap(), None);
         assert_eq!(tx.forget_ended_tokens(NOON.plus_millis(1)).await.unwrap(), 0);
         tx.insert_token(&token(3)).await.unwrap();
         assert_eq!(tx.forget_ended_tokens(NOON.plus_millis(1)).await.unwrap(), 2);
+        // A secret goes with its token, and stays with it.
+        assert_eq!(tx.kept_token_secret(&two.id).await.unwrap(), None);
+        assert_eq!(tx.kept_token_secret(&token(3).id).await.unwrap(), Some(secret));
+        tx.forget_token_secret(&token(3).id).await.unwrap();
+        assert_eq!(tx.kept_token_secret(&token(3).id).await.unwrap(), None);
         tx.commit().await.unwrap();
     }
 }
