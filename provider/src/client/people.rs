@@ -26,13 +26,9 @@ pub struct TokenSecret {
     pub inert: bool,
 }
 
-/// What a project's applications get.
 #[derive(Deserialize)]
-pub struct ProjectEnv {
-    /// The variables.
-    pub variables: Vec<EnvVariable>,
-    #[serde(default)]
-    next_page_token: Option<String>,
+struct Environment {
+    variables: Vec<EnvVariable>,
 }
 
 /// One variable of an application.
@@ -44,6 +40,11 @@ pub struct EnvVariable {
     pub value: Option<String>,
     /// Whether it is a secret.
     pub sensitive: bool,
+}
+
+#[derive(Deserialize)]
+struct MemberEnvelope {
+    member: Fields,
 }
 
 #[derive(Deserialize)]
@@ -98,8 +99,9 @@ impl Client {
     /// The part that a user has in a project.
     pub async fn member(&self, project: &str, user: &str) -> Result<Fields, Shared> {
         let act = format!("reading member {user} of project {project}");
-        self.get(&act, &["v1", "projects", project, "members", user])
-            .await
+        let path = ["v1", "projects", project, "members", user];
+        let MemberEnvelope { member } = self.get(&act, &path).await?;
+        Ok(member)
     }
 
     /// Gives a user a part in a project, or another one.
@@ -113,7 +115,8 @@ impl Client {
         let path = ["v1", "projects", project, "members", user];
         let request =
             Request::new(act, Method::PUT, &path).json(&serde_json::json!({ "role": role }));
-        self.send(request).await
+        let MemberEnvelope { member } = self.send(request).await?;
+        Ok(member)
     }
 
     /// Takes a user out of a project. One who is not in it is a success.
@@ -156,31 +159,10 @@ impl Client {
     }
 
     /// What the applications of a project get. Secret values are kept out of logs from here.
-    pub async fn project_env(
-        &self,
-        project: &str,
-        network: Option<&str>,
-    ) -> Result<Vec<EnvVariable>, Shared> {
+    pub async fn project_env(&self, project: &str) -> Result<Vec<EnvVariable>, Shared> {
         let act = format!("reading the environment of project {project}");
         let path = ["v1", "projects", project, "env"];
-        let mut variables = Vec::new();
-        let mut page_token: Option<String> = None;
-        for _ in 0..EVENT_PAGES_MAX {
-            let mut request =
-                Request::new(act.as_str(), Method::GET, &path).query("format", "json");
-            if let Some(network) = network {
-                request = request.query("network", network);
-            }
-            if let Some(token) = page_token {
-                request = request.query("page_token", token);
-            }
-            let page: ProjectEnv = self.send(request).await?;
-            variables.extend(page.variables);
-            page_token = page.next_page_token;
-            if page_token.is_none() {
-                break;
-            }
-        }
+        let Environment { variables } = self.get(&act, &path).await?;
         let secret = variables.iter().filter(|variable| variable.sensitive);
         let values = secret.filter_map(|variable| variable.value.as_deref());
         values.for_each(berth_plugin::secrets::remember);

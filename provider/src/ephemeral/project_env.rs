@@ -7,7 +7,6 @@ use berth_plugin::path::Path;
 use berth_plugin::provider::Configured;
 use berth_plugin::schema::{Attribute, Schema};
 use berth_plugin::types::Type;
-use berth_plugin::validate::one_of;
 use berth_plugin::value::Value;
 
 use crate::backend::Backend;
@@ -55,33 +54,22 @@ impl EphemeralResource for ProjectEnv {
                     "proj_",
                     "berth_project.….id or data.berth_project.….id",
                 )),
-            Attribute::string("network")
-                .optional()
-                .description(
-                    "As seen from where: `project` for containers in the project's network, \
-                     `public` for the published ports.",
-                )
-                .validate(one_of(["project", "public"])),
             Attribute::map("variables", Type::String)
                 .computed()
                 .sensitive()
                 .description("The variables by name, as the project's applications get them."),
         ])
         .description(
-            "The environment of a project's applications, for this run only: the values reach \
-             no plan and no state.",
+            "The environment of a project's applications as they see it in the project's \
+             network, for this run only: the values reach no plan and no state.",
         )
     }
 
     async fn open(&self, request: OpenRequest<'_>, response: &mut OpenResponse) -> Outcome {
         let backend = self.backend.get()?;
         let project = request.config.require_string("project_id")?;
-        let network = request.config.string("network")?;
-        let at = |field: &str| match field {
-            "network" => Some(Path::from("network")),
-            _ => Some(Path::from("project_id")),
-        };
-        let variables = backend.client.project_env(project, network).await;
+        let variables = backend.client.project_env(project).await;
+        let at = |_: &str| Some(Path::from("project_id"));
         let variables = variables.map_err(|error| error.diagnostics(at))?;
         let closed = |variable: &&EnvVariable| variable.value.is_none();
         let closed: Vec<&str> = variables

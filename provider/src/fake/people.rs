@@ -120,7 +120,7 @@ impl People {
         match self.members.get(&key) {
             Some(role) => (
                 status,
-                json!({"project_id": project, "user_id": user, "role": role}),
+                json!({"member": {"project_id": project, "user_id": user, "role": role}}),
             ),
             None => refusal(404, "member_not_found", "there is no such member", &[]),
         }

@@ -435,15 +435,4 @@ async fn an_environment_is_handed_over_and_a_plan_gets_one_that_opens_nothing() 
     assert!(warned.contains("DATABASE_URL, API_KEY"), "{warned}");
     assert!(value(&inert, "DATABASE_URL").parse::<url::Url>().is_ok());
     assert_eq!(value(&inert, "MODE"), "live");
-
-    stage.fake.requests();
-    let from = [
-        ("project_id", "proj_shop".into()),
-        ("network", "public".into()),
-    ];
-    stage.host.open("berth_project_env", from).await.unwrap();
-    assert_eq!(
-        stage.fake.requests(),
-        ["GET /v1/projects/proj_shop/env?format=json&network=public"]
-    );
 }
