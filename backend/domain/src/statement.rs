@@ -23,12 +23,22 @@ pub enum Effect {
     },
 }
 
+/// What is done with the rows that a statement is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing, unless whoever asked reads them.
+    Read,
+    /// The first column of each holds a statement, which is said next.
+    Said,
+}
+
 /// One statement in an engine's own language. It may hold a verifier, so its text is a
 /// secret; errors and logs tell the act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     act: &'static str,
     text: Secret,
+    answer: Answer,
     effect: Effect,
 }
 
@@ -38,7 +48,17 @@ impl Statement {
         Self {
             act,
             text: Secret::new(text),
+            answer: Answer::Read,
             effect: Effect::None,
+        }
+    }
+
+    /// A question that is answered with the statements that do `act`; none where it is done
+    /// already. For what an engine takes only by itself, and so under no condition.
+    pub fn deciding(act: &'static str, question: impl Into<String>) -> Self {
+        Self {
+            answer: Answer::Said,
+            ..Self::new(act, question)
         }
     }
 
@@ -57,6 +77,11 @@ impl Statement {
     /// The text to say.
     pub fn text(&self) -> &Secret {
         &self.text
+    }
+
+    /// What is done with its answer when it is run.
+    pub fn answer(&self) -> Answer {
+        self.answer
     }
 
     /// What it amounts to.

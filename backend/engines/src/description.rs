@@ -230,6 +230,15 @@ pub struct Process {
     pub processes_max: u32,
 }
 
+/// What a data directory is initialised for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// A database that waits for it: what `bootstrap` can do as well is left to it.
+    Order,
+    /// No database yet: as much as can be is done ahead.
+    Spare,
+}
+
 /// A process that makes an empty data directory and ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Initialisation {
@@ -330,8 +339,8 @@ pub trait Description: Send + Sync {
     /// The URI with `{password}` in the password's place.
     fn uri_template(&self, parts: &UriParts<'_>) -> String;
 
-    /// Makes an initialised data directory the owner's: what is said to the engine, by its
-    /// administrator. May be said again.
+    /// Makes a data directory the owner's, whatever it was initialised for: what is said to
+    /// the engine, by its administrator. May be said again, also where only a part was said.
     fn bootstrap(&self, owner: &Owner) -> Vec<Statement>;
     /// Lets a login in with the password of `user.verifier`, and with no other.
     fn set_verifier(&self, user: &UserVerifier) -> Vec<Statement>;
@@ -366,7 +375,7 @@ pub trait Description: Send + Sync {
     fn ask_connections(&self) -> Statement;
 
     /// How an empty data directory is made.
-    fn initialisation(&self, version: &Version) -> Initialisation;
+    fn initialisation(&self, version: &Version, occasion: Occasion) -> Initialisation;
     /// The engine's process.
     fn engine_process(&self, version: &Version, setup: &Setup<'_>) -> Process;
     /// The pooler's process; none when the engine has no pooler or none is wanted.

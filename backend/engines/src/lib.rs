@@ -12,8 +12,8 @@ mod registry;
 pub use activity::PoolerActivity;
 pub use description::{
     Access, Applies, Certificate, ConfigFile, Description, Initialisation, InvalidIdentifier,
-    Mount, Owner, Place, Process, Protocol, PublicReach, Setup, Signal, Socket, UriParts, UriTls,
-    UserVerifier, Version,
+    Mount, Occasion, Owner, Place, Process, Protocol, PublicReach, Setup, Signal, Socket, UriParts,
+    UriTls, UserVerifier, Version,
 };
 pub use parameter::{Parameter, ParameterKind};
 pub use postgresql::PostgreSql;

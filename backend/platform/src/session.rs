@@ -41,7 +41,8 @@ pub type Row = Vec<Option<String>>;
 /// error, open another.
 #[async_trait]
 pub trait Session: Send + Sync {
-    /// Says the statements in order; stops at the first that fails.
+    /// Says the statements in order, each with those that it is answered with where it
+    /// decides what is said; stops at the first that fails.
     async fn run(&self, statements: &[Statement]) -> Result<(), Error>;
 
     /// Says a statement and hands back its rows.

@@ -12,8 +12,8 @@ mod uri;
 mod versions;
 
 use crate::{
-    Description, Initialisation, InvalidIdentifier, Owner, Place, Process, Protocol, Setup, Socket,
-    UriParts, UserVerifier, Version,
+    Description, Initialisation, InvalidIdentifier, Occasion, Owner, Place, Process, Protocol,
+    Setup, Socket, UriParts, UserVerifier, Version,
 };
 use berth_domain::{Secret, Slug, Statement};
 
@@ -23,7 +23,7 @@ const PORT: u16 = 5432;
 const ADMINISTRATOR: &str = "postgres";
 /// The pooler's administrator; the same holds.
 const POOLER_ADMINISTRATOR: &str = "berth_admin";
-/// The role and the database that an initialised directory holds until it is claimed.
+/// What role and database are called until they are somebody's.
 const SPARE: &str = "berth_spare";
 /// Connections that only the administrator gets.
 const RESERVED_CONNECTIONS: u32 = 3;
@@ -182,8 +182,8 @@ impl Description for PostgreSql {
         statements::ask_connections()
     }
 
-    fn initialisation(&self, version: &Version) -> Initialisation {
-        initialise::initialisation(version)
+    fn initialisation(&self, version: &Version, occasion: Occasion) -> Initialisation {
+        initialise::initialisation(version, occasion)
     }
 
     fn engine_process(&self, version: &Version, setup: &Setup<'_>) -> Process {

@@ -22,20 +22,38 @@ fn write_though_full() -> Statement {
     )
 }
 
+/// What nobody was granted cannot leak between the logins of one database: the owner enters
+/// its own database and no other.
+pub(super) const CLOSE_DATABASES: &str =
+    "REVOKE ALL ON DATABASE berth_spare, postgres, template1 FROM PUBLIC";
+
+/// A database gets its last name with everything else that it needs, at once: one that has it
+/// is whole.
 pub(super) fn bootstrap(owner: &Owner) -> Vec<Statement> {
     let login = quoted(&owner.username, '"');
     let database = quoted(&owner.database_name, '"');
     let login_text = quoted(&owner.username, '\'');
     let database_text = quoted(&owner.database_name, '\'');
+    let make = quoted(&format!("CREATE DATABASE {SPARE} OWNER {login}"), '\'');
     vec![
         write_though_full(),
         Statement::new(
             "name the owner's login",
             format!(
                 "DO $berth$ BEGIN \
-                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {login_text}) THEN \
+                 IF EXISTS (SELECT FROM pg_roles WHERE rolname = {login_text}) THEN RETURN; END IF; \
+                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SPARE}') THEN \
+                 CREATE ROLE {SPARE} LOGIN; END IF; \
                  ALTER ROLE {SPARE} RENAME TO {login}; \
-                 END IF; END $berth$"
+                 END $berth$"
+            ),
+        ),
+        // A database is made in no block and in no transaction.
+        Statement::deciding(
+            "make the first database",
+            format!(
+                "SELECT {make} WHERE NOT EXISTS \
+                 (SELECT FROM pg_database WHERE datname IN ({database_text}, '{SPARE}'))"
             ),
         ),
         Statement::new(
@@ -43,6 +61,7 @@ pub(super) fn bootstrap(owner: &Owner) -> Vec<Statement> {
             format!(
                 "DO $berth$ BEGIN \
                  IF NOT EXISTS (SELECT FROM pg_database WHERE datname = {database_text}) THEN \
+                 {CLOSE_DATABASES}; \
                  ALTER DATABASE {SPARE} RENAME TO {database}; \
                  END IF; END $berth$"
             ),
@@ -142,7 +161,10 @@ mod tests {
             verifier: Secret::new("verifier"),
         };
         for said in [bootstrap(&owner), set_verifier(&user)] {
-            let is_write = |s: &Statement| s.text().reveal().contains("ALTER ");
+            let is_write = |s: &Statement| {
+                let text = s.text().reveal();
+                text.contains("ALTER ") || text.contains("CREATE ")
+            };
             let first_write = said.iter().position(is_write).unwrap();
             let before = &said[..first_write];
             assert!(before.contains(&write_though_full()));

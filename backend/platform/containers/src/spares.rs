@@ -11,7 +11,7 @@ use crate::runtime::{
     ContainerId, ContainerRuntime, HostMount, Labels, Limits, Role, RuntimeError, Stop, Workload,
 };
 use berth_domain::{InstallationId, InstanceId};
-use berth_engines::{Access, Description, Initialisation, Signal, Version};
+use berth_engines::{Access, Description, Initialisation, Occasion, Signal, Version};
 use berth_platform::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl Spares<'_> {
             on_host("remove a stale spare", move || host::no_tree(&stale)).await?;
         }
         for _ in same.len()..count {
-            let made = self.make(&fresh()).await?;
+            let made = self.make(&fresh(), Occasion::Spare).await?;
             self.clear(made.job).await?;
         }
         Ok(())
@@ -116,7 +116,7 @@ impl Spares<'_> {
     /// Makes a data directory and moves it to `data`. The job that made it is left to be
     /// cleared: nobody has to wait for that.
     pub(crate) async fn make_at(&self, data: &Path, id: &InstanceId) -> Result<Job, Error> {
-        let Made { directory, job } = self.make(id).await?;
+        let Made { directory, job } = self.make(id, Occasion::Order).await?;
         let to = data.to_owned();
         on_host("claim a new data directory", move || {
             if take(&directory, &to)? {
@@ -144,7 +144,7 @@ impl Spares<'_> {
     }
 
     /// Makes one spare: runs the initialisation, syncs, gives it its name.
-    async fn make(&self, id: &InstanceId) -> Result<Made, Error> {
+    async fn make(&self, id: &InstanceId, occasion: Occasion) -> Result<Made, Error> {
         let making = self.layout.spares().join(format!("{MAKING}{id}"));
         let (aside, data) = (making.clone(), making.join("data"));
         on_host("make room for a data directory", move || {
@@ -152,7 +152,7 @@ impl Spares<'_> {
             host::directory(&data, Owner::DATA)
         })
         .await?;
-        let plan = self.engine.initialisation(self.version);
+        let plan = self.engine.initialisation(self.version, occasion);
         let job = self.run(id, &plan, &making.join("data")).await?;
         let marker = making.join("data").join(plan.marker);
         let kept = self

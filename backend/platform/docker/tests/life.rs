@@ -243,6 +243,66 @@ async fn a_strangers_container_keeps_its_name() {
     .await;
 }
 
+/// The databases that everyone may enter who may log in.
+const OPEN: &str = "SELECT coalesce(string_agg(datname, ','), 'none') \
+     FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) \
+     WHERE grantee = 0 AND datallowconn";
+
+#[tokio::test]
+async fn a_bootstrap_goes_on_wherever_it_was_interrupted() {
+    let Some(ground) = Ground::new(9, "10.239.0.0/24").await else {
+        return;
+    };
+    on_ground(Arc::new(ground), async |ground| {
+        let registry = Arc::new(Registry::all());
+        let engine = registry.get(&postgresql()).unwrap();
+        let platform = ground.platform(&registry);
+        let said = engine.bootstrap(&owner()).len();
+        // The first two are the data directory's own database: one that bootstrap makes, and
+        // one that was made ahead. Nothing is left of it then, so each later one is made.
+        for spares in [0, 1] {
+            platform
+                .prepare_spares(&postgresql(), "17", spares)
+                .await
+                .unwrap();
+            let spec = contract::spec(&suite(&ground, engine, "17"));
+            platform.ensure(&spec).await.unwrap();
+            ready(&platform, &spec.instance).await;
+            let session = platform.session(&spec.instance, Endpoint::Engine).await;
+            let session = session.unwrap();
+            let one = async |question: String| {
+                let rows = session.ask(&Statement::new("ask", question)).await.unwrap();
+                rows[0][0].clone().unwrap()
+            };
+            let waits = "SELECT count(*) FROM pg_database WHERE datname = 'berth_spare'";
+            assert_eq!(one(waits.to_owned()).await, spares.to_string());
+            for cut in (0..=said).rev() {
+                let owner = Owner {
+                    database_name: format!("it's {cut}"),
+                    username: format!("app_\"{cut}\""),
+                };
+                let statements = engine.bootstrap(&owner);
+                session.run(&statements[..cut]).await.unwrap();
+                session.run(&statements).await.unwrap();
+                session.run(&statements).await.unwrap();
+                assert_eq!(one(OPEN.to_owned()).await, "none", "{cut}");
+                let owned = format!(
+                    "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'it''s {cut}'"
+                );
+                assert_eq!(one(owned).await, owner.username, "{cut}");
+                let left = "SELECT count(*) FROM pg_database d FULL JOIN pg_roles r \
+                     ON r.oid = d.datdba WHERE 'berth_spare' IN (datname, rolname)";
+                assert_eq!(one(left.to_owned()).await, "0", "{cut}");
+            }
+            platform
+                .remove(&spec.instance, DataFate::Purge)
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn every_version_comes_up() {
     let Some(ground) = Ground::new(6, "10.236.0.0/24").await else {

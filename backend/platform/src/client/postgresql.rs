@@ -3,7 +3,7 @@
 use super::{Dialled, Stream, statement_error};
 use crate::{Error, Login, Row, Session};
 use async_trait::async_trait;
-use berth_domain::Statement;
+use berth_domain::{Answer, Statement};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
@@ -61,14 +61,26 @@ fn why(error: tokio_postgres::Error) -> Dialled {
     }
 }
 
+impl PostgreSql {
+    async fn say(&self, act: &str, text: &str) -> Result<(), Error> {
+        let said = self.client.batch_execute(text).await;
+        said.map_err(|e| statement_error(act, e))
+    }
+}
+
 #[async_trait]
 impl Session for PostgreSql {
     async fn run(&self, statements: &[Statement]) -> Result<(), Error> {
         for statement in statements {
-            self.client
-                .batch_execute(statement.text().reveal())
-                .await
-                .map_err(|e| statement_error(statement.act(), e))?;
+            match statement.answer() {
+                Answer::Read => self.say(statement.act(), statement.text().reveal()).await?,
+                Answer::Said => {
+                    for row in self.ask(statement).await? {
+                        let text = row.into_iter().next().flatten().unwrap_or_default();
+                        self.say(statement.act(), &text).await?;
+                    }
+                }
+            }
         }
         Ok(())
     }
