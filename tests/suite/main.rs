@@ -9,9 +9,11 @@
 )]
 
 mod acceptance;
+mod contract;
 mod crash;
 mod docker;
 mod examples;
+mod floors;
 mod harness;
 mod scripts;
 mod tidy;

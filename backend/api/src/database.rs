@@ -104,8 +104,10 @@ pub struct Database {
     pub phase: String,
     /// Facts beside the status.
     pub conditions: Vec<Condition>,
-    /// `running` or `stopped`.
+    /// `running` or `stopped`; `running` also while it sleeps.
     pub desired_status: String,
+    /// Why it is stopped: `user`, or `sleep` when the next client wakes it.
+    pub stop_reason: Option<String>,
     /// The first logical database.
     pub database_name: String,
     /// The login that owns it.
@@ -140,8 +142,12 @@ pub struct Database {
     pub deletion_protection: bool,
     /// Days for which its data is kept after it was destroyed.
     pub recovery_window_days: u32,
+    /// Minutes without a client after which it sleeps; its project's when null.
+    pub sleep_after_minutes: Option<u32>,
     /// Labels.
     pub tags: BTreeMap<String, String>,
+    /// Names of its variables in the project's environment, each with the application's own.
+    pub inject_env: BTreeMap<String, String>,
     /// Whether the client that created it has taken it over.
     pub claimed: bool,
     /// Bytes that the data takes.
@@ -257,10 +263,19 @@ pub struct DatabaseBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub recovery_window_days: Field<u32>,
+    /// Minutes without a client after which it sleeps; its project's by default.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub sleep_after_minutes: Field<u32>,
     /// Labels.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
     pub tags: Field<BTreeMap<String, String>>,
+    /// Names of its variables in the project's environment, each with the name that the
+    /// application reads instead: `{"DATABASE_URL": "PG_URL"}`.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
+    pub inject_env: Field<BTreeMap<String, String>>,
     /// Created on behalf of a client that claims it later. Only in a create.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]

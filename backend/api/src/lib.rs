@@ -7,19 +7,23 @@
 //! Times are RFC 3339 in UTC. A value that is not known or not set is `null`, never absent,
 //! in answers.
 
+mod audit;
 mod catalogue;
 mod common;
 mod database;
 mod dialects;
+mod env;
+mod people;
 mod plan;
 mod project;
 
+pub use audit::{Event, EventActor, EventList, FieldChange};
 pub use catalogue::{
     Capacity, Catalogue, Engine, EngineVersion, Plan, Region, Server, Version, VersionRange,
 };
 pub use common::{
-    ApiError, ErrorDetail, Event, EventList, Field, NewToken, Operation, OperationFailure,
-    OperationList, Token, TokenCreated, TokenList,
+    ApiError, ErrorDetail, Field, NewToken, Operation, OperationFailure, OperationList, Token,
+    TokenBody, TokenCreated, TokenList, TokenSecret,
 };
 pub use database::{
     Condition, Credentials, Database, DatabaseBody, DatabaseEnvelope, DatabaseList, Pooler,
@@ -29,5 +33,9 @@ pub use dialects::{
     AddonCategory, AddonPlan, AddonProvider, AddonProviderList, PlainCredentials, PlainDatabase,
     ProjectDatabase, ProjectDatabaseEnvelope,
 };
+pub use env::{EnvVariable, EnvVariableBody, EnvVariableEnvelope, Environment};
+pub use people::{
+    Member, MemberBody, MemberEnvelope, MemberList, User, UserBody, UserEnvelope, UserList,
+};
 pub use plan::{Note, PlanAnswer, PlanItem, PlanRequest, PlannedItem, Severity, Snapshot};
-pub use project::{Project, ProjectBody, ProjectEnvelope, ProjectList};
+pub use project::{Project, ProjectBody, ProjectEnvelope, ProjectList, Quota};

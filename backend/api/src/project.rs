@@ -4,6 +4,17 @@ use crate::Field;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// How much a project may have; what is `null` is not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Quota {
+    /// Living databases.
+    pub databases: Option<u32>,
+    /// Their storage in GB.
+    pub storage_gb: Option<u32>,
+}
+
 /// A project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -24,8 +35,16 @@ pub struct Project {
     pub on_destroy: String,
     /// The container network of its databases.
     pub network_name: String,
+    /// Minutes without a client after which its databases sleep; null is never.
+    pub sleep_after_minutes: Option<u32>,
+    /// How much it may have.
+    pub quota: Option<Quota>,
+    /// The directory on the host with its env files, in memory.
+    pub env_dir: String,
     /// Labels of the user's.
     pub tags: BTreeMap<String, String>,
+    /// Whether its first database is made when its environment is first used.
+    pub auto_provision: bool,
     /// Whether the client that created it has taken it over.
     pub claimed: bool,
     /// When it was made.
@@ -59,10 +78,22 @@ pub struct ProjectBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub on_destroy: Field<String>,
+    /// Minutes without a client after which its databases sleep; never by default.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub sleep_after_minutes: Field<u32>,
+    /// How much it may have; said whole, and not limited by default.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Quota>))]
+    pub quota: Field<Quota>,
     /// Labels.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
     pub tags: Field<BTreeMap<String, String>>,
+    /// Whether its first database is made when its environment is first used; false by default.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
+    pub auto_provision: Field<bool>,
     /// Created on behalf of a client that claims it later; only in a create.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]

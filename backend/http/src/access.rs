@@ -13,9 +13,11 @@ pub(crate) enum Need {
     Right(Scope),
     /// Real credentials for some, inert ones for others; the services tell them apart.
     CredentialsOrPlan,
+    /// Real secrets of tokens for some, inert ones for others.
+    AdminOrPlan,
 }
 
-use Need::{CredentialsOrPlan, Nothing, Right};
+use Need::{AdminOrPlan, CredentialsOrPlan, Nothing, Right};
 
 const READ: Need = Right(Scope::Read);
 const WRITE: Need = Right(Scope::Write);
@@ -40,6 +42,8 @@ pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::PATCH, "/v1/projects/{project}", WRITE),
     (Method::DELETE, "/v1/projects/{project}", WRITE),
     (Method::POST, "/v1/projects/{project}/claim", WRITE),
+    (Method::POST, "/v1/projects/{project}/sleep", WRITE),
+    (Method::POST, "/v1/projects/{project}/wake", WRITE),
     (Method::POST, "/v1/projects/{project}/database", WRITE),
     (Method::GET, "/v1/projects/{project}/database", READ),
     (Method::DELETE, "/v1/projects/{project}/database", WRITE),
@@ -53,6 +57,9 @@ pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
         "/api/v1/databases/{database}/credentials",
         Right(Scope::Credentials),
     ),
+    (Method::GET, "/v1/projects/{project}/env", READ),
+    (Method::PUT, "/v1/projects/{project}/env/{name}", WRITE),
+    (Method::DELETE, "/v1/projects/{project}/env/{name}", WRITE),
     (Method::GET, "/v1/databases", READ),
     (Method::POST, "/v1/databases", WRITE),
     (Method::GET, "/v1/databases/{database}", READ),
@@ -76,8 +83,24 @@ pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
         "/v1/trash/{database}",
         Right(Scope::Unprotect),
     ),
+    (Method::GET, "/v1/projects/{project}/members", READ),
+    (Method::GET, "/v1/projects/{project}/members/{user}", READ),
+    (Method::PUT, "/v1/projects/{project}/members/{user}", ADMIN),
+    (
+        Method::DELETE,
+        "/v1/projects/{project}/members/{user}",
+        ADMIN,
+    ),
+    (Method::GET, "/v1/users", ADMIN),
+    (Method::POST, "/v1/users", ADMIN),
+    (Method::GET, "/v1/users/{user}", ADMIN),
+    (Method::PATCH, "/v1/users/{user}", ADMIN),
+    (Method::DELETE, "/v1/users/{user}", ADMIN),
     (Method::GET, "/v1/tokens", ADMIN),
     (Method::POST, "/v1/tokens", ADMIN),
+    (Method::GET, "/v1/tokens/{token}", ADMIN),
+    (Method::GET, "/v1/tokens/{token}/secret", AdminOrPlan),
+    (Method::PATCH, "/v1/tokens/{token}", ADMIN),
     (Method::DELETE, "/v1/tokens/{token}", ADMIN),
 ];
 
@@ -95,16 +118,26 @@ pub(crate) fn need(method: &Method, path: &str) -> Option<Need> {
         .map(|(_, _, need)| *need)
 }
 
+/// The caller of a request with a need, which the services look at again in each project.
+pub(crate) fn asking(need: Need, caller: Caller) -> Caller {
+    match need {
+        Right(scope) => caller.asking(scope),
+        Nothing | CredentialsOrPlan | AdminOrPlan => caller,
+    }
+}
+
 /// The right that a caller lacks for a need.
 pub(crate) fn lacking(need: Need, caller: &Caller) -> Option<Scope> {
     match need {
         Nothing => None,
         Right(scope) => (!caller.scopes.allow(scope)).then_some(scope),
-        CredentialsOrPlan => {
-            let any = [Scope::Credentials, Scope::Plan]
-                .iter()
-                .any(|s| caller.scopes.allow(*s));
-            (!any).then_some(Scope::Credentials)
-        }
+        CredentialsOrPlan => lacking_both(caller, Scope::Credentials),
+        AdminOrPlan => lacking_both(caller, Scope::Admin),
     }
+}
+
+/// `right`, for a caller that has neither it nor the right to plan.
+fn lacking_both(caller: &Caller, right: Scope) -> Option<Scope> {
+    let any = [right, Scope::Plan].iter().any(|s| caller.scopes.allow(*s));
+    (!any).then_some(right)
 }

@@ -2,8 +2,8 @@
 
 use crate::outcomes::Outcomes;
 use crate::routes::{
-    addon_providers, api_v1, databases, events, installation, operations, plan, project_database,
-    projects, tokens, trash,
+    addon_providers, api_v1, databases, env, events, installation, members, operations, plan,
+    project_database, projects, sleep, tokens, trash, users,
 };
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::Server;
@@ -19,12 +19,16 @@ use utoipa::{Modify, OpenApi};
         installation::version, installation::server, installation::catalogue,
         plan::plan, plan::snapshot, events::read, operations::read,
         projects::list, projects::create, projects::read, projects::update, projects::destroy, projects::claim,
+        sleep::sleep, sleep::wake,
         project_database::create, project_database::read, project_database::destroy,
         api_v1::list, api_v1::create, api_v1::read, api_v1::destroy, api_v1::credentials, addon_providers::list,
         databases::list, databases::create, databases::read, databases::update, databases::destroy,
         databases::claim, databases::credentials, databases::rotate, databases::undelete,
         databases::start, databases::stop, databases::restart, databases::operations,
-        trash::list, trash::purge, tokens::list, tokens::create, tokens::revoke,
+        env::read, env::put, env::remove,
+        trash::list, trash::purge, tokens::list, tokens::create, tokens::read, tokens::secret, tokens::update, tokens::revoke,
+        members::list, members::read, members::put, members::remove,
+        users::list, users::create, users::read, users::update, users::remove,
     )
 )]
 struct Berth;

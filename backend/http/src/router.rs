@@ -2,8 +2,8 @@
 
 use crate::error::Refusal;
 use crate::routes::{
-    addon_providers, api_v1, databases, events, installation, operations, plan, project_database,
-    projects, tokens, trash,
+    addon_providers, api_v1, databases, env, events, installation, members, operations, plan,
+    project_database, projects, sleep, tokens, trash, users,
 };
 use crate::state::{Door, State};
 use crate::{Config, layers, outside};
@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use berth_services::Services;
 use std::sync::Arc;
 
@@ -69,6 +69,14 @@ fn routes() -> Router<Arc<State>> {
         .route("/v1/projects", get(projects::list).post(projects::create))
         .route("/v1/projects/{project}", project)
         .route("/v1/projects/{project}/claim", post(projects::claim))
+        .route("/v1/projects/{project}/env", get(env::read))
+        .route(
+            "/v1/projects/{project}/env/{name}",
+            put(env::put).delete(env::remove),
+        )
+        .route("/v1/projects/{project}/sleep", post(sleep::sleep))
+        .route("/v1/projects/{project}/wake", post(sleep::wake))
+        .merge(people())
         .merge(dialects())
         .route(
             "/v1/databases",
@@ -95,7 +103,24 @@ fn routes() -> Router<Arc<State>> {
         .route("/v1/trash", get(trash::list))
         .route("/v1/trash/{database}", delete(trash::purge))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
-        .route("/v1/tokens/{token}", delete(tokens::revoke))
+        .route(
+            "/v1/tokens/{token}",
+            get(tokens::read)
+                .patch(tokens::update)
+                .delete(tokens::revoke),
+        )
+}
+
+/// Who there is, and who may do what where.
+fn people() -> Router<Arc<State>> {
+    let member = get(members::read).put(members::put).delete(members::remove);
+    let user = get(users::read).patch(users::update).delete(users::remove);
+    Router::new()
+        .route("/v1/projects/{project}/members", get(members::list))
+        .route("/v1/projects/{project}/members/{user}", member)
+        .route("/v1/tokens/{token}/secret", get(tokens::secret))
+        .route("/v1/users", get(users::list).post(users::create))
+        .route("/v1/users/{user}", user)
 }
 
 /// The same nouns in other platforms' words.

@@ -49,8 +49,14 @@ codes! {
     ProjectNotFound = "project_not_found", NotFound;
     /// No such operation for this caller.
     OperationNotFound = "operation_not_found", NotFound;
+    /// The project has no variable of that name.
+    VariableNotFound = "variable_not_found", NotFound;
     /// No such token.
     TokenNotFound = "token_not_found", NotFound;
+    /// No such person, for this caller.
+    UserNotFound = "user_not_found", NotFound;
+    /// That person is no member of the project.
+    MemberNotFound = "member_not_found", NotFound;
     /// A name fits several objects.
     NameAmbiguous = "name_ambiguous", Conflict;
     /// A living object has the name.
@@ -65,6 +71,8 @@ codes! {
     PortsExhausted = "ports_exhausted", Conflict;
     /// The host cannot carry it.
     CapacityExceeded = "capacity_exceeded", Conflict;
+    /// The project has as much as its quota allows.
+    QuotaExceeded = "quota_exceeded", Conflict;
     /// Deletion protection stands in the way.
     Protected = "protected", Conflict;
     /// The project has databases in it.
@@ -83,8 +91,20 @@ codes! {
     PreconditionFailed = "precondition_failed", Conflict;
     /// It is stopped, and what was asked for needs it to run.
     NotRunning = "database_not_running", Conflict;
+    /// A project keeps an owner.
+    LastOwner = "last_owner", Conflict;
+    /// The token was revoked, which is for good.
+    TokenRevoked = "token_revoked", Conflict;
+    /// Nobody kept the secret of the token.
+    SecretNotKept = "secret_not_kept", Conflict;
     /// The same key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", Invalid;
+    /// berth manages the variable of that name.
+    ManagedVariable = "managed_variable", Conflict;
+    /// The project's environment has no room for more.
+    EnvironmentFull = "environment_full", Conflict;
+    /// A value cannot be written in the format asked for.
+    UnwritableVariable = "unwritable_variable", Invalid;
     /// A field is not what it must be.
     InvalidField = "invalid_field", Invalid;
     /// The request as a whole cannot be read.
@@ -99,6 +119,10 @@ codes! {
     Unauthenticated = "unauthenticated", Unauthenticated;
     /// The token lacks a right.
     ScopeMissing = "scope_missing", Forbidden;
+    /// The user of the token may not do that in this project.
+    RoleMissing = "role_missing", Forbidden;
+    /// Only the installation's administrator may do that.
+    AdministratorOnly = "administrator_only", Forbidden;
     /// The token is bound to another project.
     ProjectForbidden = "project_forbidden", Forbidden;
 }

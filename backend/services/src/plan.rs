@@ -212,6 +212,15 @@ impl Services {
             if let Maybe::Known(plan) = &planned.plan {
                 before.taken.memory_mb += memory(plan).saturating_sub(had);
             }
+            if let (Maybe::Known(project), Maybe::Known(storage)) =
+                (&planned.project_id, planned.storage_gb)
+            {
+                let stays = row.filter(|row| row.project_id == *project);
+                let taken = before.taken.projects.entry(project.clone()).or_default();
+                taken.databases += u32::from(stays.is_none());
+                let had = stays.map_or(0, |row| u64::from(row.storage_gb));
+                taken.storage_gb += u64::from(storage).saturating_sub(had);
+            }
             if let Maybe::Known(Some(port)) = planned.public_port {
                 before.taken.ports.insert(port);
             }
@@ -248,7 +257,11 @@ impl Services {
         }
         Ok(Outcome {
             planned: PlannedResource::None,
-            notes: self.destroy_notes(&row, observation.as_ref(), caller.authority()),
+            notes: self.destroy_notes(
+                &row,
+                observation.as_ref(),
+                caller.authority_in(Some(&row.project_id)),
+            ),
             errors,
         })
     }

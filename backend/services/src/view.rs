@@ -1,7 +1,12 @@
 //! What is read, from the store or from the transaction that is about to write.
 
-use berth_domain::{Database, DatabaseId, Name, Observation, Project, ProjectId, Slug};
-use berth_store::{DatabaseFilter, DatabaseRecord, Error, Page, Promised, Store, Tx};
+use berth_domain::{
+    Database, DatabaseId, EnvVariable, Name, Observation, Project, ProjectId, Slug, User, UserId,
+};
+use berth_store::{
+    CredentialVersion, DatabaseFilter, DatabaseRecord, Error, Page, ProjectUse, Promised, Reach,
+    Store, Tx,
+};
 use std::collections::BTreeSet;
 
 /// Where facts come from: a plan reads the store, an apply its own transaction.
@@ -27,13 +32,18 @@ views! {
     fn project_by_id(id: &ProjectId) -> Option<Project>;
     fn project_by_name(name: &Name) -> Option<Project>;
     fn living_project_by_slug(slug: &Slug) -> Option<Project>;
-    fn projects_page(project: Option<&ProjectId>, after: Option<&ProjectId>, limit: u32) -> Page<Project>;
+    fn projects_page(reach: &Reach, after: Option<&ProjectId>, limit: u32) -> Page<Project>;
     fn database_by_id(id: &DatabaseId) -> Option<Database>;
     fn database_record(id: &DatabaseId) -> Option<DatabaseRecord>;
     fn databases_by_name(name: &Name, project: Option<&ProjectId>) -> Vec<Database>;
     fn living_database_by_slug(project: &ProjectId, slug: &Slug) -> Option<Database>;
     fn databases_page(filter: &DatabaseFilter, after: Option<&DatabaseId>, limit: u32) -> Page<DatabaseRecord>;
+    fn project_use(project: &ProjectId) -> ProjectUse;
     fn promised_resources() -> Vec<Promised>;
     fn used_public_ports() -> BTreeSet<u16>;
+    fn user_by_id(id: &UserId) -> Option<User>;
+    fn user_by_name(name: &str) -> Option<User>;
     fn observation(id: &DatabaseId) -> Option<Observation>;
+    fn credentials(id: &DatabaseId) -> Vec<CredentialVersion>;
+    fn env_variables(project: &ProjectId) -> Vec<EnvVariable>;
 }

@@ -512,6 +512,7 @@ fn as_new(row: &Fields) -> Fields {
     let mut fields = row.clone();
     let defaults = json!({
         "tags": {}, "sleep_after_minutes": null, "quota": null, "allow_list": [],
+        "inject_env": {}, "auto_provision": false,
         "description": null, "default_region": "local",
         "pooler": {
             "enabled": true, "mode": "transaction", "default_pool_size": 20,

@@ -10,7 +10,7 @@ use berth_plugin::resource::{
 };
 use berth_plugin::schema::{Attribute, Schema};
 use berth_plugin::types::Type;
-use berth_plugin::validate::{length, one_of};
+use berth_plugin::validate::{length, one_of, whole};
 
 use super::{body, is_denied, misfit, rules};
 use crate::backend::Backend;
@@ -39,6 +39,18 @@ const FIELDS: &[Field] = &[
     Field {
         name: "on_destroy",
         manner: Manner::Default,
+    },
+    Field {
+        name: "auto_provision",
+        manner: Manner::Default,
+    },
+    Field {
+        name: "sleep_after_minutes",
+        manner: Manner::Absent,
+    },
+    Field {
+        name: "quota",
+        manner: Manner::Absent,
     },
     Field {
         name: "tags",
@@ -116,6 +128,22 @@ fn schema() -> Schema {
                  `cascade` and destroy them too, each into its recovery window.",
             )
             .validate(one_of(["refuse", "cascade"])),
+        Attribute::boolean("auto_provision")
+            .optional()
+            .default(false)
+            .description(
+                "Whether its first database is made when its environment is first used: by \
+                 `berthd run`, or by a reading of it with a token that may read credentials. \
+                 Plans and ephemeral resources make none.",
+            ),
+        Attribute::number("sleep_after_minutes")
+            .optional()
+            .description(
+                "Minutes without a client after which its databases sleep; never when left \
+                 out. The next client wakes them, and to Terraform they run all the while.",
+            )
+            .validate(whole(1..=43_200)),
+        quota(),
         Attribute::map("tags", Type::String)
             .optional()
             .description("Labels.")
@@ -128,12 +156,40 @@ fn schema() -> Schema {
             .computed()
             .keep_prior()
             .description("The container network of its databases."),
+        Attribute::string("env_dir")
+            .computed()
+            .keep_prior()
+            .description(
+                "The directory on berthd's host with its env files, in memory: `dotenv` for \
+                 Compose, `docker` for `docker run --env-file`.",
+            ),
         Attribute::string("created_at")
             .computed()
             .keep_prior()
             .description("When it was made."),
     ])
     .description("A project: databases that share a network and a bill of rights.")
+}
+
+fn quota() -> Attribute {
+    Attribute::nested(
+        "quota",
+        [
+            Attribute::number("databases")
+                .optional()
+                .description("The most databases.")
+                .validate(whole(0..=100_000)),
+            Attribute::number("storage_gb")
+                .optional()
+                .description("The most storage of its databases in all, in GB.")
+                .validate(whole(0..=10_000_000)),
+        ],
+    )
+    .optional()
+    .description(
+        "How much it may have, as a plan already says of a database that is too much. What is \
+         there stays when the quota is lowered.",
+    )
 }
 
 #[async_trait]

@@ -3,14 +3,18 @@
 pub(crate) mod addon_providers;
 pub(crate) mod api_v1;
 pub(crate) mod databases;
+pub(crate) mod env;
 pub(crate) mod events;
 pub(crate) mod installation;
+pub(crate) mod members;
 pub(crate) mod operations;
 pub(crate) mod plan;
 pub(crate) mod project_database;
 pub(crate) mod projects;
+pub(crate) mod sleep;
 pub(crate) mod tokens;
 pub(crate) mod trash;
+pub(crate) mod users;
 
 use crate::error::Refusal;
 use crate::state::State;

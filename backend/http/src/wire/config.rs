@@ -1,13 +1,13 @@
 //! Bodies to wishes.
 
 use crate::body::{Fields, canonical, typed};
-use berth_api::{DatabaseBody, Field, PoolerBody, ProjectBody, RestoreFrom};
+use berth_api::{DatabaseBody, Field, PoolerBody, ProjectBody, Quota, RestoreFrom};
 use berth_services::databases::{DatabaseConfig, PoolerConfig};
-use berth_services::projects::ProjectConfig;
+use berth_services::projects::{ProjectConfig, QuotaConfig};
 use berth_services::{FieldError, Given};
 use serde_json::Value;
 
-fn given<T>(field: Field<T>) -> Given<T> {
+pub(crate) fn given<T>(field: Field<T>) -> Given<T> {
     match field {
         Field::Absent => Given::Absent,
         Field::Null => Given::Null,
@@ -52,7 +52,9 @@ pub(crate) fn database_config(fields: Fields) -> Result<(DatabaseConfig, bool), 
         restore_from: restore(body.restore_from)?,
         deletion_protection: given(body.deletion_protection),
         recovery_window_days: given(body.recovery_window_days),
+        sleep_after_minutes: given(body.sleep_after_minutes),
         tags: given(body.tags),
+        inject_env: given(body.inject_env),
     };
     Ok((config, unclaimed))
 }
@@ -87,6 +89,10 @@ fn restore(field: Field<RestoreFrom>) -> Result<Given<String>, Vec<FieldError>> 
 
 /// A wish for a project, and whether its client will claim it.
 pub(crate) fn project_config(fields: Fields) -> Result<(ProjectConfig, bool), Vec<FieldError>> {
+    // What is nested is read first, for its errors have longer paths.
+    if let Some(Value::Object(quota)) = fields.get("quota") {
+        typed::<Quota>(quota.clone(), "quota.")?;
+    }
     let body: ProjectBody = typed(fields, "")?;
     let unclaimed = body.unclaimed.clone().value().unwrap_or(false);
     let config = ProjectConfig {
@@ -95,7 +101,17 @@ pub(crate) fn project_config(fields: Fields) -> Result<(ProjectConfig, bool), Ve
         default_region: given(body.default_region),
         deletion_protection: given(body.deletion_protection),
         on_destroy: given(body.on_destroy),
+        sleep_after_minutes: given(body.sleep_after_minutes),
+        quota: match given(body.quota) {
+            Given::Value(quota) => Given::Value(QuotaConfig {
+                databases: quota.databases.into(),
+                storage_gb: quota.storage_gb.into(),
+            }),
+            Given::Null => Given::Null,
+            Given::Absent | Given::Unknown => Given::Absent,
+        },
         tags: given(body.tags),
+        auto_provision: given(body.auto_provision),
     };
     Ok((config, unclaimed))
 }

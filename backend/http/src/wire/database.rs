@@ -7,7 +7,8 @@ use berth_services::{DatabaseRecord, Maybe};
 use serde_json::{Map, Value};
 
 /// Fields that only time brings: no plan can know them.
-const VOLATILE: [&str; 12] = [
+const VOLATILE: [&str; 13] = [
+    "stop_reason",
     "status",
     "phase",
     "conditions",
@@ -33,6 +34,7 @@ pub(crate) fn database(record: &DatabaseRecord, rules: &Rules) -> berth_api::Dat
         .status(row.intent)
         .as_str()
         .clone_into(&mut shown.status);
+    shown.stop_reason = row.intent.stop_reason().map(str::to_owned);
     shown.phase = match row.intent {
         Intent::Destroy if row.purged_at.is_some() => "purged".to_owned(),
         _ => observation.phase.clone(),
@@ -99,6 +101,7 @@ fn attributes(planned: &PlannedDatabase, rules: &Rules, gaps: &mut Gaps) -> bert
         desired_status: gaps.take("desired_status", &planned.intent, |i| {
             desired_status(*i).to_owned()
         }),
+        stop_reason: None,
         database_name: gaps.text("database_name", &planned.database_name),
         username: gaps.text("username", &planned.username),
         host: gaps.text("host", &derived.host),
@@ -120,7 +123,13 @@ fn attributes(planned: &PlannedDatabase, rules: &Rules, gaps: &mut Gaps) -> bert
         uri_template: gaps.text("uri_template", &derived.uri_template),
         deletion_protection: gaps.copy("deletion_protection", &planned.deletion_protection),
         recovery_window_days: gaps.copy("recovery_window_days", &planned.recovery_window_days),
+        sleep_after_minutes: gaps.copy("sleep_after_minutes", &planned.sleep_after_minutes),
         tags: gaps.clone("tags", &planned.tags),
+        inject_env: gaps.take("inject_env", &planned.inject_env, |map| {
+            map.iter()
+                .map(|(ours, theirs)| (ours.clone(), theirs.to_string()))
+                .collect()
+        }),
         claimed: false,
         storage_used_bytes: None,
         connections: None,

@@ -3,16 +3,20 @@
 mod config;
 mod database;
 mod dialects;
+mod env;
+mod people;
 mod plan;
 mod project;
 mod rest;
 
-pub(crate) use config::{database_config, project_config};
+pub(crate) use config::{database_config, given, project_config};
 pub(crate) use database::{database, planned_database};
 pub(crate) use dialects::{addon_providers, plain_credentials, plain_database, project_database};
+pub(crate) use env::{environment, variable};
+pub(crate) use people::{event, member, token, user, user_config};
 pub(crate) use plan::{planned_item, wish};
 pub(crate) use project::{planned_project, project};
-pub(crate) use rest::{catalogue, credentials, event, operation, server, token};
+pub(crate) use rest::{catalogue, credentials, operation, server};
 
 use berth_services::Maybe;
 use std::fmt::Display;

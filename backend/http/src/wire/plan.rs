@@ -4,7 +4,7 @@ use super::{database_config, planned_database, planned_project, project_config};
 use crate::error::detail;
 use berth_api::{PlanItem, PlannedItem};
 use berth_services::databases::{DatabaseConfig, PoolerConfig, Rules};
-use berth_services::projects::ProjectConfig;
+use berth_services::projects::{ProjectConfig, QuotaConfig};
 use berth_services::{FieldError, Given, Note, Outcome, PlannedResource, Severity, Wish};
 use serde_json::{Map, Value};
 
@@ -93,7 +93,10 @@ fn project_wish(
             "default_region" => wish.default_region = Given::Unknown,
             "deletion_protection" => wish.deletion_protection = Given::Unknown,
             "on_destroy" => wish.on_destroy = Given::Unknown,
+            "sleep_after_minutes" => wish.sleep_after_minutes = Given::Unknown,
+            "quota" => hide_in_quota(&mut wish.quota, path),
             "tags" => wish.tags = Given::Unknown,
+            "auto_provision" => wish.auto_provision = Given::Unknown,
             _ => errors.push(no_such_path(path)),
         }
     }
@@ -144,11 +147,26 @@ fn hide(wish: &mut DatabaseConfig, path: &str) -> bool {
         "restore_from" => wish.restore_from = Given::Unknown,
         "deletion_protection" => wish.deletion_protection = Given::Unknown,
         "recovery_window_days" => wish.recovery_window_days = Given::Unknown,
+        "sleep_after_minutes" => wish.sleep_after_minutes = Given::Unknown,
         "tags" => wish.tags = Given::Unknown,
+        "inject_env" => wish.inject_env = Given::Unknown,
         "pooler" => return hide_in_pooler(&mut wish.pooler, path),
         _ => return false,
     }
     true
+}
+
+fn hide_in_quota(quota: &mut Given<QuotaConfig>, path: &str) {
+    let mut inside = quota.value().cloned().unwrap_or_default();
+    match path.split_once('.').map(|(_, inner)| head(inner)) {
+        Some("databases") if !quota.is_unknown() => inside.databases = Given::Unknown,
+        Some("storage_gb") if !quota.is_unknown() => inside.storage_gb = Given::Unknown,
+        _ => {
+            *quota = Given::Unknown;
+            return;
+        }
+    }
+    *quota = Given::Value(inside);
 }
 
 fn hide_in_pooler(pooler: &mut Given<PoolerConfig>, path: &str) -> bool {

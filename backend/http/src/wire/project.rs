@@ -2,8 +2,9 @@
 
 use super::{Gaps, map_without};
 use berth_domain::{Claim, Project};
+use berth_services::Maybe;
 use berth_services::databases::Rules;
-use berth_services::projects::PlannedProject;
+use berth_services::projects::{PlannedProject, PlannedQuota};
 use serde_json::{Map, Value};
 
 /// Fields that only time brings.
@@ -37,9 +38,27 @@ fn attributes(planned: &PlannedProject, rules: &Rules, gaps: &mut Gaps) -> berth
         deletion_protection: gaps.copy("deletion_protection", &planned.deletion_protection),
         on_destroy: gaps.take("on_destroy", &planned.on_destroy, |o| o.as_str().to_owned()),
         network_name: gaps.text("network_name", &planned.network_name(rules)),
+        sleep_after_minutes: gaps.copy("sleep_after_minutes", &planned.sleep_after_minutes),
+        quota: quota(&planned.quota, gaps),
+        env_dir: gaps.text("env_dir", &planned.env_dir(rules)),
         tags: gaps.clone("tags", &planned.tags),
+        auto_provision: gaps.copy("auto_provision", &planned.auto_provision),
         claimed: false,
         created_at: gaps.text("created_at", &planned.created_at),
         updated_at: String::new(),
+    }
+}
+
+fn quota(planned: &Maybe<Option<PlannedQuota>>, gaps: &mut Gaps) -> Option<berth_api::Quota> {
+    match planned {
+        Maybe::Unknown => {
+            gaps.0.push("quota".to_owned());
+            None
+        }
+        Maybe::Known(None) => None,
+        Maybe::Known(Some(quota)) => Some(berth_api::Quota {
+            databases: gaps.copy("quota.databases", &quota.databases),
+            storage_gb: gaps.copy("quota.storage_gb", &quota.storage_gb),
+        }),
     }
 }

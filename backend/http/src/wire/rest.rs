@@ -1,6 +1,6 @@
 //! The smaller nouns to the wire.
 
-use berth_domain::{Actor, Operation, Plan, Scope, Timestamp, Token};
+use berth_domain::{Operation, Plan, Timestamp};
 use berth_services::databases::{Credentials, Rules, UriTls};
 use berth_services::{Capacity, OfferedEngine, OfferedVersion};
 
@@ -22,43 +22,6 @@ pub(crate) fn operation(operation: &Operation) -> berth_api::Operation {
             }),
         created_at: operation.created_at.to_string(),
         finished_at: operation.finished_at.as_ref().map(Timestamp::to_string),
-    }
-}
-
-pub(crate) fn event(event: berth_domain::Event) -> berth_api::Event {
-    let (actor, token_id, address) = match event.actor {
-        Actor::System => ("system".to_owned(), None, None),
-        Actor::Local => ("local".to_owned(), None, None),
-        Actor::Token { id, name, address } => (name, Some(id.to_string()), address),
-    };
-    berth_api::Event {
-        sequence: event.sequence,
-        kind: event.kind,
-        actor,
-        token_id,
-        address,
-        project_id: event.project_id.as_ref().map(ToString::to_string),
-        database_id: event.database_id.as_ref().map(ToString::to_string),
-        operation_id: event.operation_id.as_ref().map(ToString::to_string),
-        message: event.message,
-        at: event.at.to_string(),
-    }
-}
-
-pub(crate) fn token(token: &Token) -> berth_api::Token {
-    berth_api::Token {
-        id: token.id.to_string(),
-        name: token.name.clone(),
-        scopes: token
-            .scopes
-            .iter()
-            .map(Scope::as_str)
-            .map(str::to_owned)
-            .collect(),
-        project_id: token.project_id.as_ref().map(ToString::to_string),
-        created_at: token.created_at.to_string(),
-        expires_at: token.expires_at.as_ref().map(Timestamp::to_string),
-        revoked_at: token.revoked_at.as_ref().map(Timestamp::to_string),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::config::DatabaseConfig;
 use super::find::not_found;
+use crate::audit;
 use crate::error::Doing;
-use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal};
+use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, Expected, FieldError, Given, Services};
-use berth_domain::{Claim, Database, Intent, OperationKind};
+use berth_domain::{Claim, Database, FieldChange, Intent, OperationKind};
 use berth_store::DatabaseRecord;
 
 /// A change that is not of attributes.
@@ -98,6 +99,9 @@ impl Services {
         let mut changed = row.clone();
         evaluation.planned.write_into(&mut changed)?;
         self.draw_port(&mut writing.tx, &mut changed).await?;
+        if row.intent == Intent::Sleep && alteration.wakes(&row, &changed) {
+            changed.intent = Intent::Run;
+        }
         let restart = matches!(alteration, Alteration::Act(Act::Restart));
         if restart && changed.intent != Intent::Run {
             return Err(Error::refused(
@@ -132,7 +136,12 @@ impl Services {
             Some(kind) => Some(self.order(tx, &changed, kind, now).await?),
             None => None,
         };
-        journal(
+        let mut changes = audit::changes(&audit::database(before), &audit::database(&changed));
+        let message = message(&changed, &changes, restart);
+        if before.credential_version != changed.credential_version {
+            changes.push(FieldChange::secret("password"));
+        }
+        journal_changes(
             tx,
             &caller.actor,
             now,
@@ -145,8 +154,9 @@ impl Services {
                 project: Some(&changed.project_id),
                 database: Some(&changed.id),
                 operation: operation.as_ref().map(|o| &o.id),
-                message: message(before, &changed, restart),
+                message,
             },
+            changes,
         )
         .await
     }
@@ -222,7 +232,7 @@ impl Services {
             .await
             .doing("claim a database")?;
         let now = writing.now;
-        journal(
+        journal_changes(
             &mut writing.tx,
             &caller.actor,
             now,
@@ -233,6 +243,7 @@ impl Services {
                 operation: None,
                 message: format!("{} was taken over", row.name),
             },
+            vec![audit::field("claimed", false.into(), true.into())],
         )
         .await?;
         Ok(row)
@@ -245,6 +256,12 @@ enum Alteration<'a> {
 }
 
 impl Alteration<'_> {
+    /// Whether what slept is wanted awake: it was asked for, or a new password has to be proven.
+    fn wakes(&self, before: &Database, after: &Database) -> bool {
+        matches!(self, Self::Act(Act::Start | Act::Restart))
+            || after.credential_version != before.credential_version
+    }
+
     fn expected(&self) -> &Expected {
         match self {
             Self::Config(_, expected) => expected,
@@ -283,8 +300,10 @@ fn kind_of_change(before: &Database, after: &Database, restart: bool) -> Option<
     let told_only = Database {
         name: before.name.clone(),
         tags: before.tags.clone(),
+        inject_env: before.inject_env.clone(),
         deletion_protection: before.deletion_protection,
         recovery_window_days: before.recovery_window_days,
+        sleep_after_minutes: before.sleep_after_minutes,
         claim: before.claim.clone(),
         ..after.clone()
     };
@@ -292,38 +311,10 @@ fn kind_of_change(before: &Database, after: &Database, restart: bool) -> Option<
 }
 
 /// Which attributes changed, for people.
-fn message(before: &Database, after: &Database, restart: bool) -> String {
+fn message(after: &Database, changes: &[FieldChange], restart: bool) -> String {
     if restart {
         return format!("{} restarts", after.name);
     }
-    let fields = [
-        ("name", before.name != after.name),
-        ("plan", before.plan != after.plan),
-        ("storage_gb", before.storage_gb != after.storage_gb),
-        ("desired_status", before.intent != after.intent),
-        ("pooler", before.pooler != after.pooler),
-        (
-            "credential_version",
-            before.credential_version != after.credential_version,
-        ),
-        ("expose", before.expose != after.expose),
-        ("public_port", before.public_port != after.public_port),
-        ("allow_list", before.allow_list != after.allow_list),
-        ("tls_mode", before.tls_mode != after.tls_mode),
-        (
-            "deletion_protection",
-            before.deletion_protection != after.deletion_protection,
-        ),
-        (
-            "recovery_window_days",
-            before.recovery_window_days != after.recovery_window_days,
-        ),
-        ("tags", before.tags != after.tags),
-    ];
-    let changed: Vec<_> = fields
-        .iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(f, _)| *f)
-        .collect();
-    format!("{}: {} changed", after.name, changed.join(", "))
+    let fields: Vec<_> = changes.iter().map(|change| change.field.as_str()).collect();
+    format!("{}: {} changed", after.name, fields.join(", "))
 }

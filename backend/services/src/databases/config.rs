@@ -1,7 +1,7 @@
 //! What may be said of a database.
 
 use crate::Given;
-use berth_domain::{Database, Intent, Pooler};
+use berth_domain::{Database, EnvName, Intent, Pooler};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,8 +67,12 @@ pub struct DatabaseConfig {
     pub deletion_protection: Given<bool>,
     /// Days for which its data is kept after it was destroyed.
     pub recovery_window_days: Given<u32>,
+    /// Minutes without a client after which it sleeps.
+    pub sleep_after_minutes: Given<u32>,
     /// Labels.
     pub tags: Given<BTreeMap<String, String>>,
+    /// Names of its variables, each with the application's own.
+    pub inject_env: Given<BTreeMap<String, String>>,
 }
 
 impl DatabaseConfig {
@@ -111,7 +115,9 @@ impl DatabaseConfig {
             recovery_window_days: self
                 .recovery_window_days
                 .or_keep(|| Some(row.recovery_window_days)),
+            sleep_after_minutes: self.sleep_after_minutes.or_keep(|| row.sleep_after_minutes),
             tags: self.tags.or_keep(|| Some(row.tags.clone())),
+            inject_env: self.inject_env.or_keep(|| Some(inject_env(row))),
         }
     }
 }
@@ -137,10 +143,20 @@ impl PoolerConfig {
     }
 }
 
+/// The names of a row's variables as they are said.
+pub(super) fn inject_env(row: &Database) -> BTreeMap<String, String> {
+    let said = |name: &EnvName| name.as_str().to_owned();
+    row.inject_env
+        .iter()
+        .map(|(ours, theirs)| (ours.clone(), said(theirs)))
+        .collect()
+}
+
 /// The word on the wire for what is wanted of a living database.
 pub fn desired_status(intent: Intent) -> &'static str {
     match intent {
-        Intent::Run => "running",
+        // Whoever reaches it wakes it: for its users it runs.
+        Intent::Run | Intent::Sleep => "running",
         Intent::Stop | Intent::Destroy => "stopped",
     }
 }

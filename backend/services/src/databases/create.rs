@@ -4,16 +4,22 @@ use super::config::DatabaseConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::facts::{ProjectFact, RestoreFact};
 use super::gather::{Gatherer, Taken, World};
+use crate::audit;
 use crate::error::Doing;
-use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal};
+use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Services, random, random_password};
 use berth_domain::{
-    Claim, Database, DatabaseId, EngineName, Fingerprint, InstanceId, Intent, Observation,
-    OperationKind, Project, Timestamp, TlsMode,
+    Claim, Database, DatabaseId, EngineName, FieldChange, Fingerprint, InstanceId, Intent, Name,
+    Observation, OperationKind, Project, Slug, Timestamp, TlsMode,
 };
 use berth_store::{CredentialState, CredentialVersion, DatabaseRecord, Tx};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Names that are tried for a project that comes back and whose own is taken.
+const REVIVED_NAMES_TRIED_MAX: u32 = 1000;
+/// The longest name.
+const NAME_CHARACTERS_MAX: usize = 48;
 
 /// Whether the client will say that it has the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +142,9 @@ impl Services {
             .await
             .doing("store what is known of a database")?;
         let operation = self.order(tx, &row, OperationKind::Provision, now).await?;
-        journal(
+        let mut changes = audit::made(&audit::database(&row));
+        changes.push(FieldChange::secret("password"));
+        journal_changes(
             tx,
             &caller.actor,
             now,
@@ -147,6 +155,7 @@ impl Services {
                 operation: Some(&operation.id),
                 message: format!("{} {} {} was ordered", row.engine, row.version, row.name),
             },
+            changes,
         )
         .await?;
         Ok(row.id)
@@ -189,6 +198,7 @@ impl Services {
         if project.destroyed_at.is_some() {
             self.revive(tx, &mut project, now).await?;
         }
+        let before = audit::database(&row);
         evaluation.planned.write_into(&mut row)?;
         row.destroyed_at = None;
         // Until somebody has it, its destruction has to return it to the trash as it was.
@@ -213,7 +223,7 @@ impl Services {
             .await
             .doing("store what is known of a database")?;
         let operation = self.order(tx, &row, OperationKind::Restore, now).await?;
-        journal(
+        journal_changes(
             tx,
             &caller.actor,
             now,
@@ -224,36 +234,24 @@ impl Services {
                 operation: Some(&operation.id),
                 message: format!("{} is brought back out of the trash", row.name),
             },
+            audit::changes(&before, &audit::database(&row)),
         )
         .await?;
         Ok(row.id)
     }
 
-    /// A destroyed project comes back with the first database that is restored into it.
+    /// A destroyed project comes back with the first database that is restored into it: under
+    /// its own name, or, where somebody has that or its slug by now, under the next free one. A
+    /// new project of that name must not keep what was destroyed from coming back.
     async fn revive(
         &self,
         tx: &mut Tx,
         project: &mut Project,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let named = tx
-            .project_by_name(&project.name)
-            .await
-            .doing("look for a project")?;
-        let slugged = tx
-            .living_project_by_slug(&project.slug)
-            .await
-            .doing("look for a project")?;
-        if let Some(holder) = named.or(slugged) {
-            return Err(Error::fields(vec![FieldError::of(
-                Code::NameTaken,
-                "restore_from.deleted_database_id",
-                format!(
-                    "its project {} was destroyed too, and {} has the name \"{}\" by now: rename that project first",
-                    project.id, holder.id, project.name
-                ),
-            )]));
-        }
+        let (name, slug) = free_for(tx, project).await?;
+        project.name = name;
+        project.slug = slug;
         project.destroyed_at = None;
         project.updated_at = now;
         project.generation += 1;
@@ -356,6 +354,45 @@ pub(crate) fn claim_of(
     }
 }
 
+/// Name and slug for a project that comes back: its own, or the first with a number that are
+/// both free.
+async fn free_for(tx: &mut Tx, project: &Project) -> Result<(Name, Slug), Error> {
+    let numbered = (2..=REVIVED_NAMES_TRIED_MAX).filter_map(|number| {
+        let tail = format!("-{number}");
+        let head: String = project
+            .name
+            .as_str()
+            .chars()
+            .take(NAME_CHARACTERS_MAX - tail.len())
+            .collect();
+        let name = Name::parse(&format!("{}{tail}", head.trim_end_matches('-'))).ok()?;
+        let slug = Slug::of(&name);
+        Some((name, slug))
+    });
+    let own = (project.name.clone(), project.slug.clone());
+    for (name, slug) in std::iter::once(own).chain(numbered) {
+        let named = tx
+            .project_by_name(&name)
+            .await
+            .doing("look for a project")?;
+        let slugged = tx
+            .living_project_by_slug(&slug)
+            .await
+            .doing("look for a project")?;
+        if named.is_none() && slugged.is_none() {
+            return Ok((name, slug));
+        }
+    }
+    Err(Error::fields(vec![FieldError::of(
+        Code::NameTaken,
+        "restore_from.deleted_database_id",
+        format!(
+            "its project {} was destroyed too, and others have the name \"{}\" and every number after it: destroy one of them first",
+            project.id, project.name
+        ),
+    )]))
+}
+
 /// A row before the outcome is written into it.
 fn blank(
     id: DatabaseId,
@@ -388,7 +425,9 @@ fn blank(
         tls_mode: TlsMode::Allow,
         deletion_protection: false,
         recovery_window_days: 0,
+        sleep_after_minutes: None,
         tags: BTreeMap::new(),
+        inject_env: BTreeMap::new(),
         claim,
         generation: 1,
         created_at: now,

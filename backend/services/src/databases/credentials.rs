@@ -114,6 +114,12 @@ impl Services {
             .database(caller, reference.database, reference.project)
             .await?
             .database;
+        let right = if inert {
+            Scope::Plan
+        } else {
+            Scope::Credentials
+        };
+        caller.need_in(&row.project_id, right)?;
         if !row.is_living() {
             return Err(Error::refused(
                 Code::Destroyed,
@@ -133,7 +139,7 @@ impl Services {
     }
 
     /// The ways in from a network, with that password.
-    fn with_password(
+    pub(crate) fn with_password(
         &self,
         row: &Database,
         network: Network,

@@ -5,9 +5,10 @@ use super::config::DatabaseConfig;
 use super::create::ClaimManner;
 use super::facts::Authority;
 use super::find::not_found;
+use crate::audit;
 use crate::error::Doing;
 use crate::note::{days_text, size_text};
-use crate::services::{Answered, Begun, Happened, Keyed, journal};
+use crate::services::{Answered, Begun, Happened, Keyed, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Given, Note, Services};
 use berth_domain::{
@@ -55,7 +56,8 @@ impl Services {
         if is_shielded(&row, caller) {
             return Err(Error::fields(vec![protected(&row)]));
         }
-        let until = self.kept_until(&row, caller.authority(), now);
+        let until = self.kept_until(&row, caller.authority_in(Some(&row.project_id)), now);
+        let before = audit::database(&row);
         row.intent = Intent::Destroy;
         row.destroyed_at = Some(now);
         row.recoverable_until = Some(until);
@@ -65,7 +67,7 @@ impl Services {
             .await
             .doing("mark a database as destroyed")?;
         let operation = self.order(tx, &row, OperationKind::Destroy, now).await?;
-        journal(
+        journal_changes(
             tx,
             &caller.actor,
             now,
@@ -76,6 +78,7 @@ impl Services {
                 operation: Some(&operation.id),
                 message: format!("{} was destroyed; its data is kept until {until}", row.name),
             },
+            audit::changes(&before, &audit::database(&row)),
         )
         .await
     }
@@ -173,8 +176,10 @@ impl Services {
         after: Option<&DatabaseId>,
         limit: u32,
     ) -> Result<Page<DatabaseRecord>, Error> {
+        let reach = caller.reach();
         let filter = DatabaseFilter {
-            project: caller.project.clone(),
+            project: reach.project,
+            member: reach.member,
             lifetime: Lifetime::Recoverable,
             ..DatabaseFilter::default()
         };
@@ -230,6 +235,7 @@ impl Services {
             ));
         }
         if row.purged_at.is_none() {
+            let before = audit::database(&row);
             row.recoverable_until = Some(now);
             row.updated_at = now;
             row.generation += 1;
@@ -241,7 +247,8 @@ impl Services {
             let operation = self
                 .order(&mut writing.tx, &row, OperationKind::Purge, now)
                 .await?;
-            journal(
+            let changes = audit::changes(&before, &audit::database(&row));
+            journal_changes(
                 &mut writing.tx,
                 &caller.actor,
                 now,
@@ -252,6 +259,7 @@ impl Services {
                     operation: Some(&operation.id),
                     message: format!("the data of {} is to be removed for good", row.name),
                 },
+                changes,
             )
             .await?;
         }
@@ -271,7 +279,8 @@ pub(crate) fn is_shielded(row: &Database, caller: &Caller) -> bool {
         && match &row.claim {
             Claim::Claimed => true,
             Claim::Unclaimed { token, .. } => {
-                caller.token() != Some(token) && caller.authority() != Authority::Plans
+                caller.token() != Some(token)
+                    && caller.authority_in(Some(&row.project_id)) != Authority::Plans
             }
         }
 }

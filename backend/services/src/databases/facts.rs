@@ -2,6 +2,7 @@
 
 use crate::{HostCapacity, ImageState};
 use berth_domain::{Database, DatabaseId, Name, Observation, Project, TokenId};
+use berth_store::ProjectUse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The project that a wish names.
@@ -87,6 +88,8 @@ pub struct Facts {
     pub free_name: Option<Name>,
     /// Ports of other databases.
     pub ports_used: BTreeSet<u16>,
+    /// What the other databases of the project have.
+    pub project_use: ProjectUse,
     /// Memory in MiB promised to other databases.
     pub memory_mb_promised: u64,
     /// What the host has.
@@ -111,6 +114,7 @@ impl Facts {
             resumable: None,
             free_name: None,
             ports_used: BTreeSet::new(),
+            project_use: ProjectUse::default(),
             memory_mb_promised: 0,
             host: None,
             images: BTreeMap::new(),

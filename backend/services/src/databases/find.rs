@@ -44,7 +44,7 @@ impl Services {
         if let Ok(id) = DatabaseId::parse(reference) {
             let found = view.database_record(&id).await.doing("read a database")?;
             let now = self.clock.now();
-            return found
+            let found = found
                 .filter(|record| caller.sees(&record.database.project_id))
                 .filter(|record| {
                     project
@@ -52,7 +52,9 @@ impl Services {
                         .is_none_or(|p| *p == record.database.project_id)
                 })
                 .filter(|record| !is_forgotten(record.database.purged_at, now))
-                .ok_or_else(not_found);
+                .ok_or_else(not_found)?;
+            caller.admitted(&found.database.project_id)?;
+            return Ok(found);
         }
         let name = Name::parse(reference).map_err(|_| not_found())?;
         let named = view
@@ -65,6 +67,7 @@ impl Services {
         if !others.is_empty() {
             return Err(ambiguous(&name, std::iter::once(&first).chain(&others)));
         }
+        caller.admitted(&first.project_id)?;
         let record = view
             .database_record(&first.id)
             .await
@@ -119,8 +122,10 @@ impl Services {
                     .map_err(|e| Error::fields(vec![FieldError::invalid("name", e.to_string())]))?,
             ),
         };
+        let reach = caller.reach_within(project);
         let filter = DatabaseFilter {
-            project: project.or_else(|| caller.project.clone()),
+            project: reach.project,
+            member: reach.member,
             engine,
             name,
             lifetime: Lifetime::Living,

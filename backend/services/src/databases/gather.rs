@@ -8,6 +8,7 @@ use crate::{Caller, Error, Given, HostCapacity, ImageState, Services};
 use berth_domain::{
     Claim, Database, DatabaseId, Intent, Name, ProjectId, Scope, Slug, Timestamp, nearest,
 };
+use berth_store::ProjectUse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that are tried for a database that was given none.
@@ -27,14 +28,21 @@ pub(crate) struct World {
 pub(crate) struct Taken {
     pub(crate) ports: BTreeSet<u16>,
     pub(crate) memory_mb: u64,
+    /// How many databases and how much storage each project gets.
+    pub(crate) projects: BTreeMap<ProjectId, ProjectUse>,
 }
 
 impl Caller {
-    /// What this caller may do, as far as it changes an outcome.
-    pub(crate) fn authority(&self) -> Authority {
-        if self.scopes.allow(Scope::Unprotect) {
+    /// What this caller may do in a project, as far as it changes an outcome; without one, in
+    /// a project that it makes.
+    pub(crate) fn authority_in(&self, project: Option<&ProjectId>) -> Authority {
+        let allows = |scope| match project {
+            Some(project) => self.allows_in(project, scope),
+            None => self.scopes.allow(scope),
+        };
+        if allows(Scope::Unprotect) {
             Authority::Unprotects
-        } else if self.scopes.allow(Scope::Write) {
+        } else if allows(Scope::Write) {
             Authority::Writes
         } else {
             Authority::Plans
@@ -79,7 +87,7 @@ impl Gatherer<'_, '_> {
         row: Option<&Database>,
         config: &DatabaseConfig,
     ) -> Result<Facts, Error> {
-        let mut facts = Facts::none(self.caller.authority());
+        let mut facts = Facts::none(self.caller.authority_in(row.map(|row| &row.project_id)));
         facts.token = self.caller.token().cloned();
         facts.host = self.world.host;
         facts.images.clone_from(&self.world.images);
@@ -95,6 +103,11 @@ impl Gatherer<'_, '_> {
         if let ProjectFact::Found(project) = &facts.project {
             let project_id = project.id.clone();
             let slug = project.slug.clone();
+            if row.is_none() {
+                // What is brought back counts where it was, and comes back there.
+                let counts = base.as_ref().map_or(&project_id, |base| &base.project_id);
+                facts.authority = self.caller.authority_in(Some(counts));
+            }
             self.names(&mut facts, base.as_ref(), config, &project_id, &slug)
                 .await?;
         }
@@ -193,11 +206,7 @@ impl Gatherer<'_, '_> {
                 .await
                 .doing("read a project")?,
             (None, None) => {
-                let default = self
-                    .caller
-                    .project
-                    .clone()
-                    .unwrap_or_else(ProjectId::default_project);
+                let default = self.caller.home();
                 self.view
                     .project_by_id(&default)
                     .await
@@ -205,7 +214,10 @@ impl Gatherer<'_, '_> {
             }
         };
         match found.filter(|project| self.caller.sees(&project.id)) {
-            Some(project) => Ok(ProjectFact::Found(Box::new(project))),
+            Some(project) => {
+                self.caller.admitted(&project.id)?;
+                Ok(ProjectFact::Found(Box::new(project)))
+            }
             None => {
                 let asked: String = given.unwrap_or("default").chars().take(64).collect();
                 let nearest = self.nearest_project(&asked).await?;
@@ -224,7 +236,7 @@ impl Gatherer<'_, '_> {
     async fn nearest_project(&mut self, asked: &str) -> Result<Option<String>, Error> {
         let page = self
             .view
-            .projects_page(self.caller.project.as_ref(), None, PROJECTS_COMPARED_MAX)
+            .projects_page(&self.caller.reach(), None, PROJECTS_COMPARED_MAX)
             .await
             .doing("list projects")?;
         let names: Vec<&str> = page.rows.iter().map(|p| p.name.as_str()).collect();
@@ -325,6 +337,28 @@ impl Gatherer<'_, '_> {
         Ok(None)
     }
 
+    /// What the databases of a project have beside `own`.
+    async fn project_use(
+        &mut self,
+        project: &ProjectId,
+        own: &[(ProjectId, u32)],
+    ) -> Result<ProjectUse, Error> {
+        let mut others = self
+            .view
+            .project_use(project)
+            .await
+            .doing("add up what a project has")?;
+        for (_, storage_gb) in own.iter().filter(|(of, _)| of == project) {
+            others.databases = others.databases.saturating_sub(1);
+            others.storage_gb = others.storage_gb.saturating_sub(u64::from(*storage_gb));
+        }
+        if let Some(taken) = self.taken.projects.get(project) {
+            others.databases += taken.databases;
+            others.storage_gb += taken.storage_gb;
+        }
+        Ok(others)
+    }
+
     /// What others have of the host and of its ports.
     async fn shares(&mut self, facts: &mut Facts, base: Option<&Database>) -> Result<(), Error> {
         let rules = &self.services.rules;
@@ -361,6 +395,10 @@ impl Gatherer<'_, '_> {
                 own.push(row);
             }
         }
+        let mine: Vec<_> = own
+            .iter()
+            .map(|row| (row.project_id.clone(), row.storage_gb))
+            .collect();
         for row in own {
             facts.memory_mb_promised = facts.memory_mb_promised.saturating_sub(memory(&row.plan));
             if let Some(port) = row.public_port {
@@ -368,6 +406,9 @@ impl Gatherer<'_, '_> {
             }
         }
         facts.ports_used.extend(&self.taken.ports);
+        if let ProjectFact::Found(project) = &facts.project {
+            facts.project_use = self.project_use(&project.id, &mine).await?;
+        }
         Ok(())
     }
 }

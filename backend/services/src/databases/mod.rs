@@ -8,6 +8,7 @@ mod destroy;
 mod evaluate;
 mod facts;
 mod find;
+mod first_use;
 mod gather;
 mod of_project;
 mod planned;

@@ -3,8 +3,8 @@
 use super::rules::Rules;
 use crate::{Error, Maybe};
 use berth_domain::{
-    Database, DatabaseId, EngineName, Intent, Name, PoolMode, Pooler, ProjectId, Slug, Timestamp,
-    TlsMode,
+    Database, DatabaseId, EngineName, EnvName, Intent, Name, PoolMode, Pooler, ProjectId, Slug,
+    Timestamp, TlsMode,
 };
 use berth_engines::{UriParts, UriTls};
 use ipnet::IpNet;
@@ -103,8 +103,12 @@ pub struct PlannedDatabase {
     pub deletion_protection: Maybe<bool>,
     /// Days for which its data is kept after it was destroyed.
     pub recovery_window_days: Maybe<u32>,
+    /// Minutes without a client after which it sleeps.
+    pub sleep_after_minutes: Maybe<Option<u32>>,
     /// Labels.
     pub tags: Maybe<BTreeMap<String, String>>,
+    /// Names of its variables, each with the application's own.
+    pub inject_env: Maybe<BTreeMap<String, EnvName>>,
     /// When it was made.
     pub created_at: Maybe<Timestamp>,
 }
@@ -154,7 +158,9 @@ impl PlannedDatabase {
             tls_mode: Maybe::Known(row.tls_mode),
             deletion_protection: Maybe::Known(row.deletion_protection),
             recovery_window_days: Maybe::Known(row.recovery_window_days),
+            sleep_after_minutes: Maybe::Known(row.sleep_after_minutes),
             tags: Maybe::Known(row.tags.clone()),
+            inject_env: Maybe::Known(row.inject_env.clone()),
             created_at: Maybe::Known(row.created_at),
         }
     }
@@ -192,7 +198,9 @@ impl PlannedDatabase {
         row.tls_mode = sure(self.tls_mode, "tls_mode")?;
         row.deletion_protection = sure(self.deletion_protection, "deletion_protection")?;
         row.recovery_window_days = sure(self.recovery_window_days, "recovery_window_days")?;
+        row.sleep_after_minutes = sure(self.sleep_after_minutes, "sleep_after_minutes")?;
         row.tags = sure(self.tags, "tags")?;
+        row.inject_env = sure(self.inject_env, "inject_env")?;
         Ok(())
     }
 
@@ -284,7 +292,9 @@ pub(super) struct Essence<'a> {
     tls_mode: &'static str,
     deletion_protection: bool,
     recovery_window_days: u32,
+    sleep_after_minutes: Option<u32>,
     tags: &'a BTreeMap<String, String>,
+    inject_env: BTreeMap<&'a str, &'a str>,
     restored: Option<&'a str>,
 }
 
@@ -325,7 +335,15 @@ impl<'a> Essence<'a> {
             tls_mode: planned.tls_mode.known()?.as_str(),
             deletion_protection: planned.deletion_protection.known()?,
             recovery_window_days: planned.recovery_window_days.known()?,
+            sleep_after_minutes: planned.sleep_after_minutes.known()?,
             tags: planned.tags.as_ref().known()?,
+            inject_env: planned
+                .inject_env
+                .as_ref()
+                .known()?
+                .iter()
+                .map(|(ours, theirs)| (ours.as_str(), theirs.as_str()))
+                .collect(),
             restored,
         })
     }

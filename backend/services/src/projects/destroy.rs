@@ -1,8 +1,9 @@
 //! Taking projects away.
 
+use crate::audit;
 use crate::databases::{protected, unkeyed};
 use crate::error::Doing;
-use crate::services::{Answered, Begun, Happened, journal};
+use crate::services::{Answered, Begun, Happened, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Note, Services};
 use berth_domain::{Database, DatabaseId, OnDestroy, Project, ProjectId};
@@ -50,6 +51,7 @@ impl Services {
             self.destroy_row(&mut writing.tx, caller, database, now)
                 .await?;
         }
+        let before = audit::project(&row);
         row.destroyed_at = Some(now);
         row.updated_at = now;
         row.generation += 1;
@@ -58,7 +60,7 @@ impl Services {
             .update_project(&row)
             .await
             .doing("mark a project as destroyed")?;
-        journal(
+        journal_changes(
             &mut writing.tx,
             &caller.actor,
             now,
@@ -69,6 +71,7 @@ impl Services {
                 operation: None,
                 message: format!("project {} was destroyed", row.name),
             },
+            audit::changes(&before, &audit::project(&row)),
         )
         .await?;
         match self.commit(writing, ()).await? {
@@ -170,7 +173,10 @@ fn names_of(databases: &[Database]) -> String {
 }
 
 /// All living databases of a project.
-async fn living_in(view: &mut View<'_>, project: &ProjectId) -> Result<Vec<Database>, Error> {
+pub(super) async fn living_in(
+    view: &mut View<'_>,
+    project: &ProjectId,
+) -> Result<Vec<Database>, Error> {
     let filter = DatabaseFilter {
         project: Some(project.clone()),
         ..DatabaseFilter::default()

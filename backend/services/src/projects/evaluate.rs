@@ -1,5 +1,6 @@
 //! What becomes of a wish for a project: the one function behind plan and apply.
 
+use super::quota::{PlannedQuota, QuotaConfig, planned_quota, sleep_after_minutes};
 use crate::databases::{Authority, Rules};
 use crate::note::not_one_of;
 use crate::tags::check_tags;
@@ -27,8 +28,14 @@ pub struct ProjectConfig {
     pub deletion_protection: Given<bool>,
     /// `refuse` or `cascade`.
     pub on_destroy: Given<String>,
+    /// Minutes without a client after which its databases sleep.
+    pub sleep_after_minutes: Given<u32>,
+    /// How much it may have.
+    pub quota: Given<QuotaConfig>,
     /// Labels.
     pub tags: Given<BTreeMap<String, String>>,
+    /// Whether its first database is made when its environment is first used.
+    pub auto_provision: Given<bool>,
 }
 
 impl ProjectConfig {
@@ -44,7 +51,10 @@ impl ProjectConfig {
             on_destroy: self
                 .on_destroy
                 .or_keep(|| Some(row.on_destroy.as_str().to_owned())),
+            sleep_after_minutes: self.sleep_after_minutes.or_keep(|| row.sleep_after_minutes),
+            quota: self.quota.or_keep(|| row.quota.map(QuotaConfig::of)),
             tags: self.tags.or_keep(|| Some(row.tags.clone())),
+            auto_provision: self.auto_provision.or_keep(|| Some(row.auto_provision)),
         }
     }
 }
@@ -66,8 +76,14 @@ pub struct PlannedProject {
     pub deletion_protection: Maybe<bool>,
     /// What its destruction does to what is in it.
     pub on_destroy: Maybe<OnDestroy>,
+    /// Minutes without a client after which its databases sleep.
+    pub sleep_after_minutes: Maybe<Option<u32>>,
+    /// How much it may have.
+    pub quota: Maybe<Option<PlannedQuota>>,
     /// Labels.
     pub tags: Maybe<BTreeMap<String, String>>,
+    /// Whether its first database is made when its environment is first used.
+    pub auto_provision: Maybe<bool>,
     /// When it was made.
     pub created_at: Maybe<Timestamp>,
 }
@@ -83,9 +99,17 @@ impl PlannedProject {
             default_region: Maybe::Known(row.default_region.clone()),
             deletion_protection: Maybe::Known(row.deletion_protection),
             on_destroy: Maybe::Known(row.on_destroy),
+            sleep_after_minutes: Maybe::Known(row.sleep_after_minutes),
+            quota: Maybe::Known(row.quota.map(PlannedQuota::from)),
             tags: Maybe::Known(row.tags.clone()),
+            auto_provision: Maybe::Known(row.auto_provision),
             created_at: Maybe::Known(row.created_at),
         }
+    }
+
+    /// The directory with its env files.
+    pub fn env_dir(&self, rules: &Rules) -> Maybe<String> {
+        self.slug.as_ref().map(|slug| rules.addresses.env_dir(slug))
     }
 
     /// The network of its databases.
@@ -109,7 +133,13 @@ impl PlannedProject {
         row.default_region = sure(self.default_region, "default_region")?;
         row.deletion_protection = sure(self.deletion_protection, "deletion_protection")?;
         row.on_destroy = sure(self.on_destroy, "on_destroy")?;
+        row.sleep_after_minutes = sure(self.sleep_after_minutes, "sleep_after_minutes")?;
+        row.quota = match sure(self.quota, "quota")? {
+            Some(planned) => Some(sure(planned.known().into(), "quota")?),
+            None => None,
+        };
         row.tags = sure(self.tags, "tags")?;
+        row.auto_provision = sure(self.auto_provision, "auto_provision")?;
         Ok(())
     }
 
@@ -121,6 +151,15 @@ impl PlannedProject {
             self.deletion_protection.known()?,
             self.on_destroy.known()?.as_str(),
             self.tags.as_ref().known()?,
+            self.auto_provision.known()?,
+            self.sleep_after_minutes.known()?,
+            match self.quota.known()? {
+                Some(quota) => {
+                    let quota = quota.known()?;
+                    Some((quota.databases, quota.storage_gb))
+                }
+                None => None,
+            },
         );
         let bytes = serde_json::to_vec(&essence).ok()?;
         Some(Fingerprint(hex::encode(Sha256::digest(bytes))))
@@ -188,7 +227,10 @@ pub fn evaluate_project(
         default_region: evaluator.default_region(),
         deletion_protection: evaluator.deletion_protection(),
         on_destroy: evaluator.on_destroy(),
+        sleep_after_minutes: evaluator.sleep_after_minutes(),
+        quota: evaluator.quota(),
         tags: evaluator.tags(),
+        auto_provision: evaluator.auto_provision(),
         name,
         slug,
     };
@@ -367,6 +409,26 @@ impl Evaluator<'_> {
                     Maybe::Unknown
                 }
             },
+        }
+    }
+
+    fn sleep_after_minutes(&mut self) -> Maybe<Option<u32>> {
+        let (minutes, wrong) = sleep_after_minutes(&self.config.sleep_after_minutes);
+        self.errors.extend(wrong);
+        minutes
+    }
+
+    fn quota(&mut self) -> Maybe<Option<PlannedQuota>> {
+        let (quota, wrong) = planned_quota(&self.config.quota);
+        self.errors.extend(wrong);
+        quota
+    }
+
+    fn auto_provision(&self) -> Maybe<bool> {
+        match &self.config.auto_provision {
+            Given::Unknown => Maybe::Unknown,
+            Given::Absent | Given::Null => Maybe::Known(false),
+            Given::Value(wanted) => Maybe::Known(*wanted),
         }
     }
 

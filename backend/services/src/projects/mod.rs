@@ -2,9 +2,14 @@
 
 mod destroy;
 mod evaluate;
+mod quota;
+mod sleep;
 mod write;
 
 pub use destroy::Emptiness;
 pub use evaluate::{
     PlannedProject, ProjectConfig, ProjectEvaluation, ProjectFacts, evaluate_project,
 };
+pub(crate) use quota::sleep_after_minutes;
+pub use quota::{PlannedQuota, QuotaConfig};
+pub use sleep::Rest;

@@ -1,19 +1,28 @@
 //! Reading, making and changing projects.
 
 use super::evaluate::{ProjectConfig, ProjectFacts, evaluate_project};
+use crate::audit;
 use crate::databases::{ClaimManner, claim_of, find_project, unkeyed};
 use crate::error::Doing;
-use crate::services::{Answered, Begun, Happened, Keyed, journal};
+use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, Expected, Given, Maybe, Services, random};
 use berth_domain::{Claim, Name, OnDestroy, Project, ProjectId, Slug, Timestamp};
-use berth_store::Page;
+use berth_store::{Page, Tx};
 use std::collections::BTreeMap;
 
 impl Services {
-    /// Makes what every installation has: the default project. May be said again.
+    /// Makes what every installation has: its administrator and the default project. May be
+    /// said again.
     pub async fn prepare(&self) -> Result<(), Error> {
         let mut tx = self.store.begin().await.doing("begin to write")?;
+        self.prepare_administrator(&mut tx).await?;
+        self.prepare_project(&mut tx).await?;
+        tx.commit().await.doing("prepare the installation")?;
+        Ok(())
+    }
+
+    async fn prepare_project(&self, tx: &mut Tx) -> Result<(), Error> {
         let id = ProjectId::default_project();
         if tx
             .project_by_id(&id)
@@ -36,7 +45,10 @@ impl Services {
             default_region: self.rules.default_region().map(str::to_owned),
             deletion_protection: false,
             on_destroy: OnDestroy::Refuse,
+            sleep_after_minutes: None,
+            quota: None,
             tags: BTreeMap::new(),
+            auto_provision: false,
             claim: Claim::Claimed,
             generation: 1,
             created_at: now,
@@ -45,9 +57,7 @@ impl Services {
         };
         tx.insert_project(&project)
             .await
-            .doing("store the default project")?;
-        tx.commit().await.doing("store the default project")?;
-        Ok(())
+            .doing("store the default project")
     }
 
     /// One living project, by its id or its name.
@@ -62,10 +72,12 @@ impl Services {
         caller: &Caller,
         reference: &str,
     ) -> Result<Project, Error> {
-        find_project(view, reference)
+        let found = find_project(view, reference)
             .await?
             .filter(|project| caller.sees(&project.id))
-            .ok_or_else(project_not_found)
+            .ok_or_else(project_not_found)?;
+        caller.admitted(&found.id)?;
+        Ok(found)
     }
 
     /// A page of the projects that the caller sees, oldest first.
@@ -76,7 +88,7 @@ impl Services {
         limit: u32,
     ) -> Result<Page<Project>, Error> {
         self.store
-            .projects_page(caller.project.as_ref(), after, limit)
+            .projects_page(&caller.reach(), after, limit)
             .await
             .doing("list projects")
     }
@@ -121,7 +133,7 @@ impl Services {
             .insert_project(&row)
             .await
             .doing("store a project")?;
-        journal(
+        journal_changes(
             &mut writing.tx,
             &caller.actor,
             now,
@@ -132,8 +144,11 @@ impl Services {
                 operation: None,
                 message: format!("project {} was made", row.name),
             },
+            audit::made(&audit::project(&row)),
         )
         .await?;
+        self.first_owner(&mut writing.tx, caller, &row.id, now)
+            .await?;
         self.commit(writing, row).await
     }
 
@@ -156,12 +171,7 @@ impl Services {
         expected.check(row.generation)?;
         // Whoever changes a project has it: the request that ordered it must not resume it.
         if row.claim != Claim::Claimed {
-            writing
-                .tx
-                .claim_project(&row.id)
-                .await
-                .doing("claim a project")?;
-            row.claim = Claim::Claimed;
+            take_project_over(&mut writing, caller, &mut row).await?;
         }
         let config = config.clone().over(&row);
         let facts = {
@@ -183,7 +193,10 @@ impl Services {
                 .update_project(&changed)
                 .await
                 .doing("store a changed project")?;
-            journal(
+            let changes = audit::changes(&audit::project(&row), &audit::project(&changed));
+            let fields: Vec<_> = changes.iter().map(|c| c.field.as_str()).collect();
+            let message = format!("project {}: {} changed", changed.name, fields.join(", "));
+            journal_changes(
                 &mut writing.tx,
                 &caller.actor,
                 now,
@@ -192,8 +205,9 @@ impl Services {
                     project: Some(&changed.id),
                     database: None,
                     operation: None,
-                    message: format!("project {} was changed", changed.name),
+                    message,
                 },
+                changes,
             )
             .await?;
         }
@@ -225,12 +239,7 @@ impl Services {
                     format!("{} is being created by another token", row.name),
                 ));
             }
-            writing
-                .tx
-                .claim_project(&row.id)
-                .await
-                .doing("claim a project")?;
-            row.claim = Claim::Claimed;
+            take_project_over(&mut writing, caller, &mut row).await?;
         }
         self.commit(writing, row).await
     }
@@ -245,7 +254,7 @@ impl Services {
         config: &ProjectConfig,
     ) -> Result<ProjectFacts, Error> {
         let mut facts = ProjectFacts {
-            authority: caller.authority(),
+            authority: caller.authority_in(row.map(|row| &row.id)),
             name_holder: None,
             slug_holder: None,
             resumable: None,
@@ -288,6 +297,35 @@ impl Services {
     }
 }
 
+/// Its client has it from now on.
+async fn take_project_over<T>(
+    writing: &mut Writing<'_, T>,
+    caller: &Caller,
+    row: &mut Project,
+) -> Result<(), Error> {
+    writing
+        .tx
+        .claim_project(&row.id)
+        .await
+        .doing("claim a project")?;
+    row.claim = Claim::Claimed;
+    let now = writing.now;
+    journal_changes(
+        &mut writing.tx,
+        &caller.actor,
+        now,
+        Happened {
+            kind: "project.claimed",
+            project: Some(&row.id),
+            database: None,
+            operation: None,
+            message: format!("project {} was taken over", row.name),
+        },
+        vec![audit::field("claimed", false.into(), true.into())],
+    )
+    .await
+}
+
 /// There is no such project, for this caller.
 pub(crate) fn project_not_found() -> Error {
     Error::refused(Code::ProjectNotFound, "Project not found")
@@ -308,7 +346,10 @@ fn blank(id: ProjectId, name: &Maybe<Name>, now: Timestamp) -> Result<Project, E
         default_region: None,
         deletion_protection: false,
         on_destroy: OnDestroy::Refuse,
+        sleep_after_minutes: None,
+        quota: None,
         tags: BTreeMap::new(),
+        auto_provision: false,
         claim: Claim::Claimed,
         generation: 1,
         created_at: now,

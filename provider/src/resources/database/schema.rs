@@ -88,6 +88,14 @@ pub const FIELDS: &[Field] = &[
         manner: Manner::Default,
     },
     Field {
+        name: "sleep_after_minutes",
+        manner: Manner::Absent,
+    },
+    Field {
+        name: "inject_env",
+        manner: Manner::Absent,
+    },
+    Field {
         name: "tags",
         manner: Manner::Absent,
     },
@@ -205,6 +213,22 @@ fn ordered() -> Vec<Attribute> {
         )
         .optional()
         .description("Where the data comes from. Counts at create and never again."),
+        Attribute::number("sleep_after_minutes")
+            .optional()
+            .description(
+                "Minutes without a client after which it sleeps; its project's when left out. \
+                 Needs the pooler, which holds the next client until the engine is up. A \
+                 database that sleeps is no drift.",
+            )
+            .validate(whole(1..=43_200)),
+        Attribute::map("inject_env", Type::String)
+            .optional()
+            .description(
+                "Names of its variables in the project's environment (`DATABASE_URL`, \
+                 `DIRECT_URL`, and its slug in capitals with `_URL`), each with the name that \
+                 the application reads instead.",
+            )
+            .validate(rules::no_nulls()),
         Attribute::map("tags", Type::String)
             .optional()
             .description("Labels.")

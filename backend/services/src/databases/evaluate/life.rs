@@ -23,6 +23,10 @@ impl Evaluator<'_> {
             // A restored database runs: whoever brings it back wants to use it.
             Given::Absent | Given::Null => Intent::Run,
             Given::Value(word) => match word.as_str() {
+                // What sleeps runs as far as its users are concerned.
+                "running" if matches!(self.base, Base::Row(row) if row.intent == Intent::Sleep) => {
+                    Intent::Sleep
+                }
                 "running" => Intent::Run,
                 "stopped" => Intent::Stop,
                 _ => {

@@ -3,11 +3,13 @@
 //! It writes, reserves and draws nothing. What depends on an unknown is unknown; fewer unknowns
 //! only refine: a value that was known stays, an error that was found stays.
 
+mod inject;
 mod life;
 mod order;
 mod place;
 mod pooler;
 mod reach;
+mod sleep;
 
 use super::config::DatabaseConfig;
 use super::facts::{Facts, RestoreFact};
@@ -104,6 +106,7 @@ impl Evaluator<'_> {
         let pooler = self.pooler(&engine, &plan);
         let expose = self.expose();
         let allow_list = self.allow_list(expose);
+        let inject_env = self.inject_env(&slug);
         let planned = PlannedDatabase {
             id: self.base.row().map(|row| row.id.clone()).into(),
             project_id,
@@ -117,7 +120,9 @@ impl Evaluator<'_> {
             tls_mode: self.tls_mode(),
             deletion_protection: self.deletion_protection(),
             recovery_window_days: self.recovery_window_days(),
+            sleep_after_minutes: self.sleep_after_minutes(),
             tags: self.tags(),
+            inject_env,
             created_at: self.base.row().map(|row| row.created_at).into(),
             technology,
             plan: plan.map(|plan| plan.name.clone()),
@@ -131,6 +136,8 @@ impl Evaluator<'_> {
             allow_list,
         };
         self.capacity(&plan);
+        self.quota(&planned);
+        self.sleep_needs_a_pooler(&planned);
         self.rotation_needs_an_engine(&planned);
         planned
     }

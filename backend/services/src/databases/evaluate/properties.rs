@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields by which the random wishes below become unknown.
-const FIELDS: u32 = 21;
+const FIELDS: u32 = 22;
 
 fn hide(config: &DatabaseConfig, hidden: u32) -> DatabaseConfig {
     let mut c = config.clone();
@@ -39,6 +39,7 @@ fn hide(config: &DatabaseConfig, hidden: u32) -> DatabaseConfig {
     hide!(deletion_protection);
     hide!(recovery_window_days);
     hide!(tags);
+    hide!(inject_env);
     assert_eq!(bit, FIELDS);
     c
 }
@@ -130,11 +131,16 @@ prop_compose! {
         pooler in given(poolers()),
         allow_list in given(prop::sample::select(&["10.0.0.0/8", "192.0.2.1/32"][..]).prop_map(|n| BTreeSet::from([n.to_owned()]))),
         restore_from in word(&["db_1"], "db_1"),
-        tags in given(Just(BTreeMap::from([("team".to_owned(), "a".to_owned())]))),
+        maps in (
+            given(Just(BTreeMap::from([("team".to_owned(), "a".to_owned())]))),
+            given(prop::sample::select(&[("DATABASE_URL", "PG_URL"), ("ORDERS_URL", "PG_URL"), ("BILLS_URL", "PG_URL")][..])
+                .prop_map(|(ours, theirs)| BTreeMap::from([(ours.to_owned(), theirs.to_owned())]))),
+        ),
     ) -> DatabaseConfig {
         DatabaseConfig {
             name, project, engine, version, plan, region, desired_status, database_name, username,
-            tls_mode, expose, deletion_protection, pooler, allow_list, tags, restore_from,
+            tls_mode, expose, deletion_protection, pooler, allow_list, restore_from,
+            tags: maps.0, inject_env: maps.1,
             storage_gb: numbers.0, replicas: numbers.1, credential_version: numbers.2,
             public_port: numbers.3, recovery_window_days: numbers.4,
         }
@@ -190,7 +196,8 @@ fn known_attributes(planned: &PlannedDatabase, rules: &Rules) -> BTreeMap<&'stat
         tls_mode,
         deletion_protection,
         recovery_window_days,
-        tags
+        tags,
+        inject_env
     );
     if let Maybe::Known(pooler) = &planned.pooler {
         all.insert("pooler", format!("{}", pooler.is_some()));

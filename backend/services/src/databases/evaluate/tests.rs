@@ -51,7 +51,10 @@ fn project() -> Project {
         default_region: Some("nyc1".to_owned()),
         deletion_protection: false,
         on_destroy: OnDestroy::Refuse,
+        sleep_after_minutes: None,
+        quota: None,
         tags: BTreeMap::new(),
+        auto_provision: false,
         claim: Claim::Claimed,
         generation: 1,
         created_at: Timestamp::from_millis(0),
@@ -97,7 +100,9 @@ pub(super) fn row() -> Database {
         tls_mode: TlsMode::Allow,
         deletion_protection: true,
         recovery_window_days: 7,
+        sleep_after_minutes: None,
         tags: BTreeMap::new(),
+        inject_env: BTreeMap::new(),
         claim: Claim::Claimed,
         generation: 3,
         created_at: Timestamp::from_millis(5),
@@ -543,6 +548,7 @@ fn an_equal_request_resumes_and_another_is_refused() {
     // The default written out is the same request.
     let spelt = DatabaseConfig {
         version: Given::Value("17".to_owned()),
+        sleep_after_minutes: Given::Null,
         tags: Given::Null,
         ..orders()
     };

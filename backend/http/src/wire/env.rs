@@ -1,0 +1,32 @@
+//! Environments to the wire.
+
+use berth_domain::Secret;
+use berth_services::env::{Environment, Source, Variable};
+
+/// A whole environment.
+pub(crate) fn environment(found: &Environment) -> berth_api::Environment {
+    berth_api::Environment {
+        variables: found.variables.iter().map(variable).collect(),
+        notes: found.notes.clone(),
+        next_page_token: None,
+    }
+}
+
+/// One variable of it.
+pub(crate) fn variable(variable: &Variable) -> berth_api::EnvVariable {
+    let source = match &variable.source {
+        Source::User => None,
+        Source::Database(id) => Some(id.to_string()),
+    };
+    berth_api::EnvVariable {
+        name: variable.name.to_string(),
+        value: variable
+            .value
+            .as_ref()
+            .map(Secret::reveal)
+            .map(str::to_owned),
+        sensitive: variable.sensitive,
+        managed_by: variable.is_managed().then(|| "berth".to_owned()),
+        source,
+    }
+}
