@@ -2,6 +2,7 @@
 
 use crate::config::Options;
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Managed databases and buckets on your own machines.
@@ -55,6 +56,12 @@ pub enum Command {
     ///
     /// The connection URI is read from the environment, so that it stands in no process list.
     CheckLogin(CheckLogin),
+    /// Runs a command with the environment of a project, through the running berthd.
+    ///
+    /// On the host it reaches the project's databases through ports of the loopback interface,
+    /// which are there as long as it runs. With --image it runs in a container in the project's
+    /// network.
+    Run(Box<RunArgs>),
     /// Looks at everything berthd depends on and says what to do.
     Doctor(Box<Options>),
 }
@@ -90,6 +97,9 @@ pub enum TokenCommand {
         /// Single rights: read, plan, write, credentials, fork, unprotect, admin.
         #[arg(long, value_delimiter = ',', conflicts_with = "preset")]
         scopes: Option<Vec<String>>,
+        /// Whose token it is, by id or name; the administrator's when left out.
+        #[arg(long)]
+        user: Option<String>,
         /// Binds the token to one project, by id or name.
         #[arg(long)]
         project: Option<String>,
@@ -146,6 +156,23 @@ pub enum ImagesCommand {
         /// An engine's version, such as `postgresql:17`; all that are here when none is named.
         versions: Vec<String>,
     },
+}
+
+/// A command and the project whose environment it gets.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where berthd and the engine are.
+    #[command(flatten)]
+    pub options: Options,
+    /// The project, by id or name.
+    #[arg(long, value_name = "PROJECT")]
+    pub project: String,
+    /// Runs the command in a container of this image, in the project's network.
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// The command and its arguments; with --image, the image's own when there is none.
+    #[arg(last = true, required_unless_present = "image", value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// A login to prove.

@@ -4,6 +4,7 @@ use crate::authority::{self, Authority, Pair};
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Runtime};
 use crate::data_root::{self, DataRoot};
+use crate::env_files;
 use crate::images::{Obtainer, Recipes};
 use async_trait::async_trait;
 use axum::Router;
@@ -13,12 +14,12 @@ use berth_containers::{
 use berth_control::{Certificates, Control, ServerCertificate};
 use berth_docker::{BadAddress, Docker};
 use berth_domain::{
-    Addresses, Clock, EngineName, InstanceId, Preset, Secret, Timestamp, Token, TokenId,
+    Addresses, Clock, EngineName, InstanceId, Preset, Secret, Timestamp, Token, TokenId, UserId,
 };
 use berth_engines::Registry;
 use berth_platform::{Capabilities, Cause, Platform};
 use berth_services::{HostCapacity, ImageState, Outside, Services, SystemEntropy};
-use berth_store::{Keys, Store};
+use berth_store::{Keys, Store, TokenFilter};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
@@ -71,6 +72,8 @@ pub struct Installation {
     pub control: Arc<Control>,
     /// Signs certificates.
     pub authority: Arc<Authority>,
+    /// Keeps the env files; none where nothing runs that could use them.
+    pub env_files: Option<env_files::Keeper>,
 }
 
 /// Random bytes of the operating system.
@@ -106,6 +109,10 @@ pub async fn open(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }));
     services.prepare().await?;
+    let env_files = (config.runtime == Runtime::Docker).then(|| {
+        let run_root = Path::new(RUN_BASE).join(root.installation().as_str());
+        env_files::Keeper::new(Arc::clone(&services), store.watch_version(), run_root)
+    });
     let control = Arc::new(Control::new(berth_control::Parts {
         store,
         platform,
@@ -137,6 +144,7 @@ pub async fn open(
         local_router: berth_http::local_router(services, http),
         control,
         authority,
+        env_files,
     })
 }
 
@@ -221,7 +229,8 @@ async fn open_authority(
 /// Makes the first token, once in an installation's life. The file is written first: a start
 /// that died in between finds it there and stores its hash.
 async fn first_token(store: &Store, root: &DataRoot, now: Timestamp) -> Result<(), Error> {
-    if !store.tokens_page(None, None, 1).await?.rows.is_empty() {
+    if !store
+        .tokens_page(&TokenFilter::default(), None, 1).await?.rows.is_empty() {
         return Ok(());
     }
     let path = root.join("admin.token");
@@ -239,6 +248,7 @@ async fn first_token(store: &Store, root: &DataRoot, now: Timestamp) -> Result<(
         hash: hex::encode(Sha256::digest(secret.reveal())),
         scopes: Preset::Admin.scopes(),
         project_id: None,
+        user_id: UserId::administrator(),
         created_at: now,
         expires_at: None,
         revoked_at: None,

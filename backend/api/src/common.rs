@@ -111,32 +111,6 @@ pub struct OperationFailure {
     pub message: String,
 }
 
-/// One entry of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Event {
-    /// Rises with each event; the id of the server-sent event.
-    pub sequence: i64,
-    /// What happened, as `noun.verb`.
-    pub kind: String,
-    /// Who did it: `system`, `local`, or a token's name.
-    pub actor: String,
-    /// The token that did it.
-    pub token_id: Option<String>,
-    /// The address it came from.
-    pub address: Option<String>,
-    /// The project concerned.
-    pub project_id: Option<String>,
-    /// The database concerned.
-    pub database_id: Option<String>,
-    /// The operation concerned.
-    pub operation_id: Option<String>,
-    /// A sentence for people.
-    pub message: String,
-    /// When it happened.
-    pub at: String,
-}
-
 /// A token that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,12 +124,18 @@ pub struct NewToken {
     /// `plan`, `apply`, `application` or `admin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// Whose it is, by id or name; the caller's own when nobody is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// The one project it is bound to, by id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
     /// When it ends, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// Whether its secret is kept, sealed, to be read again with the scope `admin`.
+    #[serde(default)]
+    pub keep_secret: bool,
 }
 
 /// A token without its secret.
@@ -170,12 +150,29 @@ pub struct Token {
     pub scopes: Vec<String>,
     /// The one project it is bound to.
     pub project_id: Option<String>,
+    /// Whose it is; what that user is in a project narrows its rights there.
+    pub user_id: String,
     /// When it was made.
     pub created_at: String,
     /// When it ends.
     pub expires_at: Option<String>,
     /// When it was revoked.
     pub revoked_at: Option<String>,
+}
+
+/// What may be said of a token in a change (PATCH).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenBody {
+    /// Its name, for people.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub name: Field<String>,
+    /// When it ends, in RFC 3339; `null` is never.
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub expires_at: Field<String>,
 }
 
 /// A token with its secret, which is shown this once.
@@ -187,6 +184,20 @@ pub struct TokenCreated {
     pub token: Token,
     /// The bearer secret.
     pub secret: String,
+}
+
+/// The secret of a token that was made with `keep_secret`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenSecret {
+    /// The bearer secret.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(example = "berth_000000000000000000000000000000000000000000000000")
+    )]
+    pub secret: String,
+    /// Whether it opens nothing, since the caller may only plan.
+    pub inert: bool,
 }
 
 /// A page of tokens.
@@ -206,15 +217,5 @@ pub struct OperationList {
     /// The operations, the last one first.
     pub operations: Vec<Operation>,
     /// By which the next page is asked for.
-    pub next_page_token: Option<String>,
-}
-
-/// A page of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct EventList {
-    /// The events in their order.
-    pub events: Vec<Event>,
-    /// By which those that follow are asked for, also while there are none.
     pub next_page_token: Option<String>,
 }

@@ -181,7 +181,9 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
             Refusal::from(error).into_response()
         }
         None => {
-            request.extensions_mut().insert(caller);
+            request
+                .extensions_mut()
+                .insert(access::asking(need, caller));
             request.extensions_mut().insert(Reading::of(&state));
             next.run(request).await
         }

@@ -3,11 +3,21 @@
 use crate::databases::Reference;
 use crate::error::Doing;
 use crate::view::View;
-use crate::{Caller, Error, Services};
-use berth_domain::Event;
+use crate::{Caller, Error, FieldError, Services};
+use berth_domain::{Event, Timestamp, TokenId, UserId};
 use berth_store::{EventFilter, Page};
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// From which end the journal is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As it was written.
+    #[default]
+    Oldest,
+    /// The latest first.
+    Newest,
+}
 
 /// Which events to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +26,16 @@ pub struct EventList {
     pub project: Option<String>,
     /// Those of one database, by id or name.
     pub database: Option<String>,
+    /// Those of one kind, or of all kinds of one noun.
+    pub kind: Option<String>,
+    /// Those that a token or a person did, by id.
+    pub actor: Option<String>,
+    /// Those not before that moment, in RFC 3339.
+    pub since: Option<String>,
+    /// Those before that moment, in RFC 3339.
+    pub until: Option<String>,
+    /// From which end to read.
+    pub order: Order,
 }
 
 /// Events as they come, from a point on.
@@ -24,22 +44,32 @@ pub struct EventStream {
     filter: EventFilter,
     after: i64,
     commits: watch::Receiver<i64>,
+    token: Option<TokenId>,
 }
 
 impl Services {
-    /// A page of the events after `sequence` that the caller sees, in order.
+    /// A page of the events that the caller sees, which come after `sequence` in their order;
+    /// with none, the first page.
     pub async fn events(
         &self,
         caller: &Caller,
         list: &EventList,
-        sequence: i64,
+        sequence: Option<i64>,
         limit: u32,
     ) -> Result<Page<Event>, Error> {
         let filter = self.event_filter(caller, list).await?;
-        self.store
-            .events_after(sequence, &filter, limit)
-            .await
-            .doing("read the journal")
+        let store = &self.store;
+        match list.order {
+            Order::Oldest => {
+                let after = sequence.unwrap_or(0);
+                store.events_after(after, &filter, limit).await
+            }
+            Order::Newest => {
+                let before = sequence.unwrap_or(i64::MAX);
+                store.events_before(before, &filter, limit).await
+            }
+        }
+        .doing("read the journal")
     }
 
     /// Follows the events after `sequence`; with none, those that happen from now on.
@@ -60,6 +90,7 @@ impl Services {
             filter,
             after,
             commits,
+            token: caller.token().cloned(),
         })
     }
 
@@ -67,7 +98,7 @@ impl Services {
         let mut view = View::Store(&self.store);
         let project = match &list.project {
             Some(reference) => Some(self.project_row(&mut view, caller, reference).await?.id),
-            None => caller.project.clone(),
+            None => None,
         };
         let database = match &list.database {
             Some(reference) => {
@@ -82,16 +113,48 @@ impl Services {
             }
             None => None,
         };
-        Ok(EventFilter { project, database })
+        let mut errors = Vec::new();
+        let mut moment = |field: &str, text: &Option<String>| match text {
+            None => None,
+            Some(text) => Timestamp::parse(text).or_else(|| {
+                errors.push(FieldError::invalid(
+                    field,
+                    "is not a time: use RFC 3339, such as 2030-01-31T12:00:00Z",
+                ));
+                None
+            }),
+        };
+        let (since, until) = (moment("since", &list.since), moment("until", &list.until));
+        let names_nobody = |id: &String| TokenId::parse(id).is_err() && UserId::parse(id).is_err();
+        if list.actor.as_ref().is_some_and(names_nobody) {
+            errors.push(FieldError::invalid(
+                "actor",
+                "is the id of no token (tok_…) and no user (usr_…)",
+            ));
+        }
+        if !errors.is_empty() {
+            return Err(Error::fields(errors));
+        }
+        Ok(EventFilter {
+            reach: caller.reach_within(project),
+            database,
+            kind: list.kind.clone(),
+            actor: list.actor.clone(),
+            since,
+            until,
+        })
     }
 }
 
 impl EventStream {
     /// The next events, at least one, at most `limit`; waits until there is one. None once the
-    /// store is closed.
+    /// store is closed or the token that asked opens nothing any more.
     pub async fn next(&mut self, limit: u32) -> Result<Option<Vec<Event>>, Error> {
         loop {
             self.commits.mark_unchanged();
+            if !self.is_open().await? {
+                return Ok(None);
+            }
             let page = self
                 .services
                 .store
@@ -106,5 +169,17 @@ impl EventStream {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether who follows may still read: a stream must not outlive its token.
+    async fn is_open(&self) -> Result<bool, Error> {
+        let Some(id) = &self.token else {
+            return Ok(true);
+        };
+        let found = self.services.store.token_by_id(id).await;
+        let now = self.services.clock.now();
+        Ok(found
+            .doing("look for a token")?
+            .is_some_and(|t| t.revoked_at.is_none() && t.expires_at.is_none_or(|end| end > now)))
     }
 }

@@ -4,12 +4,15 @@
 //! the same rules as a dry run; who may see and do what.
 //! Refuses: HTTP, JSON, containers. What a request needs of the world comes through [`Outside`].
 
+mod audit;
 mod caller;
 pub mod databases;
+pub mod env;
 mod error;
 mod events;
 mod expected;
 mod given;
+mod members;
 mod note;
 mod operations;
 mod outside;
@@ -18,14 +21,17 @@ pub mod projects;
 mod server;
 mod services;
 mod tags;
+mod token_secrets;
 mod tokens;
+mod users;
 mod view;
 
 pub use caller::Caller;
 pub use error::{Class, Code, Error, FieldError};
-pub use events::{EventList, EventStream};
+pub use events::{EventList, EventStream, Order};
 pub use expected::Expected;
 pub use given::{Given, Maybe};
+pub use members::PutMember;
 pub use note::{Note, Severity, size_text};
 pub use operations::WAIT_SECONDS_MAX;
 pub use outside::{
@@ -34,7 +40,9 @@ pub use outside::{
 pub use plan::{Outcome, PLAN_RESOURCES_MAX, PlannedResource, Wish};
 pub use server::{Capacity, OfferedEngine, OfferedVersion, SNAPSHOT_PAGE};
 pub use services::{Answered, FIRST_STEP, Keyed, Parts, Replay, Services};
-pub use tokens::{MadeToken, NewToken, TOKEN_PREFIX};
+pub use token_secrets::TokenSecret;
+pub use tokens::{MadeToken, NewToken, TOKEN_PREFIX, TokenConfig};
+pub use users::{NewUser, UserConfig};
 
 // What crosses from the store to the adapters as it is.
 pub use berth_store::{DatabaseRecord, Page, SnapshotKind, SnapshotPage, SnapshotRows};

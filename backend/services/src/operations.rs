@@ -15,9 +15,11 @@ impl Services {
     pub async fn operation(&self, caller: &Caller, id: &str) -> Result<Operation, Error> {
         let id = OperationId::parse(id).map_err(|_| not_found())?;
         let found = self.store.operation(&id).await.doing("read an operation")?;
-        found
+        let found = found
             .filter(|o| caller.sees(&o.project_id))
-            .ok_or_else(not_found)
+            .ok_or_else(not_found)?;
+        caller.admitted(&found.project_id)?;
+        Ok(found)
     }
 
     /// The same, as soon as it has ended, or as it is after `wait_seconds`, at most a minute.

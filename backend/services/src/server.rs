@@ -106,12 +106,12 @@ impl Services {
         let mut view = View::Store(&self.store);
         let project = match project {
             Some(reference) => Some(self.project_row(&mut view, caller, reference).await?.id),
-            None => caller.project.clone(),
+            None => None,
         };
         self.store
             .snapshot_page(
                 kind,
-                project.as_ref(),
+                &caller.reach_within(project),
                 page_token,
                 SNAPSHOT_PAGE,
                 self.clock.now(),

@@ -4,7 +4,7 @@ use crate::databases::Rules;
 use crate::error::Doing;
 use crate::{Caller, Code, Entropy, Error, Outside, random};
 use berth_domain::{
-    Actor, Clock, Database, DatabaseId, Event, Operation, OperationId, OperationKind,
+    Actor, Clock, Database, DatabaseId, Event, FieldChange, Operation, OperationId, OperationKind,
     OperationState, ProjectId, Secret, Timestamp,
 };
 use berth_store::{IdempotencyRecord, Store, Tx};
@@ -262,12 +262,23 @@ pub(crate) struct Happened<'a> {
     pub(crate) message: String,
 }
 
-/// Writes into the journal who did what.
+/// Writes into the journal who did what, where no field got another value.
 pub(crate) async fn journal(
     tx: &mut Tx,
     actor: &Actor,
     now: Timestamp,
     happened: Happened<'_>,
+) -> Result<(), Error> {
+    journal_changes(tx, actor, now, happened, Vec::new()).await
+}
+
+/// Writes into the journal who changed what to what.
+pub(crate) async fn journal_changes(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    happened: Happened<'_>,
+    changes: Vec<FieldChange>,
 ) -> Result<(), Error> {
     tx.append_event(&Event {
         sequence: 0,
@@ -277,6 +288,7 @@ pub(crate) async fn journal(
         database_id: happened.database.cloned(),
         operation_id: happened.operation.cloned(),
         message: happened.message,
+        changes,
         at: now,
     })
     .await

@@ -1,11 +1,15 @@
 //! Tokens: who may ask for what.
 
+use crate::audit;
 use crate::error::Doing;
-use crate::services::{Answered, Begun, Happened, Keyed, journal};
+use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
+use crate::token_secrets;
 use crate::view::View;
-use crate::{Caller, Code, Error, FieldError, Services, random};
-use berth_domain::{Actor, Preset, Scope, Scopes, Secret, Timestamp, Token, TokenId};
-use berth_store::{Page, Tx};
+use crate::{Caller, Code, Error, FieldError, Given, Services, random};
+use berth_domain::{
+    Actor, ActorUser, FieldChange, Preset, Scope, Scopes, Secret, Timestamp, Token, TokenId, UserId,
+};
+use berth_store::{Bearer, Page, TokenFilter, Tx};
 use sha2::{Digest, Sha256};
 
 /// What every token's secret begins with, so that it is known when it leaks.
@@ -21,10 +25,23 @@ pub struct NewToken {
     pub scopes: Option<Vec<String>>,
     /// A usual set of rights instead.
     pub preset: Option<String>,
+    /// Whose it is, by id or name; the caller's own when nobody is named.
+    pub user: Option<String>,
     /// The one project it is bound to, by id or name.
     pub project: Option<String>,
     /// When it ends, in RFC 3339.
     pub expires_at: Option<String>,
+    /// Whether its secret is kept, sealed, to be read again.
+    pub keep_secret: bool,
+}
+
+/// What is to be different of a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// Its name, for people.
+    pub name: Given<String>,
+    /// When it ends, in RFC 3339; null is never.
+    pub expires_at: Given<String>,
 }
 
 /// A token and its secret, which is known this once.
@@ -47,10 +64,14 @@ impl Services {
         // What is looked up is a hash, so how long it takes tells nothing of the secret.
         let found = self
             .store
-            .token_by_hash(&hash(secret))
+            .bearer_by_hash(&hash(secret))
             .await
             .doing("look for a token")?
             .ok_or_else(refused)?;
+        let Bearer {
+            token: found,
+            user_name,
+        } = found;
         let now = self.clock.now();
         if found.revoked_at.is_some() {
             return Err(Error::refused(
@@ -64,14 +85,28 @@ impl Services {
                 "This token has expired",
             ));
         }
+        // A token outlives its user in lists only.
+        let user = ActorUser {
+            id: found.user_id,
+            name: user_name.ok_or_else(refused)?,
+        };
+        let roles = if user.id == UserId::administrator() {
+            None
+        } else {
+            let roles = self.store.roles_of(&user.id).await;
+            Some(roles.doing("read what a user is in which project")?)
+        };
         Ok(Caller {
             actor: Actor::Token {
                 id: found.id,
                 name: found.name,
+                user: Some(user),
                 address,
             },
             scopes: found.scopes,
             project: found.project_id,
+            roles,
+            asks: None,
         })
     }
 
@@ -110,17 +145,18 @@ impl Services {
             .insert_token(&token)
             .await
             .doing("store a token")?;
-        journal(
+        if wish.keep_secret {
+            token_secrets::keep(&mut writing.tx, &token.id, &secret).await?;
+        }
+        let mut changes = audit::made(&audit::token(&token));
+        changes.push(FieldChange::secret("secret"));
+        token_event(
             &mut writing.tx,
-            &caller.actor,
+            caller,
             now,
-            Happened {
-                kind: "token.created",
-                project: token.project_id.as_ref(),
-                database: None,
-                operation: None,
-                message: format!("token {} ({}) was made", token.name, token.id),
-            },
+            &token,
+            "token.created",
+            changes,
         )
         .await?;
         self.commit(writing, MadeToken { token, secret }).await
@@ -136,15 +172,10 @@ impl Services {
         now: Timestamp,
     ) -> Result<Token, Error> {
         let mut errors = Vec::new();
-        let length = wish.name.chars().count();
-        if !(1..=NAME_CHARACTERS_MAX).contains(&length) || wish.name.chars().any(char::is_control) {
-            errors.push(FieldError::invalid(
-                "name",
-                format!("use 1 to {NAME_CHARACTERS_MAX} printable characters"),
-            ));
-        }
+        check_name(&wish.name, &mut errors);
         let scopes = scopes_of(wish, &mut errors);
         let expires_at = expiry(wish.expires_at.as_deref(), now, &mut errors);
+        let user_id = self.owner_of_token(tx, caller, wish, &mut errors).await?;
         let mut project_id = caller.project.clone();
         if let Some(reference) = &wish.project {
             match self.project_row(&mut View::Tx(tx), caller, reference).await {
@@ -164,13 +195,36 @@ impl Services {
             hash: hash(secret),
             scopes,
             project_id,
+            user_id,
             created_at: now,
             expires_at,
             revoked_at: None,
         })
     }
 
-    /// A page of the tokens, oldest first, without their secrets.
+    /// Whose a new token is to be: the caller's own, or anybody's for the administrator.
+    async fn owner_of_token(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        wish: &NewToken,
+        errors: &mut Vec<FieldError>,
+    ) -> Result<UserId, Error> {
+        let Some(reference) = &wish.user else {
+            return Ok(caller.user());
+        };
+        match self.seen_user(&mut View::Tx(tx), caller, reference).await {
+            Ok(user) => return Ok(user.id),
+            Err(Error::Refused { code, message, .. }) => {
+                errors.push(FieldError::of(code, "user_id", message));
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(caller.user())
+    }
+
+    /// A page of the tokens that the caller sees, oldest first, without their secrets: all, for
+    /// a token bound to a project those bound to it too, for a member its own.
     pub async fn tokens(
         &self,
         caller: &Caller,
@@ -178,40 +232,188 @@ impl Services {
         limit: u32,
     ) -> Result<Page<Token>, Error> {
         caller.need(Scope::Admin)?;
+        let filter = TokenFilter {
+            project: caller.project.clone(),
+            user: caller.roles.as_ref().map(|_| caller.user()),
+        };
         self.store
-            .tokens_page(caller.project.as_ref(), after, limit)
+            .tokens_page(&filter, after, limit)
             .await
             .doing("list tokens")
+    }
+
+    /// One token, without its secret.
+    pub async fn token(&self, caller: &Caller, id: &str) -> Result<Token, Error> {
+        caller.need(Scope::Admin)?;
+        let id = TokenId::parse(id).map_err(|_| missing())?;
+        let found = self.store.token_by_id(&id).await.doing("read a token")?;
+        found.filter(|t| sees_token(caller, t)).ok_or_else(missing)
+    }
+
+    /// Gives a token another name or another end. The secret stays what it is.
+    pub async fn update_token(
+        &self,
+        caller: &Caller,
+        id: &str,
+        wish: &TokenConfig,
+    ) -> Result<Token, Error> {
+        caller.need(Scope::Admin)?;
+        let Begun::Write(mut writing) = self.begin::<Token>(caller, None).await? else {
+            return Err(crate::databases::unkeyed());
+        };
+        let before = token_to_write(&mut writing, caller, id).await?;
+        if before.revoked_at.is_some() {
+            return Err(Error::refused(
+                Code::TokenRevoked,
+                format!(
+                    "{} was revoked, and stays so: make another token",
+                    before.id
+                ),
+            ));
+        }
+        let now = writing.now;
+        let mut errors = Vec::new();
+        let ends = match &wish.expires_at {
+            Given::Absent | Given::Unknown => before.expires_at,
+            Given::Null => None,
+            // The end that it has may be said again, also when it is past.
+            Given::Value(text) if Timestamp::parse(text) == before.expires_at => before.expires_at,
+            Given::Value(text) => expiry(Some(text), now, &mut errors),
+        };
+        let name = match &wish.name {
+            Given::Absent | Given::Unknown => before.name.clone(),
+            Given::Value(name) => {
+                check_name(name, &mut errors);
+                name.clone()
+            }
+            Given::Null => {
+                let message = "cannot be null: every token has a name";
+                errors.push(FieldError::invalid("name", message));
+                before.name.clone()
+            }
+        };
+        if !errors.is_empty() {
+            return Err(Error::fields(errors));
+        }
+        let token = Token {
+            name,
+            expires_at: ends,
+            ..before.clone()
+        };
+        if token != before {
+            let tx = &mut writing.tx;
+            let ended = tx.set_token_end(&token.id, ends).await;
+            ended.doing("change the end of a token")?;
+            let named = tx.set_token_name(&token.id, &token.name).await;
+            named.doing("change the name of a token")?;
+            let changes = audit::changes(&audit::token(&before), &audit::token(&token));
+            token_event(
+                &mut writing.tx,
+                caller,
+                now,
+                &token,
+                "token.changed",
+                changes,
+            )
+            .await?;
+        }
+        match self.commit(writing, token).await? {
+            Answered::Fresh(token) => Ok(token),
+            Answered::Replayed(_) => Err(crate::databases::unkeyed()),
+        }
     }
 
     /// Revokes a token at once. Repeatable.
     pub async fn revoke_token(&self, caller: &Caller, id: &str) -> Result<(), Error> {
         caller.need(Scope::Admin)?;
-        let missing = || Error::refused(Code::TokenNotFound, "Token not found");
-        let id = TokenId::parse(id).map_err(|_| missing())?;
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await.doing("begin to write")?;
-        let found = tx.token_by_id(&id).await.doing("look for a token")?;
-        let token = found
-            .filter(|t| caller.project.is_none() || t.project_id == caller.project)
-            .ok_or_else(missing)?;
-        if tx.revoke_token(&id, now).await.doing("revoke a token")? {
-            journal(
-                &mut tx,
-                &caller.actor,
-                now,
-                Happened {
-                    kind: "token.revoked",
-                    project: token.project_id.as_ref(),
-                    database: None,
-                    operation: None,
-                    message: format!("token {} ({id}) was revoked", token.name),
-                },
-            )
-            .await?;
-            tx.commit().await.doing("revoke a token")?;
+        let Begun::Write(mut writing) = self.begin::<()>(caller, None).await? else {
+            return Err(crate::databases::unkeyed());
+        };
+        let token = token_to_write(&mut writing, caller, id).await?;
+        let now = writing.now;
+        let revoked = writing.tx.revoke_token(&token.id, now).await;
+        if revoked.doing("revoke a token")? {
+            token_revoked(&mut writing.tx, caller, now, &token).await?;
+            self.commit(writing, ()).await?;
         }
         Ok(())
+    }
+}
+
+/// Writes down that a token opens nothing any more.
+pub(crate) async fn token_revoked(
+    tx: &mut Tx,
+    caller: &Caller,
+    now: Timestamp,
+    token: &Token,
+) -> Result<(), Error> {
+    token_secrets::forget(tx, &token.id).await?;
+    let changes = vec![audit::field(
+        "revoked_at",
+        serde_json::Value::Null,
+        audit::moment(Some(now)),
+    )];
+    token_event(tx, caller, now, token, "token.revoked", changes).await
+}
+
+async fn token_event(
+    tx: &mut Tx,
+    caller: &Caller,
+    now: Timestamp,
+    token: &Token,
+    kind: &'static str,
+    changes: Vec<FieldChange>,
+) -> Result<(), Error> {
+    let act = match kind {
+        "token.created" => "made",
+        "token.revoked" => "revoked",
+        _ => "changed",
+    };
+    journal_changes(
+        tx,
+        &caller.actor,
+        now,
+        Happened {
+            kind,
+            project: token.project_id.as_ref(),
+            database: None,
+            operation: None,
+            message: format!("token {} ({}) was {act}", token.name, token.id),
+        },
+        changes,
+    )
+    .await
+}
+
+/// The token of a change, when the caller sees it.
+pub(crate) async fn token_to_write<T>(
+    writing: &mut Writing<'_, T>,
+    caller: &Caller,
+    id: &str,
+) -> Result<Token, Error> {
+    let id = TokenId::parse(id).map_err(|_| missing())?;
+    let found = writing.tx.token_by_id(&id).await;
+    let found = found.doing("look for a token")?;
+    found.filter(|t| sees_token(caller, t)).ok_or_else(missing)
+}
+
+fn missing() -> Error {
+    Error::refused(Code::TokenNotFound, "Token not found")
+}
+
+fn sees_token(caller: &Caller, token: &Token) -> bool {
+    let bound_alike = caller.project.is_none() || token.project_id == caller.project;
+    let own = caller.roles.is_none() || token.user_id == caller.user();
+    bound_alike && own
+}
+
+fn check_name(name: &str, errors: &mut Vec<FieldError>) {
+    let length = name.chars().count();
+    if !(1..=NAME_CHARACTERS_MAX).contains(&length) || name.chars().any(char::is_control) {
+        errors.push(FieldError::invalid(
+            "name",
+            format!("use 1 to {NAME_CHARACTERS_MAX} printable characters"),
+        ));
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::cli::TokenCommand;
 use crate::local::{Error, Local};
 use crate::say;
-use berth_api::{NewToken, Token, TokenCreated};
+use berth_api::{NewToken, Token, TokenCreated, UserList};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Page {
@@ -19,6 +20,7 @@ pub async fn run(local: &Local, command: TokenCommand) -> Result<(), Error> {
             name,
             preset,
             scopes,
+            user,
             project,
             expires_at,
         } => {
@@ -26,8 +28,10 @@ pub async fn run(local: &Local, command: TokenCommand) -> Result<(), Error> {
                 name,
                 scopes,
                 preset,
+                user_id: user,
                 project_id: project,
                 expires_at,
+                keep_secret: false,
             };
             let made: TokenCreated = local.post("/v1/tokens", &body).await?;
             // The secret alone goes to stdout, so that it can be captured without being shown.
@@ -50,6 +54,7 @@ pub async fn run(local: &Local, command: TokenCommand) -> Result<(), Error> {
 }
 
 async fn list(local: &Local) -> Result<(), Error> {
+    let names = user_names(local).await?;
     let mut path = "/v1/tokens".to_owned();
     loop {
         let page: Page = local.get(&path).await?;
@@ -61,15 +66,30 @@ async fn list(local: &Local) -> Result<(), Error> {
             };
             let project = token.project_id.as_deref().unwrap_or("all projects");
             say(format_args!(
-                "{}  {}  {state}  {project}  {}",
+                "{}  {}  {}  {state}  {project}  {}",
                 token.id,
                 token.name,
+                names.get(&token.user_id).unwrap_or(&token.user_id),
                 token.scopes.join(",")
             ));
         }
         match page.next_page_token {
             Some(next) => path = format!("/v1/tokens?page_token={next}"),
             None => return Ok(()),
+        }
+    }
+}
+
+/// The names of everybody, by their ids; a token of somebody who is gone shows the id.
+async fn user_names(local: &Local) -> Result<BTreeMap<String, String>, Error> {
+    let mut names = BTreeMap::new();
+    let mut path = "/v1/users".to_owned();
+    loop {
+        let page: UserList = local.get(&path).await?;
+        names.extend(page.users.into_iter().map(|user| (user.id, user.name)));
+        match page.next_page_token {
+            Some(next) => path = format!("/v1/users?page_token={next}"),
+            None => return Ok(names),
         }
     }
 }

@@ -9,8 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use berth_api::EventList;
-use berth_services::EventStream;
+use berth_api::{ApiError, EventList};
+use berth_services::{EventStream, Order};
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
@@ -27,16 +27,28 @@ const KEEP_ALIVE_SECONDS: u64 = 15;
 pub(crate) struct Which {
     project_id: Option<String>,
     database_id: Option<String>,
+    kind: Option<String>,
+    actor: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    order: Option<String>,
     page_size: Option<u32>,
     page_token: Option<String>,
 }
 
-/// Reads the journal in its order, oldest first. With `Accept: text/event-stream` it is a stream
+/// Reads the journal in its order: who changed what to what, and who read
+/// credentials. With `Accept: text/event-stream` it is a stream
 /// that goes on after `Last-Event-ID`, or from now on.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
-    params(("project_id" = Option<String>, Query), ("database_id" = Option<String>, Query),
+    params(("project_id" = Option<String>, Query, description = "Those of one project, by id or name"),
+        ("database_id" = Option<String>, Query, description = "Those of one database, by id or name"),
+        ("kind" = Option<String>, Query, description = "Those of one kind (`database.changed`), or of all kinds of one noun (`database`)"),
+        ("actor" = Option<String>, Query, description = "Those that a token (`tok_…`) or a user (`usr_…`) did"),
+        ("since" = Option<String>, Query, description = "Those not before that moment, in RFC 3339"),
+        ("until" = Option<String>, Query, description = "Those before that moment, in RFC 3339"),
+        ("order" = Option<String>, Query, description = "`oldest` (the default) or `newest` first"),
         ("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
-    responses((status = 200, body = EventList)))]
+    responses((status = 200, body = EventList), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn read(
     State(state): Shared,
     Extension(caller): Who,
@@ -46,23 +58,33 @@ pub(crate) async fn read(
     let list = berth_services::EventList {
         project: which.project_id,
         database: which.database_id,
+        kind: which.kind,
+        actor: which.actor,
+        since: which.since,
+        until: which.until,
+        order: order(which.order.as_deref())?,
     };
     let after = page::after(which.page_token.as_deref(), str::parse::<i64>)?;
     if !wants_stream(&headers) {
         let size = page::size(which.page_size)?;
-        let found = state
-            .services
-            .events(&caller, &list, after.unwrap_or(0), size)
-            .await?;
-        let last = found
-            .rows
-            .last()
-            .map_or(after.unwrap_or(0), |event| event.sequence);
+        let found = state.services.events(&caller, &list, after, size).await?;
+        let last = found.rows.last().map(|event| event.sequence);
+        let next = match list.order {
+            // There will always be more to come.
+            Order::Oldest => last.or(after).or(Some(0)),
+            Order::Newest => last.filter(|_| found.more),
+        };
         let body = EventList {
-            next_page_token: Some(page::token(&last.to_string())),
+            next_page_token: next.map(|last| page::token(&last.to_string())),
             events: found.rows.into_iter().map(wire::event).collect(),
         };
         return json(StatusCode::OK, &body);
+    }
+    if list.order == Order::Newest {
+        return Err(Refusal::field(
+            "order",
+            "a stream goes on with what happens next: leave it out",
+        ));
     }
     let after = last_event_id(&headers)?.or(after);
     let events = state.services.follow_events(&caller, &list, after).await?;
@@ -77,6 +99,17 @@ pub(crate) async fn read(
     let stream = told(events).take_until(Box::pin(end));
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(KEEP_ALIVE_SECONDS));
     Ok(Sse::new(stream).keep_alive(keep_alive).into_response())
+}
+
+fn order(word: Option<&str>) -> Result<Order, Refusal> {
+    match word {
+        None | Some("oldest") => Ok(Order::Oldest),
+        Some("newest") => Ok(Order::Newest),
+        Some(_) => Err(Refusal::field(
+            "order",
+            "is not an order: use oldest (the default) or newest",
+        )),
+    }
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {

@@ -7,11 +7,11 @@ use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use berth_api::{ApiError, NewToken, TokenCreated, TokenList};
+use berth_api::{ApiError, NewToken, Token, TokenBody, TokenCreated, TokenList, TokenSecret};
 use berth_domain::TokenId;
-use berth_services::MadeToken;
+use berth_services::{MadeToken, TokenConfig};
 
 /// Lists the tokens without their secrets, oldest first.
 #[utoipa::path(get, path = "/v1/tokens", tag = "tokens",
@@ -34,7 +34,8 @@ pub(crate) async fn list(
 }
 
 /// Makes a token. Its secret is shown this once.
-#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", request_body = NewToken,
+#[utoipa::path(post, path = "/v1/tokens", tag = "tokens",
+    request_body(content = NewToken, example = json!({"name": "ci", "preset": "apply", "project_id": "shop", "user_id": "usr_admin"})),
     responses((status = 201, body = TokenCreated), (status = 422, body = ApiError)))]
 pub(crate) async fn create(
     State(state): Shared,
@@ -54,8 +55,10 @@ pub(crate) async fn create(
         name,
         scopes: wish.scopes,
         preset: wish.preset,
+        user: wish.user_id,
         project: wish.project_id,
         expires_at: wish.expires_at,
+        keep_secret: wish.keep_secret.unwrap_or(false),
     };
     let render = |made: &MadeToken| {
         let body = TokenCreated {
@@ -76,8 +79,60 @@ pub(crate) async fn create(
 struct Nameless {
     scopes: Option<Vec<String>>,
     preset: Option<String>,
+    user_id: Option<String>,
     project_id: Option<String>,
     expires_at: Option<String>,
+    keep_secret: Option<bool>,
+}
+
+/// Reads a token without its secret.
+#[utoipa::path(get, path = "/v1/tokens/{token}", tag = "tokens", params(("token" = String, Path)),
+    responses((status = 200, body = Token), (status = 404, body = ApiError)))]
+pub(crate) async fn read(
+    State(state): Shared,
+    Extension(caller): Who,
+    Segment(token): Segment,
+) -> Answer {
+    let found = state.services.token(&caller, &token).await?;
+    json(StatusCode::OK, &wire::token(&found))
+}
+
+/// Reads the secret of a token that was made with `keep_secret`. A token that may plan and not
+/// write gets one that is well formed and opens nothing.
+#[utoipa::path(get, path = "/v1/tokens/{token}/secret", tag = "tokens", params(("token" = String, Path)),
+    responses((status = 200, body = TokenSecret), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(crate) async fn secret(
+    State(state): Shared,
+    Extension(caller): Who,
+    Segment(token): Segment,
+) -> Answer {
+    let found = state.services.token_secret(&caller, &token).await?;
+    let body = TokenSecret {
+        secret: found.secret.reveal().to_owned(),
+        inert: found.inert,
+    };
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    Ok((no_store, json(StatusCode::OK, &body)?).into_response())
+}
+
+/// Changes a token's name or end. Its secret stays what it is.
+#[utoipa::path(patch, path = "/v1/tokens/{token}", tag = "tokens",
+    request_body(content = TokenBody, example = json!({"expires_at": "2030-01-31T12:00:00Z"})),
+    params(("token" = String, Path)),
+    responses((status = 200, body = Token), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(crate) async fn update(
+    State(state): Shared,
+    Extension(caller): Who,
+    Segment(token): Segment,
+    body: JsonObject,
+) -> Answer {
+    let wish = typed::<TokenBody>(opened(body.fields, "token")?, "").map_err(Refusal::fields)?;
+    let wish = TokenConfig {
+        name: wire::given(wish.name),
+        expires_at: wire::given(wish.expires_at),
+    };
+    let changed = state.services.update_token(&caller, &token, &wish).await?;
+    json(StatusCode::OK, &wire::token(&changed))
 }
 
 /// Revokes a token at once.

@@ -1,0 +1,89 @@
+//! Secrets of tokens that are kept, for who hands them on without storing them.
+
+use crate::error::Doing;
+use crate::services::{Begun, Happened, journal};
+use crate::tokens::{TOKEN_PREFIX, token_to_write};
+use crate::{Caller, Code, Error, Services};
+use berth_domain::{Scope, Secret, TokenId};
+use berth_store::Tx;
+
+/// The digits of a secret that belongs to no token.
+const INERT_DIGITS: usize = 48;
+
+/// A token's secret, as it is handed on.
+#[derive(Debug, Clone)]
+pub struct TokenSecret {
+    /// What the token's bearer sends.
+    pub secret: Secret,
+    /// Whether it opens nothing.
+    pub inert: bool,
+}
+
+impl Services {
+    /// The secret of a token whose maker had it kept; the same each time, and each reading is in
+    /// the journal. Who may plan and not write gets one that is well formed and opens nothing,
+    /// whether or not there is such a token.
+    pub async fn token_secret(&self, caller: &Caller, id: &str) -> Result<TokenSecret, Error> {
+        if !caller.scopes.allow(Scope::Admin) {
+            // Whoever applies would hand the inert one on in earnest.
+            let plans = caller.scopes.allow(Scope::Plan) && !caller.scopes.allow(Scope::Write);
+            return match plans {
+                true => Ok(inert()),
+                false => Err(Error::scope_missing(Scope::Admin)),
+            };
+        }
+        let Begun::Write(mut writing) = self.begin::<()>(caller, None).await? else {
+            return Err(crate::databases::unkeyed());
+        };
+        let token = token_to_write(&mut writing, caller, id).await?;
+        if token.revoked_at.is_some() {
+            return Err(Error::refused(
+                Code::TokenRevoked,
+                format!("{} was revoked, and its secret is gone", token.id),
+            ));
+        }
+        let kept = writing.tx.kept_token_secret(&token.id).await;
+        let kept = kept.doing("read the secret of a token")?;
+        let secret = kept.ok_or_else(|| {
+            Error::refused(
+                Code::SecretNotKept,
+                format!(
+                    "The secret of {} was shown once and not kept: make a token with keep_secret",
+                    token.id
+                ),
+            )
+        })?;
+        let read = Happened {
+            kind: "token.secret_read",
+            project: token.project_id.as_ref(),
+            database: None,
+            operation: None,
+            message: format!("the secret of token {} ({}) was read", token.name, token.id),
+        };
+        journal(&mut writing.tx, &caller.actor, writing.now, read).await?;
+        self.commit(writing, ()).await?;
+        Ok(TokenSecret {
+            secret,
+            inert: false,
+        })
+    }
+}
+
+/// Keeps a new token's secret.
+pub(crate) async fn keep(tx: &mut Tx, id: &TokenId, secret: &Secret) -> Result<(), Error> {
+    let kept = tx.keep_token_secret(id, secret).await;
+    kept.doing("keep the secret of a token")
+}
+
+/// Forgets the secret of a token that opens nothing any more.
+pub(crate) async fn forget(tx: &mut Tx, id: &TokenId) -> Result<(), Error> {
+    let forgotten = tx.forget_token_secret(id).await;
+    forgotten.doing("forget the secret of a token")
+}
+
+fn inert() -> TokenSecret {
+    TokenSecret {
+        secret: Secret::new(format!("{TOKEN_PREFIX}{}", "0".repeat(INERT_DIGITS))),
+        inert: true,
+    }
+}
