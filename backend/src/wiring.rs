@@ -9,7 +9,7 @@ use crate::images::{Obtainer, Recipes};
 use async_trait::async_trait;
 use axum::Router;
 use berth_containers::{
-    ContainerPlatform, ContainerRuntime, FakeRuntime, Layout, RuntimeError, Settings, SocketDialer,
+    ContainerPlatform, ContainerRuntime, FakeRuntime, Layout, Room, RuntimeError, Settings, SocketDialer,
 };
 use berth_control::{Certificates, Control, ServerCertificate};
 use berth_docker::{BadAddress, Docker};
@@ -163,12 +163,15 @@ fn rules(
     addresses: Addresses,
     authority: &str,
 ) -> berth_services::databases::Rules {
+    let room = Room::of(config.network_range);
     berth_services::databases::Rules {
         engines: Registry::all(),
         catalogue: config.catalogue.clone(),
         addresses,
         limits: berth_services::databases::Limits {
             public_ports: config.publish_ports.clone(),
+            project_addresses: room.in_project,
+            public_addresses: room.in_public,
             overcommit: config.overcommit,
             recovery_floor_days: config.recovery_floor_days,
         },

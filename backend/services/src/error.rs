@@ -69,6 +69,8 @@ codes! {
     PortTaken = "port_taken", Conflict;
     /// Every public port is in use.
     PortsExhausted = "ports_exhausted", Conflict;
+    /// Every address of a network is in use.
+    NetworkFull = "network_full", Conflict;
     /// The host cannot carry it.
     CapacityExceeded = "capacity_exceeded", Conflict;
     /// The project has as much as its quota allows.

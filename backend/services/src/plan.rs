@@ -1,7 +1,8 @@
 //! Dry runs of several resources at once. They write, reserve and draw nothing.
 
 use crate::databases::{
-    DatabaseConfig, Evaluation, Gatherer, PlannedDatabase, Taken, evaluate, is_shielded, protected,
+    DatabaseConfig, Evaluation, Gatherer, PlannedDatabase, Taken, addresses_of, addresses_planned,
+    evaluate, is_shielded, protected,
 };
 use crate::error::Doing;
 use crate::projects::{PlannedProject, ProjectConfig, evaluate_project};
@@ -221,9 +222,22 @@ impl Services {
                 let had = stays.map_or(0, |row| u64::from(row.storage_gb));
                 taken.storage_gb += u64::from(storage).saturating_sub(had);
             }
-            if let Maybe::Known(Some(port)) = planned.public_port {
-                before.taken.ports.insert(port);
+            match planned.public_port {
+                Maybe::Known(Some(port)) => {
+                    before.taken.ports.insert(port);
+                }
+                Maybe::Unknown if planned.expose == Maybe::Known(true) => {
+                    before.taken.ports_awaited += 1;
+                }
+                Maybe::Known(None) | Maybe::Unknown => {}
             }
+            let wanted = addresses_planned(&planned.pooler, planned.expose);
+            let had = row.map_or((0, 0), addresses_of);
+            if let Maybe::Known(project) = &planned.project_id {
+                *before.taken.in_projects.entry(project.clone()).or_default() +=
+                    wanted.0.saturating_sub(had.0);
+            }
+            before.taken.in_public += wanted.1.saturating_sub(had.1);
         }
         if errors.is_empty() {
             Outcome {

@@ -4,8 +4,8 @@ use berth_domain::{
     Database, DatabaseId, EnvVariable, Name, Observation, Project, ProjectId, Slug, User, UserId,
 };
 use berth_store::{
-    CredentialVersion, DatabaseFilter, DatabaseRecord, Error, Page, ProjectUse, Promised, Reach,
-    Store, Tx,
+    AddressUse, CredentialVersion, DatabaseFilter, DatabaseRecord, Error, Page, ProjectUse,
+    Promised, Reach, Store, Tx,
 };
 use std::collections::BTreeSet;
 
@@ -40,6 +40,7 @@ views! {
     fn databases_page(filter: &DatabaseFilter, after: Option<&DatabaseId>, limit: u32) -> Page<DatabaseRecord>;
     fn project_use(project: &ProjectId) -> ProjectUse;
     fn promised_resources() -> Vec<Promised>;
+    fn address_use(project: &ProjectId) -> AddressUse;
     fn used_public_ports() -> BTreeSet<u16>;
     fn user_by_id(id: &UserId) -> Option<User>;
     fn user_by_name(name: &str) -> Option<User>;

@@ -25,7 +25,19 @@ pub struct ProjectUse {
     pub storage_gb: u64,
 }
 
+/// How many addresses the living databases take, which each engine and each pooler has one of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AddressUse {
+    /// In the network of the project in question.
+    pub in_project: u32,
+    /// In the network on which all projects publish.
+    pub in_public: u32,
+}
+
 reads! {
+    /// The addresses that living databases take, in the network of a project and in the one
+    /// that all projects share.
+    fn address_use(project: &ProjectId) -> AddressUse;
     /// What the living databases of a project have in all.
     fn project_use(project: &ProjectId) -> ProjectUse;
     /// The plans and sizes of all living databases, counted.
@@ -52,6 +64,28 @@ async fn project_use(link: &mut Link<'_>, project: &ProjectId) -> Result<Project
     Ok(ProjectUse {
         databases: fields.narrow("living")?,
         storage_gb: fields.narrow("storage_gb")?,
+    })
+}
+
+async fn address_use(link: &mut Link<'_>, project: &ProjectId) -> Result<AddressUse, Error> {
+    let row = sql!(
+        "address_use",
+        "SELECT COUNT(CASE WHEN project_id = $1 THEN 1 END) AS engines, \
+         COUNT(CASE WHEN project_id = $1 THEN pooler END) AS poolers, \
+         COUNT(CASE WHEN expose <> 0 THEN 1 END) AS exposed \
+         FROM databases WHERE intent <> 'destroy'"
+    )
+    .bind(project.as_str())
+    .optional(link)
+    .await?;
+    let Some(row) = row else {
+        return Ok(AddressUse::default());
+    };
+    let fields = Fields::of("databases", &row);
+    let (engines, poolers): (u32, u32) = (fields.narrow("engines")?, fields.narrow("poolers")?);
+    Ok(AddressUse {
+        in_project: engines.saturating_add(poolers),
+        in_public: fields.narrow("exposed")?,
     })
 }
 

@@ -43,7 +43,7 @@ mod trash;
 mod tx;
 mod users;
 
-pub use capacity::{ProjectUse, Promised};
+pub use capacity::{AddressUse, ProjectUse, Promised};
 pub use credentials::{CredentialState, CredentialVersion};
 pub use databases::{DatabaseFilter, DatabaseRecord, Lifetime};
 pub use error::Error;

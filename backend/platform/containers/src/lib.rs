@@ -27,6 +27,7 @@ pub use crash::{ALL_CRASH_POINTS, crashes_are_possible};
 pub use fake::{FakeRuntime, Fault};
 pub use host::copies_by_reference;
 pub use layout::Layout;
+pub use network::Room;
 pub use platform::{ContainerPlatform, ImageSource, Settings};
 pub use runtime::{
     Attachment, ContainerId, ContainerRuntime, ContainerState, Containers, Details, Events, Exec,

@@ -15,6 +15,8 @@ const WIDEST_PREFIX: u8 = 24;
 const NARROWEST_PREFIX: u8 = 26;
 /// Bits by which the slice that all projects share is wider than a project's.
 const SHARED_BITS: u8 = 2;
+/// Addresses of a network that no process gets: its own, the host's, and the one for all.
+const NOT_FOR_PROCESSES: u32 = 3;
 /// How many slices are tried: each refusal is an overlap that no list had shown.
 const ATTEMPTS_MAX: usize = 64;
 
@@ -106,7 +108,7 @@ pub(crate) async fn ensure(
     }
     let mut taken: Vec<Ipv4Net> = existing.into_iter().flat_map(|n| n.subnets).collect();
     taken.extend(host_routes());
-    let prefix = slice_prefix(range, wish);
+    let prefix = slice_prefix(range, wish.members_meet);
     crash_point("network.create.before");
     for _ in 0..ATTEMPTS_MAX {
         let Some(reserved) = choosing.reserve(range, prefix, &taken) else {
@@ -217,14 +219,41 @@ fn first_host(subnet: Ipv4Net) -> Ipv4Addr {
     subnet.hosts().next().unwrap_or_else(|| subnet.addr())
 }
 
+/// How many processes find an address in the networks that are made from a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In the network of one project.
+    pub in_project: u32,
+    /// In the one network on which all projects publish.
+    pub in_public: u32,
+}
+
+impl Room {
+    /// That of networks that are made from now on. One that was made from another range
+    /// keeps the size it has.
+    pub fn of(range: Ipv4Net) -> Self {
+        let addresses = |members_meet| {
+            let prefix = slice_prefix(range, members_meet).max(range.prefix_len());
+            let all = 1_u32
+                .checked_shl(u32::from(32 - prefix))
+                .unwrap_or(u32::MAX);
+            all.saturating_sub(NOT_FOR_PROCESSES)
+        };
+        Self {
+            in_project: addresses(true),
+            in_public: addresses(false),
+        }
+    }
+}
+
 /// How large the network's slice is. Poolers of all projects share the one whose members do not
 /// meet; still it takes no more than a quarter of the range.
-fn slice_prefix(range: Ipv4Net, wish: &Wish) -> u8 {
+fn slice_prefix(range: Ipv4Net, members_meet: bool) -> u8 {
     let project = range
         .prefix_len()
         .saturating_add(SLICES_BITS)
         .clamp(WIDEST_PREFIX, NARROWEST_PREFIX);
-    if wish.members_meet {
+    if members_meet {
         project
     } else {
         (project - SHARED_BITS).max(range.prefix_len().saturating_add(SHARED_BITS))
@@ -295,15 +324,7 @@ mod tests {
     #[test]
     fn a_slice_fits_its_range_and_keeps_clear_of_other_sizes() {
         let prefixes = |range: &str| {
-            let of = |members_meet| {
-                let wish = Wish {
-                    name: "n".to_owned(),
-                    installation: "0123abcd".to_owned(),
-                    internal: members_meet,
-                    members_meet,
-                };
-                slice_prefix(net(range), &wish)
-            };
+            let of = |members_meet| slice_prefix(net(range), members_meet);
             (of(true), of(false))
         };
         assert_eq!(prefixes("10.0.0.0/8"), (24, 22));
@@ -311,6 +332,16 @@ mod tests {
         assert_eq!(prefixes("10.213.0.0/17"), (25, 23));
         assert_eq!(prefixes("10.213.0.0/20"), (26, 24));
         assert_eq!(prefixes("10.213.0.0/24"), (26, 26));
+
+        let room = |range: &str| {
+            let Room {
+                in_project,
+                in_public,
+            } = Room::of(net(range));
+            (in_project, in_public)
+        };
+        assert_eq!(room("10.213.0.0/16"), (253, 1_021));
+        assert_eq!(room("10.213.0.0/24"), (61, 61));
 
         let range = net("10.213.0.0/16");
         // A slice of an earlier size, and a project's.

@@ -2,7 +2,7 @@
 
 use crate::{HostCapacity, ImageState};
 use berth_domain::{Database, DatabaseId, Name, Observation, Project, TokenId};
-use berth_store::ProjectUse;
+use berth_store::{AddressUse, ProjectUse};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The project that a wish names.
@@ -90,6 +90,10 @@ pub struct Facts {
     pub ports_used: BTreeSet<u16>,
     /// What the other databases of the project have.
     pub project_use: ProjectUse,
+    /// How many further ports earlier resources of the same plan will be given.
+    pub ports_awaited: u32,
+    /// Addresses that other databases take, of the project and of the whole installation.
+    pub addresses_used: AddressUse,
     /// Memory in MiB promised to other databases.
     pub memory_mb_promised: u64,
     /// What the host has.
@@ -115,6 +119,8 @@ impl Facts {
             free_name: None,
             ports_used: BTreeSet::new(),
             project_use: ProjectUse::default(),
+            ports_awaited: 0,
+            addresses_used: AddressUse::default(),
             memory_mb_promised: 0,
             host: None,
             images: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! Gathers what the rules need to know about one wish.
 
 use super::config::DatabaseConfig;
+use super::evaluate::addresses_of;
 use super::facts::{Authority, Facts, Holder, ProjectFact, RestoreFact};
 use crate::error::Doing;
 use crate::view::View;
@@ -8,7 +9,7 @@ use crate::{Caller, Error, Given, HostCapacity, ImageState, Services};
 use berth_domain::{
     Claim, Database, DatabaseId, Intent, Name, ProjectId, Scope, Slug, Timestamp, nearest,
 };
-use berth_store::ProjectUse;
+use berth_store::{AddressUse, ProjectUse};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that are tried for a database that was given none.
@@ -27,6 +28,12 @@ pub(crate) struct World {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Taken {
     pub(crate) ports: BTreeSet<u16>,
+    /// How many of them will be given a port that is not known yet.
+    pub(crate) ports_awaited: u32,
+    /// Addresses in each project's network.
+    pub(crate) in_projects: BTreeMap<ProjectId, u32>,
+    /// Addresses in the network on which all projects publish.
+    pub(crate) in_public: u32,
     pub(crate) memory_mb: u64,
     /// How many databases and how much storage each project gets.
     pub(crate) projects: BTreeMap<ProjectId, ProjectUse>,
@@ -359,6 +366,31 @@ impl Gatherer<'_, '_> {
         Ok(others)
     }
 
+    /// The addresses that others than `own` take.
+    async fn addresses(
+        &mut self,
+        project: &ProjectId,
+        own: &[(ProjectId, (u32, u32))],
+    ) -> Result<AddressUse, Error> {
+        let all = self
+            .view
+            .address_use(project)
+            .await
+            .doing("count addresses")?;
+        let (mut in_project, mut in_public) = (all.in_project, all.in_public);
+        for (home, (of_project, of_public)) in own {
+            if home == project {
+                in_project = in_project.saturating_sub(*of_project);
+            }
+            in_public = in_public.saturating_sub(*of_public);
+        }
+        let taken = self.taken.in_projects.get(project);
+        Ok(AddressUse {
+            in_project: in_project + taken.copied().unwrap_or_default(),
+            in_public: in_public + self.taken.in_public,
+        })
+    }
+
     /// What others have of the host and of its ports.
     async fn shares(&mut self, facts: &mut Facts, base: Option<&Database>) -> Result<(), Error> {
         let rules = &self.services.rules;
@@ -399,6 +431,11 @@ impl Gatherer<'_, '_> {
             .iter()
             .map(|row| (row.project_id.clone(), row.storage_gb))
             .collect();
+        facts.ports_awaited = self.taken.ports_awaited;
+        let own_addresses: Vec<_> = own
+            .iter()
+            .map(|row| (row.project_id.clone(), addresses_of(row)))
+            .collect();
         for row in own {
             facts.memory_mb_promised = facts.memory_mb_promised.saturating_sub(memory(&row.plan));
             if let Some(port) = row.public_port {
@@ -408,6 +445,7 @@ impl Gatherer<'_, '_> {
         facts.ports_used.extend(&self.taken.ports);
         if let ProjectFact::Found(project) = &facts.project {
             facts.project_use = self.project_use(&project.id, &mine).await?;
+            facts.addresses_used = self.addresses(&project.id, &own_addresses).await?;
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ pub use config::{DatabaseConfig, PoolerConfig, desired_status};
 pub use create::ClaimManner;
 pub use credentials::{Credentials, Network};
 pub use evaluate::{Evaluation, evaluate};
+pub(crate) use evaluate::{addresses_of, addresses_planned};
 pub use facts::{Authority, Facts, Holder, ProjectFact, RestoreFact};
 pub use find::DatabaseList;
 pub use planned::{Derived, PlannedDatabase, PlannedPooler, uri_tls};

@@ -9,6 +9,10 @@ use std::ops::RangeInclusive;
 pub struct Limits {
     /// Ports on which databases may be published.
     pub public_ports: RangeInclusive<u16>,
+    /// Addresses that a project's network has for engines and poolers.
+    pub project_addresses: u32,
+    /// Addresses that the network has on which all projects publish.
+    pub public_addresses: u32,
     /// Times the host's memory that may be promised.
     pub overcommit: f64,
     /// Days for which what a token without `unprotect` destroys stays recoverable, at least.
@@ -19,6 +23,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             public_ports: 15_000..=15_999,
+            project_addresses: 253,
+            public_addresses: 1_021,
             overcommit: 2.0,
             recovery_floor_days: 1,
         }

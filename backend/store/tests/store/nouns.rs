@@ -7,8 +7,8 @@ use crate::samples::{
 };
 use berth_domain::{Actor, Claim, EngineName, Fingerprint, Observed, Secret};
 use berth_store::{
-    CredentialState, DatabaseFilter, Error, EventFilter, IdempotencyRecord, Lifetime, Promised,
-    Reach, TokenFilter,
+    AddressUse, CredentialState, DatabaseFilter, Error, EventFilter, IdempotencyRecord, Lifetime,
+    Promised, Reach, TokenFilter,
 };
 use std::collections::BTreeSet;
 
@@ -156,6 +156,15 @@ on_both! {
         assert_eq!(store.promised_resources().await.unwrap(), [promised(10, 1), promised(20, 1)]);
         assert_eq!(store.used_public_ports().await.unwrap(), BTreeSet::from([15_001, 15_002]));
         assert_eq!(store.kept_public_ports().await.unwrap(), BTreeSet::from([15_003]));
+        // Two with a pooler each; the destroyed one and another project's take none of them.
+        let other = project("other");
+        insert_project(store, &other).await;
+        let mut alone = database(&other, 5);
+        (alone.pooler, alone.expose) = (None, true);
+        insert_database(store, &alone).await;
+        let used = |in_project| AddressUse { in_project, in_public: 1 };
+        assert_eq!(store.address_use(&shop.id).await.unwrap(), used(4));
+        assert_eq!(store.address_use(&other.id).await.unwrap(), used(1));
         let mut thief = database(&shop, 4);
         thief.public_port = Some(15_001);
         let mut tx = store.begin().await.unwrap();

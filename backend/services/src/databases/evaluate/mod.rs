@@ -9,7 +9,10 @@ mod order;
 mod place;
 mod pooler;
 mod reach;
+mod room;
 mod sleep;
+
+pub(crate) use room::{addresses_of, addresses_planned};
 
 use super::config::DatabaseConfig;
 use super::facts::{Facts, RestoreFact};
@@ -138,6 +141,7 @@ impl Evaluator<'_> {
         self.capacity(&plan);
         self.quota(&planned);
         self.sleep_needs_a_pooler(&planned);
+        self.room(&planned);
         self.rotation_needs_an_engine(&planned);
         planned
     }

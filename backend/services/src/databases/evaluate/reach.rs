@@ -50,10 +50,11 @@ impl Evaluator<'_> {
             (None, Maybe::Known(false)) => Maybe::Known(None),
             (None, Maybe::Known(true)) => {
                 let range = &self.rules.limits.public_ports;
-                if range
+                let free = range
                     .clone()
-                    .all(|port| self.facts.ports_used.contains(&port))
-                {
+                    .filter(|port| !self.facts.ports_used.contains(port))
+                    .count();
+                if free <= self.facts.ports_awaited as usize {
                     self.refuse_as(
                         Code::PortsExhausted,
                         "expose",

@@ -8,6 +8,7 @@ use berth_domain::{
     Plan, Pooler, Project, ProjectId, Slug, Timestamp, TlsMode, TokenId,
 };
 use berth_engines::Registry;
+use berth_store::AddressUse;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn plan(name: &str, memory_mb: u32) -> Plan {
@@ -430,6 +431,81 @@ fn a_version_without_an_image_is_refused_and_no_default() {
         error.contains("no version of PostgreSQL can be had here"),
         "{error}"
     );
+}
+
+#[test]
+fn what_gets_no_address_any_more_is_refused() {
+    let mut rules = rules();
+    rules.limits.project_addresses = 10;
+    rules.limits.public_addresses = 5;
+    let with = |in_project, in_public| Facts {
+        addresses_used: AddressUse {
+            in_project,
+            in_public,
+        },
+        ..facts()
+    };
+    let pooled = |enabled| DatabaseConfig {
+        pooler: Given::Value(PoolerConfig {
+            enabled: Given::Value(enabled),
+            ..PoolerConfig::default()
+        }),
+        ..orders()
+    };
+    let codes = |row: Option<&Database>, config: &DatabaseConfig, facts: &Facts| {
+        let errors = evaluate(row, config, facts, &rules).errors;
+        let told = errors.into_iter().map(|e| (e.code, e.field));
+        told.collect::<Vec<_>>()
+    };
+    let full = |field: &str| vec![(Code::NetworkFull, field.to_owned())];
+    // An engine and a pooler take two addresses, an engine alone takes one.
+    assert_eq!(codes(None, &orders(), &with(8, 0)), vec![]);
+    assert_eq!(codes(None, &orders(), &with(9, 0)), full("project_id"));
+    assert_eq!(codes(None, &pooled(false), &with(9, 0)), vec![]);
+    assert_eq!(
+        codes(None, &pooled(false), &with(10, 0)),
+        full("project_id")
+    );
+    let exposed = DatabaseConfig {
+        expose: Given::Value(true),
+        ..orders()
+    };
+    assert_eq!(codes(None, &exposed, &with(0, 4)), vec![]);
+    assert_eq!(codes(None, &exposed, &with(0, 5)), full("expose"));
+    assert_eq!(codes(None, &orders(), &with(0, 5)), vec![]);
+
+    // What has its addresses keeps them; what needs another one is refused.
+    let alone = Database {
+        pooler: None,
+        ..row()
+    };
+    assert_eq!(codes(Some(&row()), &pooled(true), &with(99, 99)), vec![]);
+    assert_eq!(codes(Some(&alone), &pooled(false), &with(99, 0)), vec![]);
+    assert_eq!(
+        codes(Some(&alone), &pooled(true), &with(9, 0)),
+        full("pooler")
+    );
+    assert_eq!(codes(Some(&row()), &exposed, &with(0, 5)), full("expose"));
+    let told = error_of(None, &orders(), &with(9, 0), &rules);
+    assert!(told.contains("project default has 10 addresses"), "{told}");
+}
+
+#[test]
+fn ports_that_earlier_resources_will_be_given_are_gone() {
+    let mut rules = rules();
+    rules.limits.public_ports = 15_000..=15_002;
+    let exposed = DatabaseConfig {
+        expose: Given::Value(true),
+        ..orders()
+    };
+    let with = |ports_awaited| Facts {
+        ports_used: BTreeSet::from([15_001]),
+        ports_awaited,
+        ..facts()
+    };
+    assert_eq!(evaluate(None, &exposed, &with(1), &rules).errors, vec![]);
+    let found = evaluate(None, &exposed, &with(2), &rules);
+    assert_eq!(found.errors[0].code, Code::PortsExhausted);
 }
 
 #[test]
