@@ -161,6 +161,27 @@ pub async fn explain(backend: &Backend, kind: &Kind, found: Found<'_>) -> Outcom
     Ok(told)
 }
 
+/// Who destroyed a database, as a sentence; nothing where the journal does not tell, or where
+/// enough was explained in this run.
+pub async fn destroyer(backend: &Backend, id: &str) -> Option<String> {
+    let count = &backend.explained.0;
+    let one_more = |explained| (explained < EXPLAINED_MAX).then_some(explained + 1);
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+        .ok()?;
+    let filters = [
+        ("database_id", id.to_owned()),
+        ("kind", "database.destroyed".to_owned()),
+    ];
+    match backend.client.newest_events(&filters, 1).await {
+        Err(error) => Some(format!("Who did it is not known: {error}.")),
+        Ok(events) => events.first().map(Entry::of).map(|event| {
+            let at = event.text("at").unwrap_or("a time that is not told");
+            format!("{} destroyed it at {at}.", event.author())
+        }),
+    }
+}
+
 /// One sentence for each of those who changed something.
 async fn detail(
     backend: &Backend,
@@ -168,11 +189,12 @@ async fn detail(
     found: Found<'_>,
     changed: &[&str],
 ) -> Option<String> {
-    let filter = match kind {
+    let subject = match kind {
         "project" => "project_id",
         _ => "database_id",
     };
-    let filters = [(filter, found.id.to_owned())];
+    // What was read, and what befell the databases of a project, is not asked for.
+    let filters = [(subject, found.id.to_owned()), ("kind", kind.to_owned())];
     let events = match backend.client.newest_events(&filters, EVENTS_MAX).await {
         Ok(events) => events,
         Err(error) => {
@@ -182,10 +204,7 @@ async fn detail(
             ));
         }
     };
-    // A project's journal has its databases' events too.
-    let own =
-        |event: &&Fields| kind != "project" || event.get("database_id").is_none_or(Json::is_null);
-    let events: Vec<Entry<'_>> = events.iter().filter(own).map(Entry::of).collect();
+    let events = events.iter().map(Entry::of);
     let mut left: BTreeSet<&str> = changed.iter().copied().collect();
     let mut sentences = Vec::new();
     for event in events {

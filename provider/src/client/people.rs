@@ -161,8 +161,10 @@ impl Client {
     /// What the applications of a project get. Secret values are kept out of logs from here.
     pub async fn project_env(&self, project: &str) -> Result<Vec<EnvVariable>, Shared> {
         let act = format!("reading the environment of project {project}");
-        let path = ["v1", "projects", project, "env"];
-        let Environment { variables } = self.get(&act, &path).await?;
+        // It may be a plan that asks: nothing is to be made for that.
+        let request = Request::new(act, Method::GET, &["v1", "projects", project, "env"])
+            .query("provision", "false");
+        let Environment { variables } = self.send(request).await?;
         let secret = variables.iter().filter(|variable| variable.sensitive);
         let values = secret.filter_map(|variable| variable.value.as_deref());
         values.for_each(berth_plugin::secrets::remember);

@@ -158,14 +158,16 @@ impl People {
             "changes": changes, "at": format!("2026-03-01T00:00:{sequence:02}Z"),
         });
         event[subject.0] = json!(subject.1);
+        event["kind"] = json!(format!("{}.changed", subject.0.trim_end_matches("_id")));
         self.events.push(event);
     }
 
     fn read_events(&self, query: &str) -> Answer {
         let kept = |event: &&Json| {
-            ["project_id", "database_id", "kind"].iter().all(|name| {
+            let noun = parameter(query, "kind").unwrap_or_default();
+            ["project_id", "database_id"].iter().all(|name| {
                 parameter(query, name).is_none_or(|wanted| event[*name] == json!(wanted))
-            })
+            }) && event["kind"].as_str().unwrap().starts_with(noun)
         };
         let size: usize = parameter(query, "page_size").unwrap().parse().unwrap();
         let from: usize = parameter(query, "page_token").map_or(0, |at| at.parse().unwrap());

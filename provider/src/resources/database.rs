@@ -367,9 +367,12 @@ impl Resource for Database {
         if database.status == "destroyed" {
             response.state.remove();
             let summary = "A database was destroyed outside of this configuration";
+            let by = journal::destroyer(&backend, id).await;
+            let detail =
+                by.map_or_else(|| undo(&database), |by| format!("{by} {}", undo(&database)));
             response
                 .diagnostics
-                .push(Diagnostic::warning(summary, undo(&database)));
+                .push(Diagnostic::warning(summary, detail));
             return Ok(());
         }
         backend.seen.note(self.kind.name, &database.name, id);

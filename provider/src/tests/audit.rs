@@ -109,6 +109,23 @@ async fn what_nobody_did_is_not_told_and_a_failing_journal_is_no_failure() {
 }
 
 #[tokio::test]
+async fn who_destroyed_it_is_told_with_the_way_back() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&tagged(&stage, "us")).await;
+    let key = id(&instance);
+    stage.fake.change(|world| {
+        let row = world.databases.get_mut(&key).unwrap();
+        row.insert("status".into(), json!("destroyed"));
+        world.people.happened(("database_id", &key), "anna", &[]);
+        world.people.events[0]["kind"] = json!("database.destroyed");
+    });
+    let told = stage.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(told.contains("anna with token annas laptop"), "{told}");
+    assert!(told.contains("destroyed it at 2026-03-01"), "{told}");
+    assert!(told.contains("restore_from"), "{told}");
+}
+
+#[tokio::test]
 async fn of_many_changed_objects_a_few_are_explained() {
     let stage = Stage::start().await;
     let mut all = Vec::new();
