@@ -10,6 +10,7 @@ mod claims;
 mod databases;
 mod dialects;
 mod edges;
+mod env;
 mod hostile;
 mod life;
 mod manners;

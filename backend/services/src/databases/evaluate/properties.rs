@@ -126,7 +126,7 @@ prop_compose! {
         database_name in word(&["orders"], "shop"),
         username in word(&["app_orders"], "postgres"),
         tls_mode in word(&["allow", "require"], "maybe"),
-        numbers in (number(20..500, 600_u32), number(1..2, 2_u32), number(2..5, 0_i64), number(15_000..15_010, 14_999_u16), number(7..90, 91_u32)),
+        numbers in (number(20..500, 600_u32), number(1..2, 2_u32), number(2..5, 0_i64), number(15_000..15_010, 14_999_u16), number(7..90, 91_u32), number(1..60, 0_u32)),
         (expose, deletion_protection) in (given(any::<bool>()), given(any::<bool>())),
         pooler in given(poolers()),
         allow_list in given(prop::sample::select(&["10.0.0.0/8", "192.0.2.1/32"][..]).prop_map(|n| BTreeSet::from([n.to_owned()]))),
@@ -143,6 +143,7 @@ prop_compose! {
             tags: maps.0, inject_env: maps.1,
             storage_gb: numbers.0, replicas: numbers.1, credential_version: numbers.2,
             public_port: numbers.3, recovery_window_days: numbers.4,
+            sleep_after_minutes: numbers.5,
         }
     }
 }
@@ -196,6 +197,7 @@ fn known_attributes(planned: &PlannedDatabase, rules: &Rules) -> BTreeMap<&'stat
         tls_mode,
         deletion_protection,
         recovery_window_days,
+        sleep_after_minutes,
         tags,
         inject_env
     );

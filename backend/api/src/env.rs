@@ -1,0 +1,65 @@
+//! A project's environment on the wire.
+
+use serde::{Deserialize, Serialize};
+
+/// One variable of a project's environment.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvVariable {
+    /// The name that an application reads.
+    #[cfg_attr(feature = "openapi", schema(example = "DATABASE_URL"))]
+    pub name: String,
+    /// The value; `null` when it is sensitive and the token lacks the scope `credentials`.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            example = "postgresql://app_orders:0123456789abcdef0123456789abcdef@berth-pgbouncer-orders:5432/orders?sslmode=disable"
+        )
+    )]
+    pub value: Option<String>,
+    /// Whether the value is told only to tokens with the scope `credentials`.
+    pub sensitive: bool,
+    /// `berth` for a variable that follows the project's databases, `null` for one that a user
+    /// gave.
+    #[cfg_attr(feature = "openapi", schema(example = "berth"))]
+    pub managed_by: Option<String>,
+    /// The id of what a managed variable leads to.
+    #[cfg_attr(feature = "openapi", schema(example = "db_0123456789abcdef"))]
+    pub source: Option<String>,
+}
+
+/// A project's environment, whole.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Environment {
+    /// The variables by name, each name once.
+    pub variables: Vec<EnvVariable>,
+    /// What there is to say of variables that one might miss.
+    pub notes: Vec<String>,
+    /// Always `null`: an environment is answered whole.
+    pub next_page_token: Option<String>,
+}
+
+/// The value of a variable that a user gives to a project.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvVariableBody {
+    /// The value, at most 64 KiB. It has to be said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true, example = "eu-central"))]
+    pub value: String,
+    /// Whether the value is told only to tokens with the scope `credentials`. Left out, it is as
+    /// it was, and true for a new variable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = false))]
+    pub sensitive: Option<bool>,
+}
+
+/// A variable in its envelope.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvVariableEnvelope {
+    /// The variable.
+    pub variable: EnvVariable,
+}

@@ -1,0 +1,128 @@
+//! `/v1/projects/{project}/env`.
+
+use super::{Answer, Shared, Who, json};
+use crate::body::{JsonObject, Params, Segment, opened, typed};
+use crate::error::Refusal;
+use crate::wire;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use berth_api::{ApiError, EnvVariableBody, EnvVariableEnvelope, Environment};
+use berth_domain::Secret;
+use berth_services::env::{FirstUse, Format};
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Reading {
+    format: Option<String>,
+    provision: Option<bool>,
+}
+
+/// Lists what the project's applications find in their environment. Without the scope
+/// `credentials` sensitive values are `null`. As `dotenv` (for Compose) and `docker` (for
+/// `docker run --env-file`) it is a text, which needs that scope.
+///
+/// The first reading with that scope makes the first database of a project with
+/// `auto_provision`.
+#[utoipa::path(get, path = "/v1/projects/{project}/env", tag = "environment",
+    params(("project" = String, Path), ("format" = Option<String>, Query, description = "`json` (the default), `dotenv` or `docker`"),
+        ("provision" = Option<bool>, Query, description = "`false` for one that only looks: it makes no database")),
+    responses((status = 200, content((Environment = "application/json"), (String = "text/plain"))),
+        (status = 403, body = ApiError), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(crate) async fn read(
+    State(state): Shared,
+    Extension(caller): Who,
+    Segment(project): Segment,
+    Params(reading): Params<Reading>,
+) -> Answer {
+    let format = match reading.format.as_deref() {
+        None | Some("json") => None,
+        Some(word) => Some(Format::from_word(word).ok_or_else(|| {
+            let shown: String = word.chars().take(64).collect();
+            Refusal::field(
+                "format",
+                format!("\"{shown}\" is not a format: use json, dotenv or docker"),
+            )
+        })?),
+    };
+    let first_use = match reading.provision {
+        Some(false) => FirstUse::Leaves,
+        None | Some(true) => FirstUse::Provisions,
+    };
+    let services = &state.services;
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    let Some(format) = format else {
+        let found = services.environment(&caller, &project, first_use).await?;
+        let body = json(StatusCode::OK, &wire::environment(&found))?;
+        return Ok((no_store, body).into_response());
+    };
+    let text = services
+        .environment_text(&caller, &project, first_use, format)
+        .await?;
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((no_store, kind, text.reveal().to_owned()).into_response())
+}
+
+/// Gives the project a variable of its own, or another value to the one of that name. The answer
+/// has no value where that is sensitive.
+#[utoipa::path(put, path = "/v1/projects/{project}/env/{name}", tag = "environment", request_body = EnvVariableBody,
+    params(("project" = String, Path), ("name" = String, Path, description = "At most 128 letters, digits and underscores, not beginning with a digit")),
+    responses((status = 200, body = EnvVariableEnvelope), (status = 201, body = EnvVariableEnvelope),
+        (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(crate) async fn put(
+    State(state): Shared,
+    Extension(caller): Who,
+    variable: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+    body: JsonObject,
+) -> Answer {
+    let (project, name) = of_path(variable)?;
+    let fields = opened(body.fields, "variable")?;
+    if !fields.contains_key("value") {
+        return Err(Refusal::field("value", "is required"));
+    }
+    let body: EnvVariableBody = typed(fields, "").map_err(Refusal::fields)?;
+    let put = state
+        .services
+        .put_variable(
+            &caller,
+            &project,
+            &name,
+            Secret::new(body.value),
+            body.sensitive,
+        )
+        .await?;
+    let status = if put.is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let variable = wire::variable(&put.variable);
+    json(status, &EnvVariableEnvelope { variable })
+}
+
+/// Takes a variable of the project's own away.
+#[utoipa::path(delete, path = "/v1/projects/{project}/env/{name}", tag = "environment",
+    params(("project" = String, Path), ("name" = String, Path)),
+    responses((status = 204), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(crate) async fn remove(
+    State(state): Shared,
+    Extension(caller): Who,
+    variable: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+) -> Answer {
+    let (project, name) = of_path(variable)?;
+    state
+        .services
+        .remove_variable(&caller, &project, &name)
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn of_path(
+    variable: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+) -> Result<(String, String), Refusal> {
+    variable
+        .map(|Path(both)| both)
+        .map_err(|_| Refusal::unreadable("The path is not text"))
+}

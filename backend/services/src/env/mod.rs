@@ -1,0 +1,15 @@
+//! What applications of a project find in their environment: variables that berth manages, and
+//! those that users gave.
+
+mod files;
+mod format;
+mod managed;
+mod own;
+mod read;
+
+pub use files::{EnvFile, EnvFiles};
+pub use format::{Format, Unwritable};
+pub use own::{Put, VARIABLES_BYTES_MAX, VARIABLES_MAX};
+pub use read::{Environment, FirstUse, Source, Variable};
+
+pub(crate) use managed::{DATABASE_URL, DIRECT_URL, own_variable};
