@@ -3,9 +3,11 @@
 
 mod bad_days;
 mod engine;
+mod env;
 mod isolation;
 mod lifecycle;
 mod secrets;
+mod sleep;
 mod storage;
 mod strangers;
 
@@ -53,6 +55,16 @@ const STORAGE: Ground = Ground {
     prefix: "tspace",
     network_range: "10.220.0.0/16",
     publish_ports: "16120-16139",
+};
+const SLEEP: Ground = Ground {
+    prefix: "tsleep",
+    network_range: "10.224.128.0/18",
+    publish_ports: "16160-16179",
+};
+const ENVIRONMENT: Ground = Ground {
+    prefix: "tenv",
+    network_range: "10.223.0.0/16",
+    publish_ports: "16200-16219",
 };
 const ENGINE_STOPS: Ground = Ground {
     prefix: "tengine",

@@ -1,0 +1,134 @@
+//! What sleeps is there for whoever comes, and nobody notices but by the wait.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{Ground, Login, SLEEP, shop, until, until_settled};
+use crate::harness::{Docker, Stack, TestBerth};
+
+const ADDRESS: &str = "berth_database.orders";
+const ROWS: &str = "SELECT word FROM kept ORDER BY word";
+
+/// A database with rows in it, and its login.
+fn kept(ground: Ground) -> Option<(TestBerth, Stack, String, Login)> {
+    let (berth, stack) = ground.stage(&[])?;
+    stack.write(&shop(""));
+    stack.apply().ok();
+    let id = stack.resource(ADDRESS)["id"].as_str().unwrap().to_owned();
+    let login = Login::of(&berth, &id);
+    let table = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('a'), ('b')";
+    login.query(table).unwrap();
+    Some((berth, stack, id, login))
+}
+
+fn database(berth: &TestBerth, id: &str) -> Json {
+    berth.get(&format!("/v1/databases/{id}"))["database"].clone()
+}
+
+#[track_caller]
+fn say(berth: &TestBerth, path: &str) {
+    let (status, answer) = berth.call("POST", path, None);
+    assert_eq!(status, 202, "{path}: {answer}");
+}
+
+/// Whether each container of a role runs.
+fn run(berth: &TestBerth, role: &str) -> Vec<String> {
+    let containers = berth.containers(Some(role));
+    let state = |id: &String| Docker::default().inspect(id, "{{.State.Running}}");
+    containers.iter().map(state).collect()
+}
+
+#[track_caller]
+fn assert_asleep(berth: &TestBerth, id: &str) {
+    let row = until_settled(berth, id, "stopped");
+    assert_eq!(row["stop_reason"], "sleep", "{row}");
+    assert_eq!(row["desired_status"], "running", "{row}");
+    assert_eq!(run(berth, "engine"), ["false"]);
+    assert_eq!(run(berth, "pooler"), ["true"]);
+}
+
+#[test]
+fn a_client_wakes_what_sleeps_and_a_crash_of_berthd_loses_no_client() {
+    let Some((mut berth, stack, id, login)) = kept(SLEEP) else {
+        return;
+    };
+    say(&berth, "/v1/projects/shop/sleep");
+    assert_asleep(&berth, &id);
+    // To Terraform it runs.
+    stack.assert_settled();
+    assert_asleep(&berth, &id);
+
+    // The first client waits and is served; no error reaches it.
+    assert_eq!(login.query(ROWS).unwrap(), ["a", "b"]);
+    let row = until_settled(&berth, &id, "running");
+    assert_eq!(row["stop_reason"], Json::Null);
+
+    say(&berth, "/v1/projects/shop/sleep");
+    assert_asleep(&berth, &id);
+    say(&berth, "/v1/projects/shop/wake");
+    until_settled(&berth, &id, "running");
+    assert_eq!(login.query(ROWS).unwrap(), ["a", "b"], "after /wake");
+
+    // A client comes while there is no berthd, and one more while the next one starts.
+    say(&berth, "/v1/projects/shop/sleep");
+    assert_asleep(&berth, &id);
+    berth.kill();
+    let early = std::thread::spawn(move || login.query(ROWS).map_err(|error| format!("{error:?}")));
+    std::thread::sleep(Duration::from_millis(500));
+    berth.resume();
+    assert_eq!(early.join().unwrap().unwrap(), ["a", "b"]);
+    until_settled(&berth, &id, "running");
+
+    // A pooler that came up anew while its engine slept holds clients as well.
+    say(&berth, "/v1/projects/shop/sleep");
+    assert_asleep(&berth, &id);
+    let pooler = berth.containers(Some("pooler"));
+    Docker::default().run(&["restart", &pooler[0]]);
+    let login = Login::of(&berth, &id);
+    assert_eq!(login.query_patiently(ROWS), ["a", "b"]);
+    until_settled(&berth, &id, "running");
+
+    // What a user stopped is woken by nobody.
+    let path = format!("/v1/databases/{id}");
+    let (status, answer) = berth.call("PATCH", &path, Some(&json!({"desired_status": "stopped"})));
+    assert_eq!(status, 200, "{answer}");
+    let row = until_settled(&berth, &id, "stopped");
+    assert_eq!(row["stop_reason"], "user");
+    for verb in ["sleep", "wake"] {
+        say(&berth, &format!("/v1/projects/shop/{verb}"));
+        assert_eq!(database(&berth, &id)["stop_reason"], "user", "{verb}");
+    }
+    login.query("SELECT 1").unwrap_err();
+}
+
+#[test]
+fn what_nobody_uses_for_a_minute_sleeps_by_itself() {
+    let Some((berth, stack, id, login)) = kept(NAP) else {
+        return;
+    };
+    stack.write(&shop("sleep_after_minutes = 1"));
+    stack.apply().ok();
+    // Used again and again it stays awake for longer than that.
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_secs(10));
+        login.query(ROWS).unwrap();
+    }
+    assert_eq!(database(&berth, &id)["status"], "running");
+    until("it sleeps", || {
+        let row = database(&berth, &id);
+        match row["stop_reason"] == "sleep" && row["status"] == "stopped" {
+            true => Ok(()),
+            false => Err(row.to_string()),
+        }
+    });
+    assert_asleep(&berth, &id);
+    stack.assert_settled();
+    assert_eq!(login.query(ROWS).unwrap(), ["a", "b"]);
+}
+
+const NAP: Ground = Ground {
+    prefix: "tnap",
+    network_range: "10.224.192.0/18",
+    publish_ports: "16180-16199",
+};
