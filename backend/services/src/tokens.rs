@@ -277,7 +277,11 @@ impl Services {
             Given::Absent | Given::Unknown => before.expires_at,
             Given::Null => None,
             // The end that it has may be said again, also when it is past.
-            Given::Value(text) if Timestamp::parse(text) == before.expires_at => before.expires_at,
+            Given::Value(text)
+                if before.expires_at.is_some() && Timestamp::parse(text) == before.expires_at =>
+            {
+                before.expires_at
+            }
             Given::Value(text) => expiry(Some(text), now, &mut errors),
         };
         let name = match &wish.name {

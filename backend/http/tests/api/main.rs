@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod audit;
 mod claims;
 mod databases;
 mod dialects;
@@ -15,6 +16,7 @@ mod hostile;
 mod life;
 mod manners;
 mod openapi;
+mod people;
 mod plans;
 mod projects;
 mod promises;

@@ -85,6 +85,12 @@ pub struct TestBerth {
     _directory: tempfile::TempDir,
 }
 
+/// A person, and what it sends.
+pub struct Person {
+    pub id: String,
+    pub token: String,
+}
+
 /// An answer.
 pub struct Reply {
     pub status: StatusCode,
@@ -212,6 +218,25 @@ impl TestBerth {
         {
             berth_services::Answered::Fresh(made) => made.secret.reveal().to_owned(),
             berth_services::Answered::Replayed(_) => panic!("nothing was asked before"),
+        }
+    }
+
+    /// A person who is that in a project, and a token of the person's with a preset.
+    pub async fn person(&self, name: &str, place: Option<(&str, &str)>, preset: &str) -> Person {
+        let made = self.post("/v1/users", json!({"name": name})).await;
+        let id = made.expect(201)["user"]["id"].as_str().unwrap().to_owned();
+        if let Some((project, role)) = place {
+            let path = format!("/v1/projects/{project}/members/{name}");
+            let body = Some(json!({"role": role}));
+            self.call(&self.admin, Method::PUT, &path, body)
+                .await
+                .expect(201);
+        }
+        let body = json!({"name": preset, "preset": preset, "user_id": id});
+        let made = self.post("/v1/tokens", body).await.expect(201);
+        Person {
+            id,
+            token: made["secret"].as_str().unwrap().to_owned(),
         }
     }
 

@@ -196,7 +196,7 @@ impl Services {
         now: Timestamp,
     ) -> Result<DatabaseId, Error> {
         if project.destroyed_at.is_some() {
-            self.revive(tx, &mut project, now).await?;
+            self.revive(tx, caller, &mut project, now).await?;
         }
         let before = audit::database(&row);
         evaluation.planned.write_into(&mut row)?;
@@ -246,9 +246,11 @@ impl Services {
     async fn revive(
         &self,
         tx: &mut Tx,
+        caller: &Caller,
         project: &mut Project,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let before = audit::project(project);
         let (name, slug) = free_for(tx, project).await?;
         project.name = name;
         project.slug = slug;
@@ -257,7 +259,24 @@ impl Services {
         project.generation += 1;
         tx.update_project(project)
             .await
-            .doing("bring a project back")
+            .doing("bring a project back")?;
+        journal_changes(
+            tx,
+            &caller.actor,
+            now,
+            Happened {
+                kind: "project.restored",
+                project: Some(&project.id),
+                database: None,
+                operation: None,
+                message: format!(
+                    "project {} is back, with what is restored into it",
+                    project.name
+                ),
+            },
+            audit::changes(&before, &audit::project(project)),
+        )
+        .await
     }
 
     /// Gives an exposed database a port for life: the lowest that nobody has, of those that no

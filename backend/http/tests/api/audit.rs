@@ -1,0 +1,293 @@
+//! The journal: who changed what to what, with which token.
+
+use crate::support::{TestBerth, postgres};
+use axum::http::Method;
+use serde_json::{Value, json};
+
+/// The events of a question.
+async fn events(berth: &TestBerth, query: &str) -> Vec<Value> {
+    let body = berth.get(&format!("/v1/events?{query}")).await.expect(200);
+    body["events"].as_array().unwrap().clone()
+}
+
+/// One change of an event, as `[from, to]`.
+fn change(event: &Value, field: &str) -> Option<Value> {
+    let found = event["changes"].as_array().unwrap();
+    let found = found.iter().find(|c| c["field"] == json!(field))?;
+    assert_eq!(found["sensitive"], json!(false), "{event}");
+    Some(json!([found["from"], found["to"]]))
+}
+
+fn sensitive(event: &Value, field: &str) -> bool {
+    let found = event["changes"].as_array().unwrap();
+    let found = found.iter().find(|c| c["field"] == json!(field));
+    found.is_some_and(|c| c["sensitive"] == json!(true) && c["from"].is_null() && c["to"].is_null())
+}
+
+#[tokio::test]
+async fn a_change_says_who_made_what_of_what() {
+    let berth = TestBerth::start().await;
+    let made = berth.database(postgres("orders")).await;
+    let id = made["id"].as_str().unwrap();
+    let person = berth
+        .person("ada", Some(("default", "owner")), "apply")
+        .await;
+    berth.pass_days(1);
+    let body = json!({"plan": "large", "pooler": {"default_pool_size": 60}, "tags": {"team": "a"}});
+    berth
+        .call(
+            &person.token,
+            Method::PATCH,
+            "/v1/databases/orders",
+            Some(body),
+        )
+        .await
+        .expect(200);
+    let found = events(&berth, &format!("database_id={id}&kind=database.changed")).await;
+    assert_eq!(found.len(), 1);
+    let event = &found[0];
+    assert_eq!(
+        event["actor"],
+        json!({
+            "kind": "token", "token_id": event["actor"]["token_id"], "token_name": "apply",
+            "user_id": person.id, "user_name": "ada", "address": null,
+        })
+    );
+    assert!(
+        event["actor"]["token_id"]
+            .as_str()
+            .unwrap()
+            .starts_with("tok_")
+    );
+    assert_eq!(change(event, "plan"), Some(json!(["small", "large"])));
+    assert_eq!(
+        change(event, "pooler.default_pool_size"),
+        Some(json!([20, 60]))
+    );
+    assert_eq!(change(event, "tags"), Some(json!([{}, {"team": "a"}])));
+    assert_eq!(event["changes"].as_array().unwrap().len(), 3, "{event}");
+    assert_eq!(event["at"], json!("2026-02-26T10:00:00Z"));
+    // Asked since the last look, whoever it was that changed it is named.
+    let since = events(
+        &berth,
+        &format!("database_id={id}&since=2026-02-26T00:00:00Z"),
+    )
+    .await;
+    assert_eq!(since, found);
+    let newest = events(
+        &berth,
+        &format!("database_id={id}&order=newest&page_size=1"),
+    )
+    .await;
+    assert_eq!(newest, found);
+}
+
+#[tokio::test]
+async fn every_change_and_every_reading_of_credentials_has_an_event() {
+    let berth = TestBerth::start().await;
+    let shop = berth.post("/v1/projects", json!({"name": "shop"})).await;
+    shop.expect(201);
+    let body =
+        json!({"name": "orders", "engine": "postgresql", "project_id": "shop", "unclaimed": true});
+    let made = berth.database(body).await;
+    let id = made["id"].as_str().unwrap();
+    let at = |verb: &str| format!("/v1/databases/{id}/{verb}");
+    berth.post(&at("claim"), json!({})).await.expect(200);
+    berth.settle(id).await;
+    for verb in ["stop", "start", "restart", "rotate"] {
+        berth.post(&at(verb), json!({})).await.expect(202);
+        berth.settle(id).await;
+    }
+    berth.get(&at("credentials")).await.expect(200);
+    berth
+        .patch("/v1/projects/shop", json!({"description": "a shop"}))
+        .await
+        .expect(200);
+    let ada = berth.person("ada", Some(("shop", "viewer")), "plan").await;
+    berth
+        .patch("/v1/users/ada", json!({"email": "ada@example.com"}))
+        .await
+        .expect(200);
+    let member = "/v1/projects/shop/members/ada";
+    berth
+        .call(
+            &berth.admin,
+            Method::PUT,
+            member,
+            Some(json!({"role": "editor"})),
+        )
+        .await
+        .expect(200);
+    berth.delete(member).await.expect(204);
+    berth.delete("/v1/users/ada").await.expect(204);
+    let path = format!("/v1/databases/{id}");
+    berth.delete(&path).await.expect(200);
+    berth.post(&at("undelete"), json!({})).await.expect(202);
+    berth.delete(&path).await.expect(200);
+    berth.delete(&format!("/v1/trash/{id}")).await.expect(202);
+    let told = events(&berth, "").await;
+    let kinds: Vec<_> = told.iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    for kind in [
+        "project.created",
+        "project.changed",
+        "database.created",
+        "database.claimed",
+        "database.changed",
+        "database.restarted",
+        "database.destroyed",
+        "database.restored",
+        "database.purge_ordered",
+        "credentials.read",
+        "user.created",
+        "user.changed",
+        "user.deleted",
+        "member.added",
+        "member.changed",
+        "member.removed",
+        "token.created",
+        "token.revoked",
+    ] {
+        assert!(kinds.contains(&kind), "{kind} is not among {kinds:?}");
+    }
+    let one = |kind: &str| told.iter().find(|e| e["kind"] == json!(kind)).unwrap();
+    assert_eq!(
+        change(one("database.created"), "name"),
+        Some(json!([null, "orders"]))
+    );
+    assert!(sensitive(one("database.created"), "password"));
+    assert!(sensitive(one("token.created"), "secret"));
+    assert_eq!(
+        change(one("database.claimed"), "claimed"),
+        Some(json!([false, true]))
+    );
+    let stopped = told
+        .iter()
+        .filter_map(|e| change(e, "desired_status"))
+        .any(|c| c == json!(["running", "stopped"]));
+    assert!(stopped, "{told:?}");
+    let rotated = told
+        .iter()
+        .find(|e| change(e, "credential_version") == Some(json!([1, 2])));
+    assert!(sensitive(rotated.unwrap(), "password"));
+    assert_eq!(
+        change(one("member.changed"), "role"),
+        Some(json!(["viewer", "editor"]))
+    );
+    let destroyed = change(one("database.destroyed"), "recoverable_until").unwrap();
+    assert!(destroyed[0].is_null() && destroyed[1].is_string());
+    assert!(change(one("user.deleted"), "id").is_some_and(|c| c[0] == json!(ada.id)));
+}
+
+#[tokio::test]
+async fn no_event_holds_a_secret() {
+    let berth = TestBerth::start().await;
+    let made = berth.database(postgres("orders")).await;
+    let id = made["id"].as_str().unwrap();
+    berth.settle(id).await;
+    berth
+        .post(&format!("/v1/databases/{id}/rotate"), json!({}))
+        .await
+        .expect(202);
+    let body = json!({"name": "ci", "preset": "plan", "keep_secret": true});
+    let token = berth.post("/v1/tokens", body).await.expect(201);
+    let secret = token["secret"].as_str().unwrap();
+    let path = format!("/v1/tokens/{}/secret", token["id"].as_str().unwrap());
+    berth.get(&path).await.expect(200);
+    let password = crate::support::password_of(&berth, id).await;
+    let credentials = berth.get(&format!("/v1/databases/{id}/credentials")).await;
+    // The same search finds them where they belong.
+    assert!(credentials.text.contains(password.reveal()));
+    assert!(token.to_string().contains(secret));
+    let told = berth.get("/v1/events").await.text;
+    for hidden in [password.reveal(), secret] {
+        assert!(!told.contains(hidden), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_filtered_and_paged() {
+    let berth = TestBerth::start().await;
+    let ada = berth
+        .person("ada", Some(("default", "editor")), "apply")
+        .await;
+    for name in ["orders", "carts"] {
+        let body = Some(postgres(name));
+        let made = berth
+            .call(&ada.token, Method::POST, "/v1/databases", body)
+            .await;
+        made.expect(201);
+    }
+    berth.database(postgres("bills")).await;
+    assert_eq!(events(&berth, "kind=database").await.len(), 3);
+    assert_eq!(events(&berth, "kind=database.created").await.len(), 3);
+    assert_eq!(events(&berth, "kind=data").await.len(), 0);
+    let own = events(&berth, &format!("actor={}", ada.id)).await;
+    assert_eq!(own.len(), 2);
+    let token = own[0]["actor"]["token_id"].as_str().unwrap();
+    assert_eq!(events(&berth, &format!("actor={token}")).await, own);
+    assert_eq!(events(&berth, "database_id=bills").await.len(), 1);
+    assert_eq!(events(&berth, "until=2026-02-25T10:00:00Z").await.len(), 0);
+    assert_eq!(events(&berth, "since=2026-02-25T10:00:01Z").await.len(), 0);
+
+    let mut forth = Vec::new();
+    let mut back = Vec::new();
+    for (order, read) in [("oldest", &mut forth), ("newest", &mut back)] {
+        let mut path = format!("/v1/events?kind=database&order={order}&page_size=2");
+        loop {
+            let page = berth.get(&path).await.expect(200);
+            let found = page["events"].as_array().unwrap().clone();
+            let next = page["next_page_token"].as_str();
+            if let (false, Some(next)) = (found.is_empty(), next) {
+                let start = format!("/v1/events?kind=database&order={order}&page_size=2");
+                path = format!("{start}&page_token={next}");
+                read.extend(found);
+            } else {
+                read.extend(found);
+                break;
+            }
+        }
+    }
+    back.reverse();
+    assert_eq!(forth, back);
+    assert_eq!(forth.len(), 3);
+
+    for (query, line) in [
+        ("since=yesterday", "422 invalid_field [since]"),
+        ("until=1", "422 invalid_field [until]"),
+        ("actor=ada", "422 invalid_field [actor]"),
+        ("order=random", "422 invalid_field [order]"),
+        ("project_id=nope", "404 project_not_found"),
+        ("database_id=nope", "404 database_not_found"),
+    ] {
+        let reply = berth.get(&format!("/v1/events?{query}")).await;
+        assert_eq!(reply.line(), line, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_reads_the_journal_of_its_projects_only() {
+    let berth = TestBerth::start().await;
+    berth
+        .post("/v1/projects", json!({"name": "shop"}))
+        .await
+        .expect(201);
+    berth.database(postgres("ledger")).await;
+    let body = json!({"name": "orders", "engine": "postgresql", "project_id": "shop"});
+    berth.database(body).await;
+    let vera = berth.person("vera", Some(("shop", "viewer")), "plan").await;
+    let read = berth
+        .call(&vera.token, Method::GET, "/v1/events", None)
+        .await
+        .expect(200);
+    let read = read["events"].as_array().unwrap();
+    assert!(!read.is_empty());
+    let shop = berth.get("/v1/projects/shop").await.expect(200);
+    for event in read {
+        assert_eq!(event["project_id"], shop["project"]["id"], "{event}");
+    }
+    let kinds: Vec<_> = read.iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        ["project.created", "database.created", "member.added"]
+    );
+}
