@@ -71,6 +71,12 @@ impl Local {
             .await
     }
 
+    /// Asks, and reads the answer as it is; `path` begins with a slash.
+    pub async fn text(&self, path: &str) -> Result<String, Error> {
+        let response = self.send(self.client.get(url(path))).await?;
+        response.text().await.map_err(|e| self.unreachable(e))
+    }
+
     /// Sends a body, and reads the answer.
     pub async fn post<T: DeserializeOwned>(
         &self,

@@ -11,6 +11,7 @@ mod config;
 mod connections;
 mod data_root;
 mod edge;
+mod env_files;
 mod images;
 mod local;
 mod logging;
@@ -71,6 +72,7 @@ async fn run(command: Command) -> Outcome {
             return commands::images::run(&load(*options)?, command).await;
         }
         Command::Ca { at } => commands::ca::run(&at.data_root)?,
+        Command::Run(args) => return commands::run::run(*args).await,
         Command::CheckLogin(args) => commands::check_login::run(args).await?,
         Command::Doctor(options) => {
             let fit = commands::doctor::run(&load(*options)?, &SystemClock).await;

@@ -45,6 +45,7 @@ pub async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         local_router,
         control,
         authority,
+        env_files,
     } = installation;
     let keeper = Keeper::open(&config.edge.tls, authority, Arc::new(SystemClock))?;
     let tls = keeper.as_ref().map(Keeper::acceptor).transpose()?;
@@ -64,6 +65,9 @@ pub async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         bounds,
         stopping.clone(),
     ));
+    if let Some(env_files) = env_files {
+        tasks.spawn(env_files.keep(stopping.clone()));
+    }
     if let Some(keeper) = keeper {
         tasks.spawn({
             let stopping = stopping.clone();

@@ -4,5 +4,6 @@ pub mod ca;
 pub mod check_login;
 pub mod doctor;
 pub mod images;
+pub mod run;
 pub mod token;
 pub mod trash;

@@ -35,5 +35,6 @@ pub use runtime::{
     Networks, Published, Role, RuntimeError, RuntimeEvent, RuntimeFacts, Stop, Workload,
 };
 pub use sessions::{Dialer, SocketDialer, Target};
+pub use volatile::{in_memory, withdraw};
 
 pub use berth_engines::{Access, Signal};

@@ -4,6 +4,11 @@ use crate::host::{self, Owner};
 use crate::workload::Wanted;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Held while a directory is mounted or taken away: a second file system over the first would
+/// hide what stands there.
+static MOUNTING: Mutex<()> = Mutex::new(());
 
 /// The file beside a configuration that says which one the process was last told. It is
 /// written after the telling, so a crash in between only tells it once more.
@@ -37,8 +42,10 @@ pub(crate) fn told(wanted: &Wanted) -> io::Result<()> {
     host::file(&told_file(wanted), wanted.live.as_bytes(), Owner::PRIVATE).map(drop)
 }
 
-/// Makes `path` a directory whose files are in memory only: keys and verifiers go there.
-pub(crate) fn in_memory(path: &Path) -> io::Result<()> {
+/// Makes `path` a directory whose files are in memory only: keys, verifiers and env files go
+/// there. May be said again and at the same time.
+pub fn in_memory(path: &Path) -> io::Result<()> {
+    let _alone = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     host::directory(path, Owner::PRIVATE)?;
     if is_in_memory(path)? {
         return Ok(());
@@ -67,7 +74,8 @@ pub(crate) fn is_in_memory(path: &Path) -> io::Result<bool> {
 
 /// Takes the directory away once it holds nothing, with the file system that `in_memory`
 /// put there. Others still using it is fine: it stays.
-pub(crate) fn withdraw(path: &Path) -> io::Result<()> {
+pub fn withdraw(path: &Path) -> io::Result<()> {
+    let _alone = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     if !path.exists() || !host::names(path)?.is_empty() {
         return Ok(());
     }

@@ -8,6 +8,7 @@ mod containers;
 mod errors;
 mod events;
 mod images;
+mod members;
 mod networks;
 
 use berth_containers::{RuntimeError, RuntimeFacts};

@@ -26,6 +26,8 @@ fn is_allowed(needle: &Needle, place: &Place, berth: &TestBerth) -> bool {
             path.starts_with(&format!("{data_root}/instances/"))
                 || (path.starts_with(&run) && path.ends_with("/pooler.conf/userlist.txt"))
         }
+        // An application asked for them: its database's address is in its project's env files.
+        "password" => path.starts_with(&format!("{run}/env/")),
         // Engine and pooler read their keys from a directory that is memory.
         "private key" => path.starts_with(&run) && path.ends_with("/server.key"),
         _ => false,

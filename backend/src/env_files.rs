@@ -1,0 +1,374 @@
+//! The env files on the host: for each project with variables a directory in memory, with a file
+//! for each format that is a file's.
+
+use crate::data_root;
+use berth_containers::{in_memory, withdraw};
+use berth_domain::ProjectId;
+use berth_services::Services;
+use berth_services::env::{EnvFile, EnvFiles};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long further changes are waited for after one, which are then written together.
+const GATHER_MILLIS: u64 = 50;
+/// When what could not be written is tried again.
+const RETRY_SECONDS: u64 = 2;
+
+/// Why the files of a project are not as they should be.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// What stands in them could not be read.
+    #[error("could not read the variables of {project}")]
+    Read {
+        project: ProjectId,
+        source: berth_services::Error,
+    },
+    /// A directory could not be handled.
+    #[error("could not {act} {}", path.display())]
+    Directory {
+        act: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] data_root::Error),
+}
+
+/// Keeps the env files as the rows say.
+pub struct Keeper {
+    services: Arc<Services>,
+    version: watch::Receiver<i64>,
+    directory: Directory,
+    /// What could not be done yet.
+    pending: BTreeSet<ProjectId>,
+    last_event: i64,
+    told: BTreeMap<ProjectId, String>,
+}
+
+impl Keeper {
+    /// Will keep files below `run_root`, whenever `version` tells of a change.
+    pub fn new(services: Arc<Services>, version: watch::Receiver<i64>, run_root: PathBuf) -> Self {
+        Self {
+            services,
+            version,
+            directory: Directory { run_root },
+            pending: BTreeSet::new(),
+            last_event: 0,
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// Fills the directory, which is empty after a reboot, and follows each change until
+    /// `stopping` says so. The files stay: applications need them also while berthd is away.
+    pub async fn keep(mut self, mut stopping: watch::Receiver<bool>) {
+        let mut begun = false;
+        loop {
+            if begun {
+                self.follow().await;
+            } else {
+                begun = self.begin().await;
+            }
+            let patience = if begun && self.pending.is_empty() {
+                None
+            } else {
+                Some(Duration::from_secs(RETRY_SECONDS))
+            };
+            let mut version = self.version.clone();
+            let is_open = tokio::select! {
+                _stop = stopping.wait_for(|stop| *stop) => return,
+                () = retry(patience) => true,
+                changed = version.changed() => changed.is_ok(),
+            };
+            if !is_open {
+                // The store is closed: there will be no change.
+                let _stopped = stopping.wait_for(|stop| *stop).await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(GATHER_MILLIS)).await;
+            self.version.borrow_and_update();
+        }
+    }
+
+    /// Takes away what is left of projects that went while nobody looked, and orders all files.
+    async fn begin(&mut self) -> bool {
+        self.version.borrow_and_update();
+        match self.services.env_projects().await {
+            Ok((all, last)) => {
+                self.last_event = last;
+                let mut slugs = BTreeSet::new();
+                for project in all {
+                    slugs.extend(self.write(&project).await);
+                }
+                let directory = self.directory.clone();
+                let swept = on_host(move || directory.sweep(&slugs)).await;
+                if let Err(error) = swept {
+                    tracing::warn!(
+                        error = crate::chain(&error),
+                        "could not take old env files away"
+                    );
+                }
+                true
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::chain(&error),
+                    "could not look for env files to write"
+                );
+                false
+            }
+        }
+    }
+
+    async fn follow(&mut self) {
+        match self.services.env_projects_after(self.last_event).await {
+            Ok((touched, last)) => {
+                self.last_event = last;
+                self.pending.extend(touched);
+            }
+            Err(error) => tracing::warn!(
+                error = crate::chain(&error),
+                "could not look for changed environments"
+            ),
+        }
+        for project in std::mem::take(&mut self.pending) {
+            self.write(&project).await;
+        }
+    }
+
+    /// Writes the files of a project; its slug when it has any, or may have.
+    async fn write(&mut self, project: &ProjectId) -> Option<String> {
+        match self.try_write(project).await {
+            Ok(slug) => slug,
+            Err((error, slug)) => {
+                tracing::warn!(error = crate::chain(&error), "env files are not up to date");
+                self.pending.insert(project.clone());
+                slug
+            }
+        }
+    }
+
+    async fn try_write(
+        &mut self,
+        project: &ProjectId,
+    ) -> Result<Option<String>, (Error, Option<String>)> {
+        let found = self.services.env_files(project).await;
+        let found = found.map_err(|source| {
+            let project = project.clone();
+            (Error::Read { project, source }, None)
+        })?;
+        let Some(files) = found else {
+            return Ok(None);
+        };
+        self.tell_unwritable(project, &files);
+        let slug = files.slug.to_string();
+        let directory = self.directory.clone();
+        let written = on_host(move || directory.write(&files)).await;
+        match written {
+            Ok(there) => Ok(there.then_some(slug)),
+            Err(error) => Err((error, Some(slug))),
+        }
+    }
+
+    /// Says once which variable keeps a file from being written.
+    fn tell_unwritable(&mut self, project: &ProjectId, files: &EnvFiles) {
+        let reasons: Vec<_> = files
+            .files
+            .iter()
+            .filter_map(|file| file.content.as_ref().err())
+            .map(ToString::to_string)
+            .collect();
+        let reason = reasons.join("; ");
+        if reason.is_empty() {
+            self.told.remove(project);
+        } else if self.told.get(project) != Some(&reason) {
+            tracing::warn!(project.id = %project, reason, "an env file is left out");
+            self.told.insert(project.clone(), reason);
+        }
+    }
+}
+
+async fn retry(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn on_host<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(done) => done,
+        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
+    }
+}
+
+/// Where the files are.
+#[derive(Clone)]
+struct Directory {
+    run_root: PathBuf,
+}
+
+impl Directory {
+    fn all(&self) -> PathBuf {
+        self.run_root.join("env")
+    }
+
+    /// Makes the files of one project as they should be; whether there are any.
+    fn write(&self, files: &EnvFiles) -> Result<bool, Error> {
+        let own = self.all().join(files.slug.as_str());
+        if files.files.is_empty() {
+            return self.remove(&own).map(|()| false);
+        }
+        in_memory(&self.run_root)
+            .map_err(failed("make a directory in memory of", &self.run_root))?;
+        for directory in [self.all(), own.clone()] {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&directory)
+                .map_err(failed("make", &directory))?;
+        }
+        for file in &files.files {
+            write_file(&own, file)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes away the directories of all but these slugs.
+    fn sweep(&self, slugs: &BTreeSet<String>) -> Result<(), Error> {
+        let all = self.all();
+        let entries = match fs::read_dir(&all) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("list", &all)(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed("list", &all))?;
+            let kept = entry.file_name();
+            if !kept.to_str().is_some_and(|name| slugs.contains(name)) {
+                self.remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a project's directory away, and what held it when it was the last.
+    fn remove(&self, own: &Path) -> Result<(), Error> {
+        match fs::remove_dir_all(own) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("remove", own)(error)),
+        }
+        match fs::remove_dir(self.all()) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(failed("remove", &self.all())(error)),
+        }
+        withdraw(&self.run_root).map_err(failed("remove", &self.run_root))
+    }
+}
+
+fn write_file(own: &Path, file: &EnvFile) -> Result<(), Error> {
+    let path = own.join(file.format.as_str());
+    let Ok(content) = &file.content else {
+        // An old one would be taken for the whole.
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(failed("remove", &path)(error))
+            }
+            _ => Ok(()),
+        };
+    };
+    let text = content.reveal();
+    if data_root::read(&path)?.as_deref() == Some(text) {
+        return Ok(());
+    }
+    // The end of the last line is written with the file.
+    let lines = text.strip_suffix('\n').unwrap_or(text);
+    Ok(data_root::write(&path, lines, 0o600)?)
+}
+
+fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Directory { act, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_domain::{Name, Secret, Slug};
+    use berth_services::env::{Format, Unwritable};
+    use std::os::unix::fs::PermissionsExt;
+
+    fn files(slug: &str, docker: Result<&str, &'static str>) -> EnvFiles {
+        let name = berth_domain::EnvName::parse("HARD").unwrap();
+        EnvFiles {
+            slug: Slug::of(&Name::parse(slug).unwrap()),
+            files: vec![
+                EnvFile {
+                    format: Format::Dotenv,
+                    content: Ok(Secret::new("A='b c'\n")),
+                },
+                EnvFile {
+                    format: Format::Docker,
+                    content: docker
+                        .map(Secret::new)
+                        .map_err(|reason| Unwritable { name, reason }),
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn files_are_for_their_owner_alone_and_go_when_they_would_be_wrong() {
+        let scratch = std::env::temp_dir().join(format!("berth-env-{}", std::process::id()));
+        let _absent = fs::remove_dir_all(&scratch);
+        fs::create_dir_all(&scratch).unwrap();
+        let directory = Directory {
+            run_root: scratch.join("0123abcd"),
+        };
+        // Whoever may not mount has no directory in memory, and this test no other way.
+        if let Err(error) = in_memory(&directory.run_root) {
+            println!("not run: {error}");
+            return;
+        }
+        let own = directory.all().join("shop");
+        assert!(directory.write(&files("shop", Ok("A=b c\n"))).unwrap());
+        assert_eq!(fs::read_to_string(own.join("dotenv")).unwrap(), "A='b c'\n");
+        assert_eq!(fs::read_to_string(own.join("docker")).unwrap(), "A=b c\n");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&own.join("dotenv")), 0o600);
+        assert_eq!(mode(&own), 0o700);
+
+        assert!(directory.write(&files("shop", Err("no"))).unwrap());
+        assert!(own.join("dotenv").exists() && !own.join("docker").exists());
+        directory.write(&files("other", Ok(""))).unwrap();
+        directory
+            .sweep(&BTreeSet::from(["shop".to_owned()]))
+            .unwrap();
+        assert!(own.exists() && !directory.all().join("other").exists());
+        let none = EnvFiles {
+            files: Vec::new(),
+            ..files("shop", Ok(""))
+        };
+        assert!(!directory.write(&none).unwrap());
+        // With the last project the directory and its file system go.
+        assert!(!directory.run_root.exists());
+        fs::remove_dir_all(&scratch).unwrap();
+    }
+}

@@ -1,0 +1,297 @@
+//! What applications find: the env files, the command line's `run`, and the first use of a
+//! project that makes its database.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value as Json, json};
+
+use super::{ENVIRONMENT, until, until_settled};
+use crate::harness::{Docker, TestBerth, not_to_be_had, program};
+
+/// Has the clients of a database in it, and nothing that this test would have to build.
+const CLIENT_IMAGE: &str = "berth/postgresql:17";
+/// The guide whose snippet is run as it stands.
+const GUIDE: &str = include_str!("../../../docs/guides/environment.md");
+
+fn posted(berth: &TestBerth, path: &str, body: Json) -> Json {
+    let (status, answer) = berth.call("POST", path, Some(&body));
+    assert!((200..300).contains(&status), "POST {path}: {status} {answer}");
+    answer
+}
+
+fn put(berth: &TestBerth, name: &str, body: Json) {
+    let path = format!("/v1/projects/shop/env/{name}");
+    let (status, answer) = berth.call("PUT", &path, Some(&body));
+    assert!((200..300).contains(&status), "PUT {path}: {status} {answer}");
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The file, once something is in it or is no longer.
+#[track_caller]
+fn until_file(path: &Path, what: &str, fits: impl Fn(&str) -> bool) -> String {
+    until(&format!("{} {what}", path.display()), || {
+        let text = read(path)?;
+        if fits(&text) {
+            Ok(text)
+        } else {
+            let names = text.lines().filter_map(|line| line.split_once('='));
+            Err(names.map(|(name, _)| format!("{name} ")).collect())
+        }
+    })
+}
+
+/// `berthd run` for this berth, in the project named; the command follows.
+fn run(berth: &TestBerth, more: &[&str]) -> Command {
+    let mut command = Command::new(program("berthd").unwrap());
+    command
+        .args(["run", "--project", "shop", "--data-root"])
+        .arg(berth.data_root())
+        .args(more)
+        .stdin(Stdio::null());
+    command
+}
+
+struct Ran {
+    code: Option<i32>,
+    printed: String,
+}
+
+fn ran(mut command: Command) -> Ran {
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    println!("{told}");
+    Ran {
+        code: output.status.code(),
+        printed: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    }
+}
+
+/// The YAML of the guide that a reader would copy.
+fn snippet() -> String {
+    let (_, rest) = GUIDE.split_once("```yaml\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// Starts what the guide's snippet starts; what it prints.
+fn composed(directory: &Path, network: &str, env_file: &Path) -> String {
+    let env_file_text = env_file.to_str().unwrap();
+    let there = Command::new("docker").args(["compose", "version"]).output();
+    if there.is_ok_and(|output| output.status.success()) {
+        let yaml = directory.join("compose.yaml");
+        std::fs::write(&yaml, snippet()).unwrap();
+        let compose = |arguments: &[&str]| {
+            Command::new("docker")
+                .args(["compose", "--file"])
+                .arg(&yaml)
+                .args(arguments)
+                .env("BERTH_NETWORK", network)
+                .env("BERTH_ENV_DIR", env_file.parent().unwrap())
+                .output()
+                .unwrap()
+        };
+        let output = compose(&["run", "--rm", "app"]);
+        compose(&["down"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        return String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    }
+    not_to_be_had("no docker compose: the snippet is read, and docker run gets the other env file");
+    let snippet = snippet();
+    for part in [
+        "env_file:",
+        "${BERTH_ENV_DIR}/dotenv",
+        "${BERTH_NETWORK}",
+        "external: true",
+    ] {
+        assert!(snippet.contains(part), "{part} in\n{snippet}");
+    }
+    let script = "psql \"$DATABASE_URL\" -Atc \"SELECT 'composed'\"";
+    Docker::default().run(&[
+        "run",
+        "--rm",
+        "--network",
+        network,
+        "--env-file",
+        env_file_text,
+        CLIENT_IMAGE,
+        "bash",
+        "-c",
+        script,
+    ])
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Waits until a started command has said that it is ready.
+fn until_ready(file: &Path) {
+    until("the command is ready", || read(file).map(drop));
+}
+
+fn signalled(mut child: Child, signal: &str) -> Option<i32> {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+    assert!(sent.success());
+    until("the command has ended", || match child.try_wait().unwrap() {
+        Some(status) => Ok(status.code()),
+        None => Err("it runs".to_owned()),
+    })
+}
+
+/// A project whose first database is made by the first `berthd run`, which waits for it.
+fn the_first_run_makes_the_database(berth: &TestBerth) -> (String, PathBuf) {
+    let made = posted(
+        berth,
+        "/v1/projects",
+        json!({"name": "shop", "auto_provision": true}),
+    );
+    let project = &made["project"];
+    let network = project["network_name"].as_str().unwrap().to_owned();
+    let directory = PathBuf::from(project["env_dir"].as_str().unwrap());
+    assert_eq!(directory, berth.run_directory().join("env/shop"));
+    let script = r#"psql "$DATABASE_URL" -Atc "SELECT 'pooled ' || current_user"
+        psql "$DIRECT_URL" -Atc "SELECT 'direct ' || current_database()"
+        exit 7"#;
+    let inside = ran(run(
+        berth,
+        &["--image", CLIENT_IMAGE, "--", "bash", "-c", script],
+    ));
+    assert_eq!(inside.printed, "pooled app_shop\ndirect shop");
+    assert_eq!(inside.code, Some(7));
+    (network, directory)
+}
+
+fn commands_on_the_host_reach_the_databases(berth: &TestBerth) {
+    // Addresses of this host, for the pooler and for the engine, with a login that works.
+    let check = |name: &str| {
+        let berthd = program("berthd").unwrap();
+        let mut command = run(berth, &["--"]);
+        command.arg(berthd).args(["check-login", "--uri-env", name]);
+        command.env("BERTH_ROOT_KEY_FILE", "/nowhere");
+        let done = ran(command);
+        assert_eq!(done.code, Some(0), "{name}: {}", done.printed);
+    };
+    check("DATABASE_URL");
+    check("DIRECT_URL");
+    let mut shown = run(berth, &["--", "sh", "-c", "echo \"$DATABASE_URL|$KEY|$BERTH_ROOT_KEY\""]);
+    shown.env("BERTH_ROOT_KEY", "never passed on");
+    let shown = ran(shown).printed;
+    let parts: Vec<_> = shown.split('|').collect();
+    assert!(parts[0].contains("@127.0.0.1:"), "{shown}");
+    assert_eq!(parts[1..], ["it's $5\nof mine", ""]);
+    let nowhere = ran(run(berth, &["--", "/no/such/program"]));
+    assert_eq!(nowhere.code, Some(127));
+}
+
+fn signals_are_passed_on(berth: &TestBerth) {
+    let scratch = tempfile::tempdir().unwrap();
+    for (signal, word) in [("-TERM", "TERM"), ("-INT", "INT")] {
+        let ready = scratch.path().join(word);
+        let script = format!(
+            "trap 'exit 42' {word}; : > {}; while :; do sleep 0.05; done",
+            ready.display()
+        );
+        let child = run(berth, &["--", "bash", "-c", &script]).spawn().unwrap();
+        until_ready(&ready);
+        assert_eq!(signalled(child, signal), Some(42), "{word}");
+    }
+    // In a container, the engine's command line passes it on to the command.
+    let name = format!("shared-{}", std::process::id());
+    let script = "trap 'exit 43' TERM; echo ready; while :; do sleep 0.05; done";
+    let log = scratch.path().join(&name);
+    let child = run(berth, &["--image", CLIENT_IMAGE, "--", "bash", "-c", script])
+        .stdout(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    until_file(&log, "says that it is ready", |text| text.contains("ready"));
+    assert_eq!(signalled(child, "-TERM"), Some(43));
+}
+
+fn files_follow_every_change(berth: &TestBerth, directory: &Path) {
+    let (dotenv, docker) = (directory.join("dotenv"), directory.join("docker"));
+    let first = until_file(&docker, "has the database", |text| text.contains("SHOP_URL="));
+    assert_eq!((mode(directory), mode(&dotenv), mode(&docker)), (0o700, 0o600, 0o600));
+
+    // An own variable, in the one format that can hold it; the other has no file then.
+    put(berth, "KEY", json!({"value": "it's $5\nof mine"}));
+    let quoted = "KEY=\"it's \\$5\nof mine\"\n";
+    until_file(&dotenv, "has the variable", |text| text.contains(quoted));
+    until("there is no file that lacks a variable", || {
+        if docker.exists() {
+            Err("there is".to_owned())
+        } else {
+            Ok(())
+        }
+    });
+    commands_on_the_host_reach_the_databases(berth);
+    let path = "/v1/projects/shop/env/KEY";
+    assert_eq!(berth.call("DELETE", path, None).0, 204);
+    until_file(&docker, "is back", |text| text == first);
+
+    // A new password.
+    let password_line = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("DATABASE_URL="));
+        line.unwrap().to_owned()
+    };
+    posted(berth, "/v1/databases/shop/rotate", json!({}));
+    until_settled(berth, "shop", "running");
+    let old = password_line(&first);
+    until_file(&docker, "has the new password", |text| password_line(text) != old);
+
+    // A further database.
+    let order = json!({"name": "bills", "engine": "postgresql", "project_id": "shop",
+        "inject_env": {"BILLS_URL": "billing"}});
+    posted(berth, "/v1/databases", order);
+    until_file(&docker, "has the new database", |text| text.contains("\nbilling="));
+}
+
+fn files_are_there_again_after_a_start(berth: &mut TestBerth, directory: &Path) {
+    let docker = directory.join("docker");
+    let before = read(&docker).unwrap();
+    berth.stop();
+    // Applications need them also while berthd is away.
+    assert!(docker.exists());
+    // As after a reboot; and the rest of a project that went meanwhile.
+    std::fs::remove_dir_all(directory).unwrap();
+    let stale = directory.with_file_name("gone");
+    std::fs::create_dir_all(&stale).unwrap();
+    berth.resume();
+    until_file(&docker, "is filled again", |text| text == before);
+    until("what belongs to nobody is taken away", || {
+        if stale.exists() {
+            Err("it is there".to_owned())
+        } else {
+            Ok(())
+        }
+    });
+}
+
+#[test]
+fn applications_find_their_databases() {
+    let Some(mut berth) = ENVIRONMENT.berth(Docker::default(), &[]) else {
+        return;
+    };
+    let (network, directory) = the_first_run_makes_the_database(&berth);
+    files_follow_every_change(&berth, &directory);
+    signals_are_passed_on(&berth);
+    let scratch = tempfile::tempdir().unwrap();
+    let docker = directory.join("docker");
+    assert_eq!(composed(scratch.path(), &network, &docker), "composed");
+    files_are_there_again_after_a_start(&mut berth, &directory);
+
+    let (status, answer) = berth.call("DELETE", "/v1/projects/shop", None);
+    assert_eq!(status, 204, "{answer}");
+    until("nothing is left of the project", || {
+        if berth.run_directory().exists() {
+            Err(format!("{} is there", berth.run_directory().display()))
+        } else {
+            Ok(())
+        }
+    });
+}
