@@ -10,6 +10,7 @@
 
 mod acceptance;
 mod contract;
+mod contract;
 mod crash;
 mod docker;
 mod examples;

@@ -3,7 +3,7 @@
 
 mod berth;
 mod docker;
-mod http;
+pub mod http;
 pub mod processes;
 mod proxy;
 pub mod sql;

@@ -53,6 +53,7 @@ async fn the_own_database_is_the_oldest_by_whichever_route_it_came() {
     let mut body = postgres("orders");
     body["project_id"] = json!(project);
     let first = berth.database(body).await;
+    berth.pass_days(1);
     let mut body = postgres("second");
     body["project_id"] = json!(project);
     let second = berth.database(body).await;
@@ -120,6 +121,7 @@ async fn databases_come_without_envelopes_a_page_at_a_time() {
     let id = made["id"].as_str().unwrap();
     let path = format!("/api/v1/databases/{id}");
     assert_eq!(berth.get(&path).await.expect(200), made);
+    berth.pass_days(1);
     berth.database(postgres("second")).await;
     let first = berth.get("/api/v1/databases?page_size=1").await;
     let link = first.header("link").to_owned();

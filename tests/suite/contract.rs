@@ -1,0 +1,235 @@
+//! The requests of the documents that berth keeps to, replayed as they are written there.
+//!
+//! `tests/contract/<document>/<case>.http` is a request and `<case>.json` beside it what its
+//! answer must be at least; the cases of a document run in the order of their names against one
+//! berthd, which `server.toml` configures as the document presumes. `tests/contract/pending`
+//! lists the cases whose capability is still to come, and only shrinks.
+
+mod case;
+mod shape;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::harness::{Docker, Runtime, TestBerth, root};
+use case::{Case, Expected, Variables};
+
+/// Every document has its test below, by the name of its folder.
+const DOCUMENTS: [&str; 5] = ["000", "001", "002", "003", "004"];
+
+/// One document at a time: each has databases of several sizes on the same two cores.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// What a document presumes of an installation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Server {
+    /// Further arguments of `berthd serve`.
+    serve: Vec<String>,
+    /// Projects that exist: the variable that stands for the id, and the project's name.
+    projects: BTreeMap<String, String>,
+}
+
+fn folder() -> PathBuf {
+    root().join("tests/contract")
+}
+
+/// The names of a document's cases, in order: those that have a request or an expectation.
+fn cases_of(document: &str) -> BTreeSet<String> {
+    let files = std::fs::read_dir(folder().join(document)).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|kind| kind == "http" || kind == "json")
+        })
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The cases whose capability is still to come, and that capability.
+fn pending() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(folder().join("pending")).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut pending = BTreeMap::new();
+    for line in lines {
+        let (case, capability) = line
+            .split_once(": ")
+            .unwrap_or_else(|| panic!("pending: \"{line}\" is not \"case: capability\""));
+        let before = pending.insert(case.to_owned(), capability.to_owned());
+        assert!(before.is_none(), "pending: {case} stands there twice");
+    }
+    pending
+}
+
+/// Tells something past libtest, which hides what a passing test prints.
+fn tell(line: &str) {
+    // Nothing is left to be done where nobody listens.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+#[test]
+fn every_case_has_request_and_expectation_and_every_pending_line_a_case() {
+    let mut known = BTreeSet::new();
+    for document in DOCUMENTS {
+        let path = folder().join(document);
+        let _: Server = server(&path);
+        for name in cases_of(document) {
+            for kind in ["http", "json"] {
+                let half = path.join(format!("{name}.{kind}"));
+                assert!(half.is_file(), "{} is missing", half.display());
+            }
+            Case::read(&path, &name);
+            known.insert(format!("{document}/{name}"));
+        }
+    }
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let is_replayed = DOCUMENTS.contains(&name.as_str()) || name == "pending";
+        assert!(is_replayed, "tests/contract/{name} is replayed by no test");
+    }
+    for case in pending().keys() {
+        assert!(
+            known.contains(case),
+            "pending: there is no case {case}: take the line out"
+        );
+    }
+}
+
+fn server(document: &Path) -> Server {
+    let text = std::fs::read_to_string(document.join("server.toml")).unwrap();
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", document.display()))
+}
+
+#[test]
+fn document_000_one_database_a_project() {
+    replay("000");
+}
+
+#[test]
+fn document_001_databases_without_envelopes() {
+    replay("001");
+}
+
+#[test]
+fn document_002_dedicated_databases() {
+    replay("002");
+}
+
+#[test]
+fn document_003_a_database_for_a_project() {
+    replay("003");
+}
+
+#[test]
+fn document_004_dedicated_databases_by_another_word() {
+    replay("004");
+}
+
+/// Sends every case of a document; what fails must be pending, and what is pending must fail.
+fn replay(document: &str) {
+    let _alone = ONE_AT_A_TIME.lock();
+    let path = folder().join(document);
+    let server = server(&path);
+    let range = format!("10.222.{}.0/20", 16 * document.parse::<u32>().unwrap());
+    let mut arguments = vec!["--network-range", &range];
+    arguments.extend(server.serve.iter().map(String::as_str));
+    let Some(berth) = TestBerth::start_with(Runtime::Docker, Docker::default(), &arguments) else {
+        return;
+    };
+    let mut variables = Variables::from([("token".to_owned(), berth.token())]);
+    for (variable, name) in &server.projects {
+        let (status, body) = berth.call("POST", "/v1/projects", Some(&json!({"name": name})));
+        assert_eq!(status, 201, "{body}");
+        let id = body["project"]["id"].as_str().unwrap();
+        variables.insert(variable.clone(), id.to_owned());
+    }
+    let pending = pending();
+    let mut wrong = Vec::new();
+    let mut met = 0;
+    for name in cases_of(document) {
+        let case = Case::read(&path, &name);
+        let full = format!("{document}/{name}");
+        let capability = pending.get(&full);
+        let outcome = play(&berth, &case, &mut variables, capability.is_none());
+        match (outcome, capability) {
+            (Ok(()), None) => met += 1,
+            (Ok(()), Some(capability)) => wrong.push(format!(
+                "{full} works, so {capability} is there: take its line out of tests/contract/pending"
+            )),
+            (Err(_), Some(capability)) => tell(&format!("pending: {full}: {capability}")),
+            (Err(reason), None) => wrong.push(format!("{full}: {reason}")),
+        }
+    }
+    tell(&format!("contract: {document}: {met} cases are met"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Sends one case until its answer is as expected; why it never was. Only what is expected to
+/// come about is waited for.
+fn play(
+    berth: &TestBerth,
+    case: &Case,
+    variables: &mut Variables,
+    is_patient: bool,
+) -> Result<(), String> {
+    let expected = case.expected(variables)?;
+    let seconds_max = if is_patient {
+        expected.repeat_seconds_max
+    } else {
+        0
+    };
+    let patience = Instant::now() + Duration::from_secs(seconds_max);
+    loop {
+        let answer = case.send(berth.address(), variables)?;
+        let mut differences = answer.differences(&expected);
+        differences.extend(missing_containers(berth, &expected));
+        if differences.is_empty() {
+            return capture(&expected, &answer.body, variables);
+        }
+        if Instant::now() >= patience {
+            return Err(format!(
+                "{}\n  the answer: {} {}",
+                differences.join("; "),
+                answer.status,
+                answer.body
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What has to run by a name that the document tells, and does not.
+fn missing_containers(berth: &TestBerth, expected: &Expected) -> Vec<String> {
+    if expected.containers.is_empty() {
+        return Vec::new();
+    }
+    let filter = format!("label=berth.installation={}", berth.installation());
+    let listed = Docker::default().run(&["ps", "--format", "{{.Names}}", "--filter", &filter]);
+    let running: BTreeSet<&str> = listed.lines().collect();
+    expected
+        .containers
+        .iter()
+        .filter(|name| !running.contains(name.as_str()))
+        .map(|name| format!("no container {name} runs"))
+        .collect()
+}
+
+/// Keeps for later cases what this answer was the first to tell.
+fn capture(expected: &Expected, body: &Json, variables: &mut Variables) -> Result<(), String> {
+    for (variable, path) in &expected.capture {
+        let found = shape::at(body, path).and_then(Json::as_str);
+        let text = found.ok_or_else(|| format!("{path} is no text to keep"))?;
+        variables.insert(variable.clone(), text.to_owned());
+    }
+    Ok(())
+}
