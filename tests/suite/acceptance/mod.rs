@@ -4,6 +4,7 @@ mod bad_days;
 mod containers;
 mod kills;
 mod life;
+mod limits;
 mod refusals;
 mod secrets;
 mod stores;

@@ -4,6 +4,7 @@
 mod bad_days;
 mod engine;
 mod env;
+mod images;
 mod isolation;
 mod lifecycle;
 mod secrets;
@@ -65,6 +66,11 @@ const ENVIRONMENT: Ground = Ground {
     prefix: "tenv",
     network_range: "10.223.0.0/16",
     publish_ports: "16200-16219",
+};
+const IMAGES: Ground = Ground {
+    prefix: "timage",
+    network_range: "10.221.0.0/16",
+    publish_ports: "16140-16159",
 };
 const ENGINE_STOPS: Ground = Ground {
     prefix: "tengine",

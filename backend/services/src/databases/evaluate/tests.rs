@@ -443,6 +443,7 @@ fn what_gets_no_address_any_more_is_refused() {
             in_project,
             in_public,
         },
+        authority: Authority::Unprotects,
         ..facts()
     };
     let pooled = |enabled| DatabaseConfig {
