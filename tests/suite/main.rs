@@ -10,7 +10,6 @@
 
 mod acceptance;
 mod contract;
-mod contract;
 mod crash;
 mod docker;
 mod examples;
