@@ -5,6 +5,7 @@ mod containers;
 mod kills;
 mod life;
 mod limits;
+mod people;
 mod refusals;
 mod secrets;
 mod stores;
