@@ -4,10 +4,12 @@
 
 use crate::access::{self, Need};
 use axum::http::Method;
+use berth_domain::Scope;
 use std::collections::BTreeMap;
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Response};
 
 /// Adds them to a document.
@@ -35,6 +37,14 @@ fn complete(method: &Method, path: &str, operation: &mut Operation) {
     let open = access::need(method, path) == Some(Need::Nothing);
     let parameters = operation.parameters.get_or_insert_default();
     let is_narrowed = !parameters.is_empty();
+    for parameter in parameters.iter_mut() {
+        if let RefOr::T(parameter) = parameter
+            && let Some(example) = example(&parameter.name)
+        {
+            let builder = ParameterBuilder::from(std::mem::take(parameter));
+            *parameter = builder.example(Some(example.into())).build();
+        }
+    }
     if *method == Method::POST && !open {
         parameters.push(RefOr::T(idempotency_key()));
     }
@@ -56,9 +66,8 @@ fn complete(method: &Method, path: &str, operation: &mut Operation) {
             "Not at this moment: Retry-After says when to try again",
         ),
     ];
-    if open {
-        operation.security = Some(Vec::new());
-    } else {
+    operation.security = Some(security(access::need(method, path)));
+    if !open {
         may.extend([
             ("400", "The request cannot be read"),
             ("401", "No token, or none that is valid"),
@@ -91,6 +100,21 @@ fn complete(method: &Method, path: &str, operation: &mut Operation) {
     add(&mut operation.responses.responses, may);
 }
 
+/// The right that the token has to have, where one is needed; of several, any will do.
+fn security(need: Option<Need>) -> Vec<SecurityRequirement> {
+    let scopes: &[Scope] = match need {
+        Some(Need::Nothing) => &[],
+        Some(Need::Right(scope)) => &[scope],
+        Some(Need::CredentialsOrPlan) => &[Scope::Credentials, Scope::Plan],
+        // Closed to everybody.
+        None => &[Scope::Admin],
+    };
+    scopes
+        .iter()
+        .map(|scope| SecurityRequirement::new("bearer", [scope.as_str()]))
+        .collect()
+}
+
 fn add(responses: &mut BTreeMap<String, RefOr<Response>>, may: Vec<(&'static str, &'static str)>) {
     for (status, description) in may {
         responses.entry(status.to_owned()).or_insert_with(|| {
@@ -102,6 +126,19 @@ fn add(responses: &mut BTreeMap<String, RefOr<Response>>, may: Vec<(&'static str
             RefOr::T(response)
         });
     }
+}
+
+/// What a parameter of that name may be, for readers and for those who try the document out.
+fn example(parameter: &str) -> Option<&'static str> {
+    Some(match parameter {
+        "project" | "project_id" => "default",
+        "database" => "orders",
+        "user" => "usr_admin",
+        "engine" => "postgresql",
+        "network" => "project",
+        "kind" => "database",
+        _ => return None,
+    })
 }
 
 fn header(name: &str, description: &str) -> Parameter {

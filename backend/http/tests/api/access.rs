@@ -121,6 +121,7 @@ async fn every_closed_route_needs_a_token_and_its_right() {
             )
             .await;
         let less = made.expect(201)["secret"].as_str().unwrap().to_owned();
+        let before = berth.store.version().await.unwrap();
         let none = berth.call("", method.clone(), &path, None).await;
         assert_eq!(none.line(), "401 unauthenticated", "{method} {path}");
         assert_eq!(none.header("www-authenticate"), "Bearer");
@@ -137,6 +138,8 @@ async fn every_closed_route_needs_a_token_and_its_right() {
             "{}",
             refused.text
         );
+        let after = berth.store.version().await.unwrap();
+        assert_eq!(after, before, "{method} {path} changed something");
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod access;
 mod audit;
+mod authorisation;
 mod claims;
 mod databases;
 mod dialects;
