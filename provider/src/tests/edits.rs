@@ -25,6 +25,14 @@ fn choices() -> Vec<(&'static str, Vec<Value>)> {
                 tags(&[("a", "c"), ("d", "")]),
             ],
         ),
+        (
+            "inject_env",
+            vec![
+                tags(&[]),
+                tags(&[("DATABASE_URL", "PG_URL")]),
+                tags(&[("DATABASE_URL", "DB"), ("DIRECT_URL", "DIRECT")]),
+            ],
+        ),
         ("allow_list", vec![Value::set(["10.0.0.0/8"])]),
         (
             "pooler",

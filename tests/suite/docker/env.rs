@@ -17,14 +17,20 @@ const GUIDE: &str = include_str!("../../../docs/guides/environment.md");
 
 fn posted(berth: &TestBerth, path: &str, body: Json) -> Json {
     let (status, answer) = berth.call("POST", path, Some(&body));
-    assert!((200..300).contains(&status), "POST {path}: {status} {answer}");
+    assert!(
+        (200..300).contains(&status),
+        "POST {path}: {status} {answer}"
+    );
     answer
 }
 
 fn put(berth: &TestBerth, name: &str, body: Json) {
     let path = format!("/v1/projects/shop/env/{name}");
     let (status, answer) = berth.call("PUT", &path, Some(&body));
-    assert!((200..300).contains(&status), "PUT {path}: {status} {answer}");
+    assert!(
+        (200..300).contains(&status),
+        "PUT {path}: {status} {answer}"
+    );
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -138,9 +144,11 @@ fn signalled(mut child: Child, signal: &str) -> Option<i32> {
     let id = child.id().to_string();
     let sent = Command::new("kill").args([signal, &id]).status().unwrap();
     assert!(sent.success());
-    until("the command has ended", || match child.try_wait().unwrap() {
-        Some(status) => Ok(status.code()),
-        None => Err("it runs".to_owned()),
+    until("the command has ended", || {
+        match child.try_wait().unwrap() {
+            Some(status) => Ok(status.code()),
+            None => Err("it runs".to_owned()),
+        }
     })
 }
 
@@ -173,13 +181,20 @@ fn commands_on_the_host_reach_the_databases(berth: &TestBerth) {
         let berthd = program("berthd").unwrap();
         let mut command = run(berth, &["--"]);
         command.arg(berthd).args(["check-login", "--uri-env", name]);
-        command.env("BERTH_ROOT_KEY_FILE", "/nowhere");
         let done = ran(command);
         assert_eq!(done.code, Some(0), "{name}: {}", done.printed);
     };
     check("DATABASE_URL");
     check("DIRECT_URL");
-    let mut shown = run(berth, &["--", "sh", "-c", "echo \"$DATABASE_URL|$KEY|$BERTH_ROOT_KEY\""]);
+    let mut shown = run(
+        berth,
+        &[
+            "--",
+            "sh",
+            "-c",
+            "echo \"$DATABASE_URL|$KEY|$BERTH_ROOT_KEY\"",
+        ],
+    );
     shown.env("BERTH_ROOT_KEY", "never passed on");
     let shown = ran(shown).printed;
     let parts: Vec<_> = shown.split('|').collect();
@@ -205,18 +220,26 @@ fn signals_are_passed_on(berth: &TestBerth) {
     let name = format!("shared-{}", std::process::id());
     let script = "trap 'exit 43' TERM; echo ready; while :; do sleep 0.05; done";
     let log = scratch.path().join(&name);
-    let child = run(berth, &["--image", CLIENT_IMAGE, "--", "bash", "-c", script])
-        .stdout(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
+    let child = run(
+        berth,
+        &["--image", CLIENT_IMAGE, "--", "bash", "-c", script],
+    )
+    .stdout(std::fs::File::create(&log).unwrap())
+    .spawn()
+    .unwrap();
     until_file(&log, "says that it is ready", |text| text.contains("ready"));
     assert_eq!(signalled(child, "-TERM"), Some(43));
 }
 
 fn files_follow_every_change(berth: &TestBerth, directory: &Path) {
     let (dotenv, docker) = (directory.join("dotenv"), directory.join("docker"));
-    let first = until_file(&docker, "has the database", |text| text.contains("SHOP_URL="));
-    assert_eq!((mode(directory), mode(&dotenv), mode(&docker)), (0o700, 0o600, 0o600));
+    let first = until_file(&docker, "has the database", |text| {
+        text.contains("SHOP_URL=")
+    });
+    assert_eq!(
+        (mode(directory), mode(&dotenv), mode(&docker)),
+        (0o700, 0o600, 0o600)
+    );
 
     // An own variable, in the one format that can hold it; the other has no file then.
     put(berth, "KEY", json!({"value": "it's $5\nof mine"}));
@@ -242,13 +265,17 @@ fn files_follow_every_change(berth: &TestBerth, directory: &Path) {
     posted(berth, "/v1/databases/shop/rotate", json!({}));
     until_settled(berth, "shop", "running");
     let old = password_line(&first);
-    until_file(&docker, "has the new password", |text| password_line(text) != old);
+    until_file(&docker, "has the new password", |text| {
+        password_line(text) != old
+    });
 
     // A further database.
     let order = json!({"name": "bills", "engine": "postgresql", "project_id": "shop",
         "inject_env": {"BILLS_URL": "billing"}});
     posted(berth, "/v1/databases", order);
-    until_file(&docker, "has the new database", |text| text.contains("\nbilling="));
+    until_file(&docker, "has the new database", |text| {
+        text.contains("\nbilling=")
+    });
 }
 
 fn files_are_there_again_after_a_start(berth: &mut TestBerth, directory: &Path) {
