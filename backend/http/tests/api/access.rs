@@ -18,6 +18,8 @@ const CLOSED: &[(&str, &str, &str)] = &[
     ("patch", "/v1/projects/{project}", "write"),
     ("delete", "/v1/projects/{project}", "write"),
     ("post", "/v1/projects/{project}/claim", "write"),
+    ("post", "/v1/projects/{project}/sleep", "write"),
+    ("post", "/v1/projects/{project}/wake", "write"),
     ("get", "/v1/projects/{project}/env", "read"),
     ("put", "/v1/projects/{project}/env/{name}", "write"),
     ("delete", "/v1/projects/{project}/env/{name}", "write"),

@@ -234,13 +234,14 @@ async fn a_database_comes_back_with_its_destroyed_project() {
         .post("/v1/projects", json!({"name": "shop"}))
         .await
         .expect(201);
-    let reply = berth.post(&undelete, json!({})).await;
-    assert_eq!(
-        reply.line(),
-        "409 name_taken [restore_from.deleted_database_id]"
-    );
+    // A new project of the same name must not keep it from coming back.
+    berth.post(&undelete, json!({})).await.expect(202);
+    let project = berth.get("/v1/projects/shop-2").await.expect(200);
+    assert_eq!(project["project"]["id"], made["project_id"]);
+    assert_eq!(project["project"]["slug"], "shop-2");
+    berth.delete("/v1/projects/shop-2").await.expect(204);
     berth.delete("/v1/projects/shop").await.expect(204);
     berth.post(&undelete, json!({})).await.expect(202);
-    let project = berth.get("/v1/projects/shop").await.expect(200);
+    let project = berth.get("/v1/projects/shop-2").await.expect(200);
     assert_eq!(project["project"]["id"], made["project_id"]);
 }

@@ -21,5 +21,6 @@ mod people;
 mod plans;
 mod projects;
 mod promises;
+mod sleep;
 mod support;
 mod together;

@@ -1,0 +1,183 @@
+//! Sleep, wake, quotas, and what the end of a project means for what is in it.
+
+use super::support::TestBerth;
+use serde_json::{Value, json};
+
+fn order(name: &str, project: &str) -> Value {
+    json!({"name": name, "engine": "postgresql", "project_id": project})
+}
+
+async fn shop(berth: &TestBerth, more: Value) {
+    let mut body = json!({"name": "shop"});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    berth.post("/v1/projects", body).await.expect(201);
+}
+
+async fn row(berth: &TestBerth, name: &str) -> Value {
+    berth
+        .get(&format!("/v1/databases/{name}"))
+        .await
+        .expect(200)["database"]
+        .clone()
+}
+
+#[tokio::test]
+async fn a_project_sleeps_and_wakes_and_what_a_user_stopped_stays_so() {
+    let berth = TestBerth::start().await;
+    shop(&berth, json!({})).await;
+    for name in ["orders", "bills"] {
+        berth.database(order(name, "shop")).await;
+    }
+    berth.database(order("other", "default")).await;
+    let stop = json!({"desired_status": "stopped"});
+    berth.patch("/v1/databases/bills", stop).await.expect(200);
+    for _ in 0..2 {
+        let slept = berth.post("/v1/projects/shop/sleep", json!({})).await;
+        assert_eq!(slept.expect(202)["project"]["name"], "shop");
+    }
+    let orders = row(&berth, "orders").await;
+    assert_eq!(orders["stop_reason"], "sleep");
+    assert_eq!(orders["desired_status"], "running");
+    assert_eq!(row(&berth, "bills").await["stop_reason"], "user");
+    assert_eq!(row(&berth, "other").await["stop_reason"], Value::Null);
+    // A change of something else, and what a client plans that wants it running, wake nobody.
+    let tags = json!({"tags": {"a": "b"}, "desired_status": "running"});
+    berth.patch("/v1/databases/orders", tags).await.expect(200);
+    assert_eq!(row(&berth, "orders").await["stop_reason"], "sleep");
+    berth
+        .post("/v1/projects/shop/wake", json!({}))
+        .await
+        .expect(202);
+    assert_eq!(row(&berth, "orders").await["stop_reason"], Value::Null);
+    assert_eq!(row(&berth, "bills").await["stop_reason"], "user");
+    let events = berth.get("/v1/events").await.expect(200);
+    let kinds: Vec<_> = events["events"].as_array().unwrap().iter().collect();
+    let count = |kind: &str| kinds.iter().filter(|event| event["kind"] == kind).count();
+    assert_eq!(count("database.sleep_ordered"), 1);
+    assert_eq!(count("database.wake_ordered"), 1);
+}
+
+#[tokio::test]
+async fn whoever_starts_it_or_wants_a_new_password_wakes_it() {
+    let berth = TestBerth::start().await;
+    for verb in ["start", "restart", "rotate"] {
+        let name = format!("for-{verb}");
+        berth.database(order(&name, "default")).await;
+        berth
+            .post("/v1/projects/default/sleep", json!({}))
+            .await
+            .expect(202);
+        assert_eq!(row(&berth, &name).await["stop_reason"], "sleep");
+        let path = format!("/v1/databases/{name}/{verb}");
+        berth.post(&path, json!({})).await.expect(202);
+        assert_eq!(
+            row(&berth, &name).await["stop_reason"],
+            Value::Null,
+            "{verb}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sleep_after_minutes_needs_a_pooler_and_a_sensible_number() {
+    let berth = TestBerth::start().await;
+    let mut body = order("orders", "default");
+    body["sleep_after_minutes"] = 0.into();
+    let reply = berth.post("/v1/databases", body.clone()).await;
+    assert_eq!(reply.line(), "422 invalid_field [sleep_after_minutes]");
+    body["sleep_after_minutes"] = 5.into();
+    body["pooler"] = json!({"enabled": false});
+    let reply = berth.post("/v1/databases", body.clone()).await;
+    assert_eq!(reply.line(), "422 invalid_field [sleep_after_minutes]");
+    body["pooler"] = json!({});
+    let made = berth.database(body).await;
+    assert_eq!(made["sleep_after_minutes"], 5);
+    let path = format!("/v1/databases/{}", made["id"].as_str().unwrap());
+    let never = json!({"sleep_after_minutes": null});
+    let changed = berth.patch(&path, never).await.expect(200);
+    assert_eq!(changed["database"]["sleep_after_minutes"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_quota_refuses_what_is_too_much_at_plan_and_at_apply() {
+    let berth = TestBerth::start().await;
+    shop(&berth, json!({"quota": {"databases": 2, "storage_gb": 50}})).await;
+    let mut first = order("orders", "shop");
+    first["storage_gb"] = 20.into();
+    berth.database(first).await;
+    let plan = |resources: Value| berth.post("/v1/plan", json!({"resources": resources}));
+    let wish = |name: &str, storage_gb: u32| {
+        let mut config = order(name, "shop");
+        config["storage_gb"] = storage_gb.into();
+        json!({"kind": "database", "config": config})
+    };
+    // Each fits; both do not.
+    let answer = plan(json!([wish("a-one", 20), wish("a-two", 20)]))
+        .await
+        .expect(200);
+    let errors = |at: usize| answer["resources"][at]["errors"].clone();
+    assert_eq!(errors(0), json!([]));
+    let codes: Vec<_> = errors(1)
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(codes, ["project_id", "storage_gb"]);
+    let mut large = order("large", "shop");
+    large["storage_gb"] = 31.into();
+    let reply = berth.post("/v1/databases", large.clone()).await;
+    assert_eq!(reply.line(), "409 quota_exceeded [storage_gb]");
+    large["storage_gb"] = 30.into();
+    berth.database(large).await;
+    let reply = berth.post("/v1/databases", order("third", "shop")).await;
+    assert!(
+        reply.line().starts_with("409 quota_exceeded"),
+        "{}",
+        reply.line()
+    );
+    // What is there may be edited, may not grow, and comes back out of the trash.
+    let tags = json!({"tags": {"a": "b"}});
+    berth.patch("/v1/databases/large", tags).await.expect(200);
+    let grow = json!({"storage_gb": 31});
+    let reply = berth.patch("/v1/databases/large", grow).await;
+    assert_eq!(reply.line(), "409 quota_exceeded [storage_gb]");
+    let gone = row(&berth, "large").await;
+    berth.delete("/v1/databases/large").await;
+    berth.database(order("instead", "shop")).await;
+    let path = format!("/v1/databases/{}/undelete", gone["id"].as_str().unwrap());
+    berth.post(&path, json!({})).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_project_goes_with_what_is_in_it_unless_something_is_protected() {
+    let berth = TestBerth::start().await;
+    shop(&berth, json!({})).await;
+    let orders = berth.database(order("orders", "shop")).await;
+    let mut kept = order("bills", "shop");
+    kept["deletion_protection"] = true.into();
+    berth.database(kept).await;
+    let reply = berth.delete("/v1/projects/shop").await;
+    assert!(
+        reply.line().starts_with("409 protected"),
+        "{}",
+        reply.line()
+    );
+    assert!(reply.body["details"].to_string().contains("bills"));
+    assert_eq!(
+        row(&berth, "orders").await["id"],
+        orders["id"],
+        "nothing went"
+    );
+    let free = json!({"deletion_protection": false});
+    berth.patch("/v1/databases/bills", free).await.expect(200);
+    let reply = berth.delete("/v1/projects/shop?if_empty=true").await;
+    assert_eq!(reply.line(), "409 project_not_empty");
+    berth.delete("/v1/projects/shop").await.expect(204);
+    let path = format!("/v1/databases/{}", orders["id"].as_str().unwrap());
+    let gone = berth.get(&path).await.expect(200);
+    assert_eq!(gone["database"]["status"], "destroyed");
+    assert_ne!(gone["database"]["recoverable_until"], Value::Null);
+}
