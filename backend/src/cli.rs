@@ -28,6 +28,15 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Makes, lists and deletes people, to whom tokens belong, through the running berthd.
+    User {
+        /// Where berthd is.
+        #[command(flatten)]
+        at: DataRootArg,
+        /// What to do with people.
+        #[command(subcommand)]
+        command: UserCommand,
+    },
     /// Lists, restores and purges destroyed databases, through the running berthd.
     Trash {
         /// Where berthd is.
@@ -112,6 +121,27 @@ pub enum TokenCommand {
     /// Revokes a token at once.
     Revoke {
         /// The token's id (tok_…).
+        id: String,
+    },
+}
+
+/// People.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Makes a person known and prints its id. It sees nothing until it is a member of a project.
+    Create {
+        /// A name, unique in the installation.
+        #[arg(long)]
+        name: String,
+        /// Where mail reaches it.
+        #[arg(long)]
+        email: Option<String>,
+    },
+    /// Lists people.
+    List,
+    /// Deletes a person: its tokens are revoked at once, its memberships end.
+    Delete {
+        /// The user's id (usr_…).
         id: String,
     },
 }

@@ -65,6 +65,9 @@ async fn run(command: Command) -> Outcome {
         Command::Token { at, command } => {
             commands::token::run(&local::Local::connect(&at.data_root)?, command).await?;
         }
+        Command::User { at, command } => {
+            commands::user::run(&local::Local::connect(&at.data_root)?, command).await?;
+        }
         Command::Trash { at, command } => {
             commands::trash::run(&local::Local::connect(&at.data_root)?, command).await?;
         }

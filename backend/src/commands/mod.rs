@@ -7,3 +7,4 @@ pub mod images;
 pub mod run;
 pub mod token;
 pub mod trash;
+pub mod user;

@@ -1,9 +1,10 @@
 //! `berthd token`: makes, lists and revokes API tokens through the running berthd.
 
 use crate::cli::TokenCommand;
+use crate::commands::user::everybody;
 use crate::local::{Error, Local};
 use crate::say;
-use berth_api::{NewToken, Token, TokenCreated, UserList};
+use berth_api::{NewToken, Token, TokenCreated};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -82,14 +83,6 @@ async fn list(local: &Local) -> Result<(), Error> {
 
 /// The names of everybody, by their ids; a token of somebody who is gone shows the id.
 async fn user_names(local: &Local) -> Result<BTreeMap<String, String>, Error> {
-    let mut names = BTreeMap::new();
-    let mut path = "/v1/users".to_owned();
-    loop {
-        let page: UserList = local.get(&path).await?;
-        names.extend(page.users.into_iter().map(|user| (user.id, user.name)));
-        match page.next_page_token {
-            Some(next) => path = format!("/v1/users?page_token={next}"),
-            None => return Ok(names),
-        }
-    }
+    let users = everybody(local).await?;
+    Ok(users.into_iter().map(|user| (user.id, user.name)).collect())
 }
