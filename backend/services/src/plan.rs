@@ -226,11 +226,14 @@ impl Services {
                 Maybe::Known(Some(port)) => {
                     before.taken.ports.insert(port);
                 }
-                Maybe::Unknown if planned.expose == Maybe::Known(true) => {
+                Maybe::Unknown if errors.is_empty() && planned.expose == Maybe::Known(true) => {
                     before.taken.ports_awaited += 1;
                 }
                 Maybe::Known(None) | Maybe::Unknown => {}
             }
+        }
+        // What is refused takes nothing: one complaint is enough.
+        if resumes.is_none() && errors.is_empty() {
             let wanted = addresses_planned(&planned.pooler, planned.expose);
             let had = row.map_or((0, 0), addresses_of);
             if let Maybe::Known(project) = &planned.project_id {

@@ -143,8 +143,10 @@ fn a_berthd_over_postgresql_is_killed_and_everything_is_there() {
     let after = berth.get("/v1/databases/orders/credentials");
     assert_eq!(after, before, "host, port, login and password are the same");
 
-    let other = TestBerth::start(Runtime::Fake).unwrap();
-    let with_store = ["--store", url.as_str()];
+    let mut other = TestBerth::start(Runtime::Fake).unwrap();
+    other.stop();
+    let key = berth.data_root().join("root.key").display().to_string();
+    let with_store = ["--store", url.as_str(), "--root-key-file", &key];
     refused(&other, &with_store, "another berthd writes to this store");
     let (status, answer) = berth.call("DELETE", "/v1/databases/bills", None);
     assert!(status < 300, "{answer}");
