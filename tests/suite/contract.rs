@@ -166,12 +166,32 @@ fn replay(document: &str) {
             (Ok(()), Some(capability)) => wrong.push(format!(
                 "{full} works, so {capability} is there: take its line out of tests/contract/pending"
             )),
+            // What is not there yet is absent; nothing answers that it is still to come.
+            (Err(failure), Some(_)) if failure.status.is_some_and(|status| status >= 500) => {
+                wrong.push(format!("{full}: {}", failure.reason));
+            }
             (Err(_), Some(capability)) => tell(&format!("pending: {full}: {capability}")),
-            (Err(reason), None) => wrong.push(format!("{full}: {reason}")),
+            (Err(failure), None) => wrong.push(format!("{full}: {}", failure.reason)),
         }
     }
     tell(&format!("contract: {document}: {met} cases are met"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Why a case is not met.
+struct Failure {
+    /// The status of the answer, when there was one.
+    status: Option<u16>,
+    reason: String,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self {
+            status: None,
+            reason,
+        }
+    }
 }
 
 /// Sends one case until its answer is as expected; why it never was. Only what is expected to
@@ -181,7 +201,7 @@ fn play(
     case: &Case,
     variables: &mut Variables,
     is_patient: bool,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let expected = case.expected(variables)?;
     let seconds_max = if is_patient {
         expected.repeat_seconds_max
@@ -194,15 +214,19 @@ fn play(
         let mut differences = answer.differences(&expected);
         differences.extend(missing_containers(berth, &expected));
         if differences.is_empty() {
-            return capture(&expected, &answer.body, variables);
+            return Ok(capture(&expected, &answer.body, variables)?);
         }
         if Instant::now() >= patience {
-            return Err(format!(
+            let reason = format!(
                 "{}\n  the answer: {} {}",
                 differences.join("; "),
                 answer.status,
                 answer.body
-            ));
+            );
+            return Err(Failure {
+                status: Some(answer.status),
+                reason,
+            });
         }
         std::thread::sleep(Duration::from_millis(100));
     }
