@@ -491,7 +491,7 @@ fn store(berth: &TestBerth) -> (Json, Json, Vec<(String, Vec<u8>)>) {
         let entry = entry.unwrap();
         let name = entry.file_name().to_string_lossy().into_owned();
         // The shared memory beside the log is written by readers.
-        if name.contains(".db") && !name.ends_with("-shm") {
+        if name.starts_with("berth.sqlite") && !name.ends_with("-shm") {
             files.push((name, std::fs::read(entry.path()).unwrap()));
         }
     }
