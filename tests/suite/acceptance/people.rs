@@ -1,9 +1,11 @@
 //! Tokens, members, the environment and the journal, with the real client.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value as Json, json};
 
 use super::{shop, stage};
-use crate::harness::{Stack, TestBerth, flat};
+use crate::harness::{Moment, Proxy, Stack, TestBerth, Verdict, flat};
 
 /// The id of a new user.
 fn user(berth: &TestBerth, name: &str) -> String {
@@ -267,7 +269,104 @@ output "audit" {{ value = data.berth_audit.orders.events }}
     let tags = event["changes"].as_array().unwrap().iter();
     let tags = tags.filter(|change| text(change, "field").starts_with("tags"));
     assert!(tags.count() >= 1, "{event}");
+
+    let (status, body) = berth.call_as(text(&made, "secret"), "DELETE", &path, None);
+    assert!(status < 300, "{body}");
+    stack.write(&staffed(&anna, "owner", READER));
+    let told = flat(&stack.plan().output);
+    assert!(
+        told.contains("anna with token annas laptop") && told.contains("destroyed it at 20"),
+        "{told}"
+    );
     stack.destroy().ok();
+}
+
+#[test]
+fn lost_answers_make_one_token_and_one_member() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let anna = user(&berth, "anna");
+    let lost = [AtomicBool::new(false), AtomicBool::new(false)];
+    let proxy = Proxy::start(berth.address(), move |_, moment, request| {
+        let which = ["POST /v1/tokens", "PUT /v1/projects/"];
+        let which = which.iter().position(|begin| request.starts_with(begin));
+        match (which, moment) {
+            (Some(at), Moment::After) if !lost[at].swap(true, Ordering::SeqCst) => Verdict::Cut,
+            _ => Verdict::Pass,
+        }
+    });
+    stack.goes_to(proxy.endpoint());
+    stack.write(&staffed(&anna, "viewer", READER));
+    stack.apply().ok();
+    stack.assert_settled();
+    let asked = |begin: &str| {
+        proxy
+            .seen()
+            .iter()
+            .filter(|line| line.starts_with(begin))
+            .count()
+    };
+    assert_eq!(
+        (asked("POST /v1/tokens"), asked("PUT /v1/projects/")),
+        (2, 2)
+    );
+    let tokens = berth.get("/v1/tokens");
+    let made = tokens["tokens"].as_array().unwrap().iter();
+    assert_eq!(made.filter(|token| token["name"] == "ci").count(), 1);
+    stack.destroy().ok();
+}
+
+#[test]
+fn an_owner_staffs_her_project_and_no_other() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let (anna, berta) = (user(&berth, "anna"), user(&berth, "berta"));
+    for (name, owned) in [("shop", true), ("bank", false)] {
+        let wish = json!({ "name": name });
+        let (status, body) = berth.call("POST", "/v1/projects", Some(&wish));
+        assert_eq!(status, 201, "{body}");
+        if owned {
+            let path = format!("/v1/projects/{name}/members/{anna}");
+            let (status, body) = berth.call("PUT", &path, Some(&json!({"role": "owner"})));
+            assert_eq!(status, 201, "{body}");
+        }
+    }
+    let wish = json!({"name": "annas laptop", "preset": "admin", "user_id": anna});
+    let (_, made) = berth.call("POST", "/v1/tokens", Some(&wish));
+    let stack = stack.with_token(text(&made, "secret"));
+    let id = |name: &str| {
+        let project = berth.get(&format!("/v1/projects/{name}"));
+        text(&project["project"], "id").to_owned()
+    };
+    let staff = |project: &str| {
+        format!(
+            r#"
+resource "berth_project_member" "berta" {{
+  project_id = "{project}"
+  user_id    = "{berta}"
+  role       = "editor"
+}}
+resource "berth_token" "hers" {{
+  name       = "hers"
+  scopes     = ["read"]
+  project_id = "{project}"
+}}
+"#
+        )
+    };
+    stack.write(&staff(&id("shop")));
+    stack.apply().ok();
+    stack.assert_settled();
+    // Whose it is follows from whose token the provider has.
+    assert_eq!(stack.resource("berth_token.hers")["user_id"], json!(anna));
+    stack.destroy().ok();
+    stack.write(&staff(&id("bank")));
+    let refused = flat(&stack.apply().refused());
+    assert!(refused.contains("Project not found"), "{refused}");
+    let (_, bank) = berth.call("GET", "/v1/projects/bank/members", None);
+    assert_eq!(bank["members"], json!([]));
 }
 
 #[test]
