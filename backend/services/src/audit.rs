@@ -2,9 +2,9 @@
 //! have on the wire; secrets are told of and never told.
 
 use crate::databases::desired_status;
-use berth_domain::{Database, FieldChange, Member, Project, Timestamp, Token, User};
+use berth_domain::{Database, FieldChange, Member, Pooler, Project, Timestamp, Token, User};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 /// The fields of an object, by their paths.
@@ -12,7 +12,7 @@ pub(crate) type Attributes = BTreeMap<String, Value>;
 
 /// The fields that differ; what one side does not have is null there.
 pub(crate) fn changes(before: &Attributes, after: &Attributes) -> Vec<FieldChange> {
-    let paths: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     paths
         .into_iter()
         .filter_map(|path| {
@@ -55,67 +55,132 @@ fn map(object: Value) -> Attributes {
     }
 }
 
-/// What a user orders of a database.
+/// What a user orders of a database. A field of the row that is new has to be told here, or
+/// named among those that are not.
 pub(crate) fn database(row: &Database) -> Attributes {
-    let allow_list: Vec<_> = row.allow_list.iter().map(ToString::to_string).collect();
-    let inject_env: Map<_, _> = row
-        .inject_env
+    let Database {
+        id: _,
+        project_id,
+        name,
+        slug: _,
+        engine,
+        technology: _,
+        version,
+        plan,
+        region,
+        storage_gb,
+        replicas,
+        intent,
+        instance: _,
+        database_name,
+        username,
+        pooler,
+        credential_version,
+        expose,
+        public_port,
+        allow_list,
+        tls_mode,
+        deletion_protection,
+        recovery_window_days,
+        sleep_after_minutes,
+        tags,
+        inject_env,
+        claim: _,
+        generation: _,
+        created_at: _,
+        updated_at: _,
+        destroyed_at,
+        recoverable_until,
+        purged_at: _,
+    } = row;
+    let allow_list: Vec<_> = allow_list.iter().map(ToString::to_string).collect();
+    let inject_env: Map<_, _> = inject_env
         .iter()
         .map(|(ours, theirs)| (ours.clone(), Value::from(theirs.as_str())))
         .collect();
     let mut fields = map(json!({
-        "name": row.name.as_str(),
-        "project_id": row.project_id.as_str(),
-        "engine": row.engine.as_str(),
-        "version": row.version,
-        "plan": row.plan,
-        "region": row.region,
-        "storage_gb": row.storage_gb,
-        "replicas": row.replicas,
-        "desired_status": desired_status(row.intent),
-        "database_name": row.database_name,
-        "username": row.username,
-        "credential_version": row.credential_version,
-        "expose": row.expose,
-        "public_port": row.public_port,
+        "name": name.as_str(),
+        "project_id": project_id.as_str(),
+        "engine": engine.as_str(),
+        "version": version,
+        "plan": plan,
+        "region": region,
+        "storage_gb": storage_gb,
+        "replicas": replicas,
+        "desired_status": desired_status(*intent),
+        "database_name": database_name,
+        "username": username,
+        "credential_version": credential_version,
+        "expose": expose,
+        "public_port": public_port,
         "allow_list": allow_list,
-        "tls_mode": row.tls_mode.as_str(),
-        "deletion_protection": row.deletion_protection,
-        "recovery_window_days": row.recovery_window_days,
-        "sleep_after_minutes": row.sleep_after_minutes,
-        "tags": row.tags,
+        "tls_mode": tls_mode.as_str(),
+        "deletion_protection": deletion_protection,
+        "recovery_window_days": recovery_window_days,
+        "sleep_after_minutes": sleep_after_minutes,
+        "tags": tags,
         "inject_env": inject_env,
-        "destroyed_at": moment(row.destroyed_at),
-        "recoverable_until": moment(row.recoverable_until),
-        "pooler.enabled": row.pooler.is_some(),
+        "destroyed_at": moment(*destroyed_at),
+        "recoverable_until": moment(*recoverable_until),
+        "pooler.enabled": pooler.is_some(),
     }));
-    if let Some(pooler) = &row.pooler {
-        fields.extend(map(json!({
-            "pooler.mode": pooler.mode.as_str(),
-            "pooler.default_pool_size": pooler.default_pool_size,
-            "pooler.max_client_connections": pooler.max_client_connections,
-            "pooler.reserve_pool_size": pooler.reserve_pool_size,
-            "pooler.server_idle_timeout_seconds": pooler.server_idle_timeout_seconds,
-            "pooler.parameters": pooler.parameters,
-        })));
+    if let Some(pooler) = pooler {
+        fields.extend(of_pooler(pooler));
     }
     fields
 }
 
-/// What a user orders of a project.
-pub(crate) fn project(row: &Project) -> Attributes {
+fn of_pooler(pooler: &Pooler) -> Attributes {
+    let Pooler {
+        mode,
+        default_pool_size,
+        max_client_connections,
+        reserve_pool_size,
+        server_idle_timeout_seconds,
+        parameters,
+    } = pooler;
     map(json!({
-        "name": row.name.as_str(),
-        "description": row.description,
-        "default_region": row.default_region,
-        "deletion_protection": row.deletion_protection,
-        "on_destroy": row.on_destroy.as_str(),
-        "auto_provision": row.auto_provision,
-        "sleep_after_minutes": row.sleep_after_minutes,
-        "quota.databases": row.quota.and_then(|quota| quota.databases),
-        "quota.storage_gb": row.quota.and_then(|quota| quota.storage_gb),
-        "tags": row.tags,
-        "destroyed_at": moment(row.destroyed_at),
+        "pooler.mode": mode.as_str(),
+        "pooler.default_pool_size": default_pool_size,
+        "pooler.max_client_connections": max_client_connections,
+        "pooler.reserve_pool_size": reserve_pool_size,
+        "pooler.server_idle_timeout_seconds": server_idle_timeout_seconds,
+        "pooler.parameters": parameters,
+    }))
+}
+
+/// What a user orders of a project; the same holds of its fields.
+pub(crate) fn project(row: &Project) -> Attributes {
+    let Project {
+        id: _,
+        name,
+        slug: _,
+        description,
+        default_region,
+        deletion_protection,
+        on_destroy,
+        sleep_after_minutes,
+        quota,
+        tags,
+        auto_provision,
+        claim: _,
+        generation: _,
+        created_at: _,
+        updated_at: _,
+        destroyed_at,
+    } = row;
+    map(json!({
+        "name": name.as_str(),
+        "description": description,
+        "default_region": default_region,
+        "deletion_protection": deletion_protection,
+        "on_destroy": on_destroy.as_str(),
+        "auto_provision": auto_provision,
+        "sleep_after_minutes": sleep_after_minutes,
+        "quota.databases": quota.and_then(|quota| quota.databases),
+        "quota.storage_gb": quota.and_then(|quota| quota.storage_gb),
+        "tags": tags,
+        "destroyed_at": moment(*destroyed_at),
     }))
 }
 

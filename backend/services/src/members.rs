@@ -49,13 +49,14 @@ impl Services {
         found.doing("read a member")?.ok_or_else(not_member)
     }
 
-    /// Says what a person is in a project. Only its owners may, and the administrator.
+    /// Says what a person is in a project. Only its owners may, and the administrator. A role
+    /// that is missing is asked for once the caller may choose one.
     pub async fn put_member(
         &self,
         caller: &Caller,
         project: &str,
         user: &str,
-        role: &str,
+        role: Option<&str>,
     ) -> Result<PutMember, Error> {
         let Begun::Write(mut writing) = self.begin::<PutMember>(caller, None).await? else {
             return Err(unkeyed());
@@ -63,8 +64,9 @@ impl Services {
         let now = writing.now;
         let (project, user_id) = self.place(&mut writing, caller, project, user).await?;
         let user_id = user_id.ok_or_else(user_not_found)?;
-        let role = Role::parse(role)
-            .map_err(|e| Error::fields(vec![FieldError::invalid("role", e.to_string())]))?;
+        let wrong = |message: String| Error::fields(vec![FieldError::invalid("role", message)]);
+        let role = role.ok_or_else(|| wrong("is required: viewer, editor or owner".to_owned()))?;
+        let role = Role::parse(role).map_err(|e| wrong(e.to_string()))?;
         let before = writing.tx.member(&project.id, &user_id).await;
         let before = before.doing("read a member")?;
         if let Some(before) = &before

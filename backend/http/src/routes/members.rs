@@ -72,12 +72,9 @@ pub(crate) async fn put(
 ) -> Answer {
     let (project, user) = both(path)?;
     let wish = typed::<RoleBody>(opened(body.fields, "member")?, "").map_err(Refusal::fields)?;
-    let role = wish
-        .role
-        .ok_or_else(|| Refusal::field("role", "is required: viewer, editor or owner"))?;
     let put = state
         .services
-        .put_member(&caller, &project, &user, &role)
+        .put_member(&caller, &project, &user, wish.role.as_deref())
         .await?;
     let (status, member) = match put {
         PutMember::New(member) => (StatusCode::CREATED, member),

@@ -1,8 +1,9 @@
 //! Sending the databases of a project to sleep, and waking them.
 
 use super::destroy::living_in;
+use crate::audit;
 use crate::error::Doing;
-use crate::services::{Answered, Begun, Happened, Keyed, journal};
+use crate::services::{Answered, Begun, Happened, Keyed, journal, journal_changes};
 use crate::view::View;
 use crate::{Caller, Error, Services};
 use berth_domain::{Intent, OperationKind, Project};
@@ -72,7 +73,7 @@ impl Services {
                 .await
                 .doing("store a changed database")?;
             let operation = self.order(tx, &row, OperationKind::Change, now).await?;
-            journal(
+            journal_changes(
                 tx,
                 &caller.actor,
                 now,
@@ -83,6 +84,7 @@ impl Services {
                     operation: Some(&operation.id),
                     message: format!("{} {} with its project", row.name, rest.verb()),
                 },
+                vec![audit::field("stop_reason", reason(from), reason(to))],
             )
             .await?;
         }
@@ -106,5 +108,13 @@ impl Services {
             .await?;
         }
         self.commit(writing, project).await
+    }
+}
+
+/// What the API says of a database that is wanted like that.
+fn reason(intent: Intent) -> serde_json::Value {
+    match intent {
+        Intent::Sleep => "sleep".into(),
+        Intent::Run | Intent::Stop | Intent::Destroy => serde_json::Value::Null,
     }
 }
