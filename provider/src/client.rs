@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use error::{Error, Shared};
-pub use people::{EnvVariable, Fields};
+pub use people::Fields;
 pub use transport::Patience;
 use transport::{Connection, Request};
 pub use words::complaint;

@@ -1,6 +1,7 @@
 //! Calls about people, what they may do and what they did: tokens, members, the journal, and
 //! the environment that a project's applications get.
 
+use berth_api::{EnvVariable, Environment, TokenSecret};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -16,31 +17,6 @@ const EVENTS_IN_PAGE_MAX: usize = 100;
 
 /// The fields of an object, by the names that the schema has for them.
 pub type Fields = Map<String, Json>;
-
-/// The secret of a token.
-#[derive(Deserialize)]
-pub struct TokenSecret {
-    /// What its bearer sends.
-    pub secret: String,
-    /// Whether it opens nothing, since the caller may only plan.
-    pub inert: bool,
-}
-
-#[derive(Deserialize)]
-struct Environment {
-    variables: Vec<EnvVariable>,
-}
-
-/// One variable of an application.
-#[derive(Deserialize)]
-pub struct EnvVariable {
-    /// Its name.
-    pub name: String,
-    /// Its value; null where the caller may not read it.
-    pub value: Option<String>,
-    /// Whether it is a secret.
-    pub sensitive: bool,
-}
 
 #[derive(Deserialize)]
 struct MemberEnvelope {
@@ -164,7 +140,12 @@ impl Client {
         // It may be a plan that asks: nothing is to be made for that.
         let request = Request::new(act, Method::GET, &["v1", "projects", project, "env"])
             .query("provision", "false");
-        let Environment { variables } = self.send(request).await?;
+        let Environment {
+            variables, notes, ..
+        } = self.send(request).await?;
+        for note in notes {
+            tracing::info!(note, "of the environment");
+        }
         let secret = variables.iter().filter(|variable| variable.sensitive);
         let values = secret.filter_map(|variable| variable.value.as_deref());
         values.for_each(berth_plugin::secrets::remember);

@@ -1,6 +1,7 @@
 //! Ephemeral `berth_project_env`: what a project's applications get, without storing it.
 
 use async_trait::async_trait;
+use berth_api::EnvVariable;
 use berth_plugin::diagnostics::{Diagnostic, Outcome};
 use berth_plugin::ephemeral::{EphemeralResource, OpenRequest, OpenResponse};
 use berth_plugin::path::Path;
@@ -10,7 +11,6 @@ use berth_plugin::types::Type;
 use berth_plugin::value::Value;
 
 use crate::backend::Backend;
-use crate::client::EnvVariable;
 use crate::resources::rules;
 
 /// What stands for a secret that is no URL and that the token may not read.

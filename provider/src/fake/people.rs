@@ -129,12 +129,15 @@ impl People {
     fn env(&self, inert: bool) -> Answer {
         let variables = self.variables.iter().map(|(name, value, sensitive)| {
             let value = (!(inert && *sensitive)).then_some(value);
-            json!({"name": name, "value": value, "sensitive": sensitive, "managed_by": "berth"})
+            json!({
+                "name": name, "value": value, "sensitive": sensitive, "managed_by": "berth",
+                "source": "db_1",
+            })
         });
         let variables: Vec<Json> = variables.collect();
         (
             200,
-            json!({"variables": variables, "next_page_token": null}),
+            json!({"variables": variables, "notes": [], "next_page_token": null}),
         )
     }
 
