@@ -9,6 +9,7 @@ mod people;
 mod refresh;
 mod schema;
 mod silence;
+mod sleep;
 
 use berth_plugin::diagnostics::Diagnostics;
 use berth_plugin::object::Object;

@@ -16,6 +16,7 @@ fn choices() -> Vec<(&'static str, Vec<Value>)> {
         ("tls_mode", vec!["require".into()]),
         ("deletion_protection", vec![false.into()]),
         ("recovery_window_days", vec![0.into()]),
+        ("sleep_after_minutes", vec![5.into(), 60.into()]),
         ("expose_credentials_in_state", vec![true.into()]),
         (
             "tags",

@@ -1,0 +1,56 @@
+//! Sleep and quotas, as configurations say them.
+
+use super::*;
+
+fn quota(pairs: &[(&'static str, Value)]) -> Value {
+    Value::object(pairs.iter().cloned())
+}
+
+#[tokio::test]
+async fn a_projects_quota_and_patience_are_changed_and_taken_away_in_place() {
+    let stage = Stage::start().await;
+    let name = ("name", Value::from("shop"));
+    let configs = [
+        vec![name.clone(), ("quota", quota(&[("databases", 3.into())]))],
+        vec![
+            name.clone(),
+            (
+                "quota",
+                quota(&[("databases", 3.into()), ("storage_gb", 50.into())]),
+            ),
+            ("sleep_after_minutes", 30.into()),
+        ],
+        vec![name.clone(), ("sleep_after_minutes", 60.into())],
+        vec![name],
+    ];
+    let mut instance = stage.host.instance("berth_project");
+    for attributes in configs {
+        let config = stage.config("berth_project", &attributes);
+        let plan = stage.host.plan(&instance, &config).await.unwrap();
+        assert_ne!(plan.action, Action::Replace, "{attributes:?}");
+        let planned = plan.planned.unwrap();
+        stage.host.apply(&mut instance, &config).await.unwrap();
+        for (attribute, value) in &attributes {
+            let is = planned.get(attribute).unwrap();
+            assert!(is.is_wholly_known(), "{attribute} = {value:?}: {is:?}");
+        }
+        stage.assert_settled(&mut instance, &config).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_patience_and_no_quota_is_refused_without_asking_anybody() {
+    let stage = Stage::start().await;
+    let wrong = [
+        ("sleep_after_minutes", Value::from(0)),
+        ("sleep_after_minutes", 43_201.into()),
+        ("quota", quota(&[("databases", (-1).into())])),
+    ];
+    for (attribute, value) in wrong {
+        let attributes = [("name", Value::from("shop")), (attribute, value.clone())];
+        let config = stage.config("berth_project", &attributes);
+        let instance = stage.host.instance("berth_project");
+        let said = told(stage.host.plan(&instance, &config).await);
+        assert!(said.contains(attribute), "{value:?}: {said}");
+    }
+}
