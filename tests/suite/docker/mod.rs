@@ -59,7 +59,7 @@ const STORAGE: Ground = Ground {
 };
 const SLEEP: Ground = Ground {
     prefix: "tsleep",
-    network_range: "10.224.128.0/18",
+    network_range: "10.224.144.0/20",
     publish_ports: "16160-16179",
 };
 const ENVIRONMENT: Ground = Ground {

@@ -127,6 +127,33 @@ fn what_nobody_uses_for_a_minute_sleeps_by_itself() {
     assert_eq!(login.query(ROWS).unwrap(), ["a", "b"]);
 }
 
+#[test]
+fn who_takes_too_long_is_cut_off_and_the_next_one_is_served() {
+    let Some((berth, _stack, id, login)) = kept(HURRY) else {
+        return;
+    };
+    let endless = Login::of(&berth, &id);
+    let endless = std::thread::spawn(move || endless.query("SELECT pg_sleep(600)").is_err());
+    until("it is under way", || {
+        let busy =
+            "SELECT count(*)::text FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'";
+        let found = login.query(busy).map_err(|error| error.to_string())?;
+        match found == ["1"] {
+            true => Ok(()),
+            false => Err(format!("{found:?}")),
+        }
+    });
+    say(&berth, "/v1/projects/shop/sleep");
+    assert_asleep(&berth, &id);
+    assert!(endless.join().unwrap(), "it was answered");
+    assert_eq!(login.query(ROWS).unwrap(), ["a", "b"]);
+}
+
+const HURRY: Ground = Ground {
+    prefix: "thurry",
+    network_range: "10.224.128.0/20",
+    publish_ports: "16200-16219",
+};
 const NAP: Ground = Ground {
     prefix: "tnap",
     network_range: "10.224.192.0/18",

@@ -64,6 +64,11 @@ impl Api {
         self.await_done(destroyed).await
     }
 
+    /// Asks for an act that needs no words.
+    pub async fn post(&self, path: &str) -> Result<Value, Box<dyn Error>> {
+        self.send(self.http.post(self.url(path))).await
+    }
+
     /// The answer to a GET.
     pub async fn get(&self, path: &str) -> Result<Value, Box<dyn Error>> {
         self.send(self.http.get(self.url(path))).await
