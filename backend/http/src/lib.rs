@@ -13,6 +13,7 @@ mod keyed;
 mod layers;
 mod limiter;
 mod metrics;
+mod naming;
 mod openapi;
 mod outcomes;
 mod outside;

@@ -1,5 +1,6 @@
 //! The OpenAPI document, drawn from the routes and the bodies.
 
+use crate::naming::Naming;
 use crate::outcomes::Outcomes;
 use crate::routes::{
     addon_providers, api_v1, databases, env, events, installation, members, operations, plan,
@@ -13,7 +14,7 @@ use utoipa::{Modify, OpenApi};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "berth", description = "Managed databases on your own machines.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    modifiers(&Bearer, &Outcomes),
+    modifiers(&Bearer, &Outcomes, &Naming),
     paths(
         installation::healthz, installation::readyz, installation::metrics, installation::openapi,
         installation::version, installation::server, installation::catalogue,

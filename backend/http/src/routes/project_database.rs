@@ -24,7 +24,7 @@ fn envelope(record: &DatabaseRecord, rules: &Rules) -> ProjectDatabaseEnvelope {
 /// and the engine is PostgreSQL.
 #[utoipa::path(post, path = "/v1/projects/{project}/database", tag = "dialects",
     params(("project" = String, Path)),
-    request_body(content = Option<DatabaseBody>, example = json!({})),
+    request_body(content = DatabaseBody, example = json!({})),
     responses((status = 201, body = ProjectDatabaseEnvelope, example = json!({"data": {
         "id": "db_1f0c9a7e52b84d36", "project_id": "proj_8d2e6b1094c7f35a", "status": "provisioning",
         "host": "berth-db-my-app", "port": 5432, "db_name": "my-app", "db_user": "app_my-app",

@@ -25,3 +25,20 @@ async fn the_openapi_document_is_the_one_that_is_checked_in() {
         );
     }
 }
+
+#[tokio::test]
+async fn every_operation_has_an_id_of_its_own() {
+    let berth = TestBerth::start().await;
+    let document = berth.get("/openapi.json").await.expect(200);
+    let mut seen = std::collections::BTreeSet::new();
+    for methods in document["paths"].as_object().unwrap().values() {
+        for operation in methods.as_object().unwrap().values() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            assert!(seen.insert(id.clone()), "two operations are {id}");
+        }
+    }
+    assert!(
+        seen.contains("post_v1_projects_project_database"),
+        "{seen:?}"
+    );
+}
