@@ -9,7 +9,8 @@ use crate::images::{Obtainer, Recipes};
 use async_trait::async_trait;
 use axum::Router;
 use berth_containers::{
-    ContainerPlatform, ContainerRuntime, FakeRuntime, Layout, Room, RuntimeError, Settings, SocketDialer,
+    ContainerPlatform, ContainerRuntime, FakeRuntime, Layout, Room, RuntimeError, Settings,
+    SocketDialer,
 };
 use berth_control::{Certificates, Control, ServerCertificate};
 use berth_docker::{BadAddress, Docker};

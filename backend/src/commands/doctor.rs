@@ -205,6 +205,22 @@ fn data_root(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// What to do about an image that is not here: nothing, where berthd gets it by itself.
+fn absent_image(config: &Config, image: &wiring::CatalogueImage) -> String {
+    let by_hand = format!(
+        "berthd images pull {}, or berthd images build {}",
+        image.name, image.recipe
+    );
+    match config.recipes {
+        Some(_) => format!(
+            "the first database that needs it waits minutes until berthd has pulled or built it; beforehand: {by_hand}"
+        ),
+        None => format!(
+            "databases that need it are refused, since the image recipes were not found (--recipes names their directory): {by_hand}"
+        ),
+    }
+}
+
 async fn engine_and_images(config: &Config) -> Vec<Finding> {
     if config.runtime == Runtime::Fake {
         return vec![Finding::ok(
@@ -235,10 +251,7 @@ async fn engine_and_images(config: &Config) -> Vec<Finding> {
             Ok(false) => Finding::warning(
                 "image",
                 format!("{} is not here", image.name),
-                format!(
-                    "berthd images pull {}, or berthd images build {}",
-                    image.name, image.recipe
-                ),
+                absent_image(config, &image),
             ),
             Err(e) => Finding::failure(
                 "image",
