@@ -133,6 +133,14 @@ async fn whoever_is_no_member_sees_nothing() {
         let body = reply.expect(200);
         assert_eq!(body[field], json!([]), "{path}: {body}");
     }
+    // A name that is taken is all that it learns of another's project.
+    let body = Some(json!({"name": "shop"}));
+    let taken = berth
+        .call(&outside.token, Method::POST, "/v1/projects", body)
+        .await;
+    assert_eq!(taken.line(), "409 name_taken [name]");
+    let project = orders["project_id"].as_str().unwrap();
+    assert!(!taken.text.contains(project), "{}", taken.text);
     // It sees itself and its own token, and makes nobody.
     let path = "/v1/users";
     let own = berth.call(&outside.token, Method::GET, path, None).await;

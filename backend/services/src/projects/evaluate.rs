@@ -172,11 +172,21 @@ pub struct ProjectFacts {
     /// What the caller may do.
     pub authority: Authority,
     /// The living project with that name, other than the one in question.
-    pub name_holder: Option<ProjectId>,
+    pub name_holder: Option<ProjectHolder>,
     /// The living project with that slug, other than the one in question.
-    pub slug_holder: Option<ProjectId>,
+    pub slug_holder: Option<ProjectHolder>,
     /// The unclaimed project of the same token and name.
     pub resumable: Option<Box<Project>>,
+}
+
+/// Who has a name already. Names are unique over the installation, so that a caller learns of a
+/// project that it does not see; no more than that there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProjectHolder {
+    /// A project that the caller sees.
+    Seen(ProjectId),
+    /// One that it does not see.
+    Unseen,
 }
 
 /// What becomes of a wish.
@@ -261,7 +271,7 @@ impl Evaluator<'_> {
                 resumes = Some(held.id.clone());
             } else {
                 let id = held.id.clone();
-                self.name_taken(&id);
+                self.name_taken(&ProjectHolder::Seen(id));
             }
         }
         ProjectEvaluation {
@@ -301,13 +311,18 @@ impl Evaluator<'_> {
         }
     }
 
-    fn name_taken(&mut self, holder: &ProjectId) {
+    fn name_taken(&mut self, holder: &ProjectHolder) {
         let name = self.config.name.value().cloned().unwrap_or_default();
-        self.errors.push(FieldError::of(
-            Code::NameTaken,
-            "name",
-            format!("{name} exists already as {holder}. Choose another name, or take the existing one over: terraform import berth_project.NAME {holder}"),
-        ));
+        let message = match holder {
+            ProjectHolder::Seen(holder) => format!(
+                "{name} exists already as {holder}. Choose another name, or take the existing one over: terraform import berth_project.NAME {holder}"
+            ),
+            ProjectHolder::Unseen => format!(
+                "{name} is the name of a project that this token does not see: choose another name"
+            ),
+        };
+        self.errors
+            .push(FieldError::of(Code::NameTaken, "name", message));
     }
 
     fn slug(&mut self, name: &Maybe<Name>) -> Maybe<Slug> {
@@ -318,6 +333,10 @@ impl Evaluator<'_> {
         if let (Maybe::Known(slug), Some(holder)) = (&slug, &self.facts.slug_holder)
             && self.facts.name_holder.is_none()
         {
+            let holder = match holder {
+                ProjectHolder::Seen(holder) => holder.to_string(),
+                ProjectHolder::Unseen => "another project".to_owned(),
+            };
             self.errors.push(FieldError::of(
                 Code::SlugTaken,
                 "name",

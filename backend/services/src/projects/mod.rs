@@ -8,7 +8,7 @@ mod write;
 
 pub use destroy::Emptiness;
 pub use evaluate::{
-    PlannedProject, ProjectConfig, ProjectEvaluation, ProjectFacts, evaluate_project,
+    PlannedProject, ProjectConfig, ProjectEvaluation, ProjectFacts, ProjectHolder, evaluate_project,
 };
 pub(crate) use quota::sleep_after_minutes;
 pub use quota::{PlannedQuota, QuotaConfig};

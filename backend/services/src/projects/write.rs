@@ -1,6 +1,6 @@
 //! Reading, making and changing projects.
 
-use super::evaluate::{ProjectConfig, ProjectFacts, evaluate_project};
+use super::evaluate::{ProjectConfig, ProjectFacts, ProjectHolder, evaluate_project};
 use crate::audit;
 use crate::databases::{ClaimManner, claim_of, find_project, unkeyed};
 use crate::error::Doing;
@@ -277,7 +277,7 @@ impl Services {
             if ours && row.is_none() {
                 facts.resumable = Some(Box::new(found));
             } else {
-                facts.name_holder = Some(found.id);
+                facts.name_holder = Some(holder(caller, found.id));
             }
         }
         let slugged = view
@@ -292,8 +292,16 @@ impl Services {
                     .as_ref()
                     .is_none_or(|held| held.id != found.id)
             })
-            .map(|found| found.id);
+            .map(|found| holder(caller, found.id));
         Ok(facts)
+    }
+}
+
+fn holder(caller: &Caller, id: ProjectId) -> ProjectHolder {
+    if caller.sees(&id) {
+        ProjectHolder::Seen(id)
+    } else {
+        ProjectHolder::Unseen
     }
 }
 
