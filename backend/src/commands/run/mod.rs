@@ -26,6 +26,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const READY_SECONDS_MAX: u64 = 180;
 /// How long one question waits for the end of an operation.
 const WAIT_SECONDS: u64 = 20;
+/// Pause between two looks at databases that are not there yet.
+const LOOK_MILLIS: u64 = 200;
 /// berthd's own secret, which a command has no use for.
 const ROOT_KEY_VARIABLE: &str = "BERTH_ROOT_KEY";
 /// What shells answer for a command that is not there, and for one that may not be run.
@@ -110,6 +112,8 @@ async fn until_there(local: &Local, project: &str) -> Result<Vec<Database>, Box<
             if ended.state == "failed" {
                 return Ok(databases);
             }
+            // One that is being repaired has no operation that could be waited for.
+            tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
         }
     };
     let patience = Duration::from_secs(READY_SECONDS_MAX);
