@@ -106,6 +106,7 @@ fn security(need: Option<Need>) -> Vec<SecurityRequirement> {
         Some(Need::Nothing) => &[],
         Some(Need::Right(scope)) => &[scope],
         Some(Need::CredentialsOrPlan) => &[Scope::Credentials, Scope::Plan],
+        Some(Need::AdminOrPlan) => &[Scope::Admin, Scope::Plan],
         // Closed to everybody.
         None => &[Scope::Admin],
     };

@@ -40,6 +40,42 @@ const ROWS: &[(&str, &str, &str, Foreign)] = &[
     ),
     (
         "post",
+        "/api/v1/databases",
+        r#"{"name": "bills", "engine": "postgresql", "project_id": "PROJECT"}"#,
+        Refused("404 project_not_found [project_id]"),
+    ),
+    (
+        "put",
+        "/v1/projects/{project}/env/{name}",
+        r#"{"value": "x"}"#,
+        Refused("404 project_not_found"),
+    ),
+    (
+        "put",
+        "/v1/projects/{project}/members/{user}",
+        r#"{"role": "viewer"}"#,
+        Refused("404 project_not_found"),
+    ),
+    (
+        "patch",
+        "/v1/users/{user}",
+        "{}",
+        Refused("403 administrator_only"),
+    ),
+    (
+        "delete",
+        "/v1/users/{user}",
+        "",
+        Refused("403 administrator_only"),
+    ),
+    (
+        "post",
+        "/v1/users",
+        r#"{"name": "mallory"}"#,
+        Refused("403 administrator_only"),
+    ),
+    (
+        "post",
         "/v1/tokens",
         r#"{"name": "t", "preset": "plan", "project_id": "PROJECT"}"#,
         Refused("404 project_not_found [project_id]"),
@@ -53,6 +89,7 @@ struct Theirs {
     destroyed: String,
     operation: String,
     token: String,
+    user: String,
 }
 
 impl Theirs {
@@ -74,11 +111,14 @@ impl Theirs {
         berth.settle(&text(&destroyed, "id")).await;
         let body = json!({"name": "theirs", "preset": "plan", "project_id": project});
         let token = berth.post("/v1/tokens", body).await.expect(201);
+        let person = json!({"name": "theirs-person"});
+        let person = berth.post("/v1/users", person).await.expect(201);
         Self {
             operation: text(&living, "operation_id"),
             database: text(&living, "id"),
             destroyed: text(&destroyed, "id"),
             token: text(&token, "id"),
+            user: text(&person["user"], "id"),
             project,
         }
     }
@@ -94,7 +134,7 @@ impl Theirs {
             .replace("{database}", database)
             .replace("{operation}", &self.operation)
             .replace("{token}", &self.token)
-            .replace("{user}", "usr_admin")
+            .replace("{user}", &self.user)
             .replace("{name}", "SECRET")
     }
 
@@ -105,6 +145,7 @@ impl Theirs {
             &self.destroyed,
             &self.operation,
             &self.token,
+            &self.user,
         ];
         ids.iter().any(|id| text.contains(id.as_str())) || text.contains("theirs-")
     }
