@@ -22,7 +22,7 @@ const ROUNDS: usize = 7;
 const POLL: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Wake to first row may take this much of what a bare start takes.
-const WAKE_MAX: f64 = 2.0;
+const WAKE_MAX: f64 = 1.5;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
