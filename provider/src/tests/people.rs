@@ -436,3 +436,39 @@ async fn an_environment_is_handed_over_and_a_plan_gets_one_that_opens_nothing() 
     assert!(value(&inert, "DATABASE_URL").parse::<url::Url>().is_ok());
     assert_eq!(value(&inert, "MODE"), "live");
 }
+
+#[tokio::test]
+async fn any_edit_of_a_token_settles() {
+    let stage = Stage::start().await;
+    let ends = [
+        None,
+        Some("2099-01-01T00:00:00Z"),
+        Some("2099-01-01T02:00:00+02:00"),
+    ];
+    let mut wishes = Vec::new();
+    for end in ends {
+        for exposed in [false, true] {
+            for user in [None, Some("usr_admin")] {
+                let mut given = vec![("expose_secret_in_state", Value::from(exposed))];
+                given.extend(end.map(|end| ("expires_at", end.into())));
+                given.extend(user.map(|user| ("user_id", user.into())));
+                wishes.push(token(&stage, &given));
+            }
+        }
+    }
+    for from in &wishes {
+        for to in &wishes {
+            let mut instance = made(&stage, from).await;
+            let plan = stage.host.plan(&instance, to).await.unwrap();
+            assert_ne!(plan.action, Action::Replace);
+            stage
+                .host
+                .apply_plan(&mut instance, &plan, to)
+                .await
+                .unwrap();
+            stage.host.refresh(&mut instance).await.unwrap();
+            let plan = stage.host.plan(&instance, to).await.unwrap();
+            assert_eq!(plan.action, Action::NoOp, "{from:?} to {to:?}");
+        }
+    }
+}
