@@ -34,6 +34,10 @@ struct Server {
     serve: Vec<String>,
     /// Projects that exist: the variable that stands for the id, and the project's name.
     projects: BTreeMap<String, String>,
+    /// People: the variable that stands for a token of theirs, and that of the project which
+    /// they are members of, as its viewers.
+    #[serde(default)]
+    collaborators: BTreeMap<String, String>,
 }
 
 fn folder() -> PathBuf {
@@ -146,13 +150,7 @@ fn replay(document: &str) {
     let Some(berth) = TestBerth::start_with(Runtime::Docker, Docker::default(), &arguments) else {
         return;
     };
-    let mut variables = Variables::from([("token".to_owned(), berth.token())]);
-    for (variable, name) in &server.projects {
-        let (status, body) = berth.call("POST", "/v1/projects", Some(&json!({"name": name})));
-        assert_eq!(status, 201, "{body}");
-        let id = body["project"]["id"].as_str().unwrap();
-        variables.insert(variable.clone(), id.to_owned());
-    }
+    let mut variables = presumed(&berth, &server);
     let pending = pending();
     let mut wrong = Vec::new();
     let mut met = 0;
@@ -176,6 +174,31 @@ fn replay(document: &str) {
     }
     tell(&format!("contract: {document}: {met} cases are met"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Makes what the document presumes, and gives the variables that stand for it.
+fn presumed(berth: &TestBerth, server: &Server) -> Variables {
+    let made = |method: &str, path: &str, body: Json| {
+        let (status, answer) = berth.call(method, path, Some(&body));
+        assert_eq!(status, 201, "{method} {path}: {answer}");
+        answer
+    };
+    let text = |value: &Json| value.as_str().unwrap().to_owned();
+    let mut variables = Variables::from([("token".to_owned(), berth.token())]);
+    for (variable, name) in &server.projects {
+        let answer = made("POST", "/v1/projects", json!({"name": name}));
+        variables.insert(variable.clone(), text(&answer["project"]["id"]));
+    }
+    for (variable, project) in &server.collaborators {
+        let answer = made("POST", "/v1/users", json!({"name": variable}));
+        let user = text(&answer["user"]["id"]);
+        let member = format!("/v1/projects/{}/members/{user}", variables[project]);
+        made("PUT", &member, json!({"role": "viewer"}));
+        let token = json!({"name": variable, "preset": "plan", "user_id": user});
+        let answer = made("POST", "/v1/tokens", token);
+        variables.insert(variable.clone(), text(&answer["secret"]));
+    }
+    variables
 }
 
 /// Why a case is not met.
