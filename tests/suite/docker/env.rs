@@ -204,7 +204,32 @@ fn commands_on_the_host_reach_the_databases(berth: &TestBerth) {
     assert_eq!(nowhere.code, Some(127));
 }
 
-fn signals_are_passed_on(berth: &TestBerth) {
+/// While a command runs with the variables, they are in no argument and no label.
+fn nothing_shows_the_password(env_file: &Path) {
+    let text = read(env_file).unwrap();
+    let line = text.lines().find(|line| line.starts_with("DATABASE_URL="));
+    let (_, rest) = line.unwrap().split_once("app_shop:").unwrap();
+    let password = rest.split('@').next().unwrap();
+    assert_eq!(password.len(), 32);
+    let mut command_lines = String::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        command_lines.push_str(&String::from_utf8_lossy(&line));
+    }
+    assert!(
+        command_lines.contains("--env-file"),
+        "the command is running"
+    );
+    assert!(!command_lines.contains(password), "in a command line");
+    let docker = Docker::default();
+    for id in docker.run(&["ps", "-q"]).lines() {
+        // One of another test may be gone meanwhile.
+        let shown = docker.look(id, "{{json .Config.Labels}} {{json .Args}} {{json .Name}}");
+        assert!(!shown.unwrap_or_default().contains(password), "in {id}");
+    }
+}
+
+fn signals_are_passed_on(berth: &TestBerth, directory: &Path) {
     let scratch = tempfile::tempdir().unwrap();
     for (signal, word) in [("-TERM", "TERM"), ("-INT", "INT")] {
         let ready = scratch.path().join(word);
@@ -228,6 +253,7 @@ fn signals_are_passed_on(berth: &TestBerth) {
     .spawn()
     .unwrap();
     until_file(&log, "says that it is ready", |text| text.contains("ready"));
+    nothing_shows_the_password(&directory.join("docker"));
     assert_eq!(signalled(child, "-TERM"), Some(43));
 }
 
@@ -306,7 +332,7 @@ fn applications_find_their_databases() {
     };
     let (network, directory) = the_first_run_makes_the_database(&berth);
     files_follow_every_change(&berth, &directory);
-    signals_are_passed_on(&berth);
+    signals_are_passed_on(&berth, &directory);
     let scratch = tempfile::tempdir().unwrap();
     let docker = directory.join("docker");
     assert_eq!(composed(scratch.path(), &network, &docker), "composed");
