@@ -291,3 +291,27 @@ async fn a_member_reads_the_journal_of_its_projects_only() {
         ["project.created", "database.created", "member.added"]
     );
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let berth = TestBerth::start().await;
+    let made = berth
+        .post("/v1/tokens", json!({"name": "watch", "preset": "plan"}))
+        .await
+        .expect(201);
+    let secret = berth_domain::Secret::new(made["secret"].as_str().unwrap());
+    let caller = berth.services.authenticate(&secret, None).await.unwrap();
+    let list = berth_services::EventList::default();
+    let mut stream = berth
+        .services
+        .follow_events(&caller, &list, None)
+        .await
+        .unwrap();
+    berth.database(postgres("orders")).await;
+    let told = stream.next(10).await.unwrap().unwrap();
+    assert_eq!(told[0].kind, "database.created");
+    let path = format!("/v1/tokens/{}", made["id"].as_str().unwrap());
+    berth.delete(&path).await.expect(204);
+    berth.database(postgres("carts")).await;
+    assert_eq!(stream.next(10).await.unwrap(), None);
+}

@@ -1,7 +1,7 @@
 //! People, their projects and their tokens.
 
-use crate::bench::on_both;
-use crate::samples::{NOON, insert_project, one_database, project, token};
+use crate::bench::{on_both, open};
+use crate::samples::{NOON, event, insert_project, one_database, project, token};
 use berth_domain::{Actor, ActorUser, FieldChange, Member, ProjectId, Role, Secret, User, UserId};
 use berth_store::{
     DatabaseFilter, Error, EventFilter, Reach, SnapshotKind, SnapshotRows, TokenFilter,
@@ -130,7 +130,7 @@ on_both! {
         let store = &bench.store;
         let (shop, orders) = one_database(store).await;
         let (inside, outside) = (user(1), user(2));
-        let mut about = crate::samples::event("database.changed");
+        let mut about = event("database.changed");
         about.project_id = Some(shop.id.clone());
         about.database_id = Some(orders.id.clone());
         about.actor = Actor::Token {
@@ -155,7 +155,7 @@ on_both! {
             tx.insert_user(person).await.unwrap();
         }
         tx.put_member(&member(&shop.id, &inside, Role::Viewer)).await.unwrap();
-        tx.append_event(&crate::samples::event("server.started")).await.unwrap();
+        tx.append_event(&event("server.started")).await.unwrap();
         tx.append_event(&about).await.unwrap();
         tx.commit().await.unwrap();
         let all = EventFilter::default;
@@ -236,5 +236,37 @@ on_both! {
         tx.forget_token_secret(&token(3).id).await.unwrap();
         assert_eq!(tx.kept_token_secret(&token(3).id).await.unwrap(), None);
         tx.commit().await.unwrap();
+    }
+
+    async fn what_is_older_than_people_is_the_administrators(bench) {
+        let old = token(1);
+        let mut done = event("server.started");
+        done.actor = Actor::Token { id: old.id.clone(), name: "ci".to_owned(), user: None, address: None };
+        let mut tx = bench.store.begin().await.unwrap();
+        tx.insert_token(&old).await.unwrap();
+        done.sequence = tx.append_event(&done).await.unwrap();
+        tx.commit().await.unwrap();
+        bench.store.close().await;
+        // The store as it was before there were people.
+        for statement in [
+            "DROP INDEX tokens_user",
+            "ALTER TABLE tokens DROP COLUMN user_id",
+            "DROP TABLE project_members",
+            "DROP TABLE users",
+            "DROP INDEX events_token",
+            "DROP INDEX events_user",
+            "ALTER TABLE events DROP COLUMN actor_user",
+            "ALTER TABLE events DROP COLUMN actor_user_name",
+            "ALTER TABLE events DROP COLUMN changes",
+            "DELETE FROM schema_migrations WHERE version IN (3, 6)",
+        ] {
+            bench.tamper(statement).await;
+        }
+        let store = open(&bench.url).await.unwrap();
+        let bearer = store.bearer_by_hash(&old.hash).await.unwrap().unwrap();
+        assert_eq!(bearer.token.user_id, UserId::administrator());
+        assert_eq!(bearer.token, old);
+        let read = store.events_after(0, &EventFilter::default(), 9).await.unwrap();
+        assert_eq!(read.rows, [done]);
     }
 }
