@@ -177,8 +177,16 @@ impl Services {
         let expires_at = expiry(wish.expires_at.as_deref(), now, &mut errors);
         let user_id = self.owner_of_token(tx, caller, wish, &mut errors).await?;
         let mut project_id = caller.project.clone();
+        // Whoever sees a project may bind a token of its own to it.
+        let looking = Caller {
+            asks: None,
+            ..caller.clone()
+        };
         if let Some(reference) = &wish.project {
-            match self.project_row(&mut View::Tx(tx), caller, reference).await {
+            match self
+                .project_row(&mut View::Tx(tx), &looking, reference)
+                .await
+            {
                 Ok(project) => project_id = Some(project.id),
                 Err(Error::Refused { code, message, .. }) => {
                     errors.push(FieldError::of(code, "project_id", message));

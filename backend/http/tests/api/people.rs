@@ -212,6 +212,14 @@ async fn a_role_bounds_what_a_token_may_do() {
         let reply = berth.call(&who.token, method.clone(), path, body).await;
         assert_eq!(reply.line(), line, "{} {method} {path}", who.id);
     }
+    // A token of its own may be bound to a project that it sees, whatever its role there.
+    for (project, status) in [("shop", 201), ("default", 404)] {
+        let body = Some(json!({"name": "t", "preset": "plan", "project_id": project}));
+        let made = berth
+            .call(&viewer.token, Method::POST, "/v1/tokens", body)
+            .await;
+        assert_eq!(made.status, status, "{}", made.text);
+    }
     // Of other projects a member sees nothing, and what names no project goes into its own.
     let other = elsewhere["id"].as_str().unwrap();
     for who in [&viewer, &editor, &owner] {
