@@ -295,7 +295,7 @@ impl<'a> Pipeline<'a> {
     }
 
     fn step(&mut self) {
-        if self.number % LOOK_EVERY == 0 {
+        if self.number.is_multiple_of(LOOK_EVERY) {
             self.make_room();
         }
         self.number += 1;
@@ -342,27 +342,37 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// Brings one back, if it is gone, and looks whether it is what it was.
-    fn expect_back(&mut self, id: &str, number: usize) {
+    /// Asks for one back, if it is gone.
+    fn bring_back(&mut self, id: &str, number: usize) {
         let (status, answer) = self.ask("GET", &format!("/v1/databases/{id}"), None);
         assert_eq!(status, 200, "{id} is lost: {answer}");
         let row = &answer["database"];
-        if row["status"] == "destroyed" {
+        let (path, body) = if row["status"] == "destroyed" {
             let (gone, until) = (&row["destroyed_at"], &row["recoverable_until"]);
             let kept = seconds(until) - seconds(gone);
             assert!(kept >= FLOOR_SECONDS, "{id} is kept for {kept} s: {row}");
             let path = format!("/v1/databases/{id}/undelete");
-            let body = json!({"name": format!("back-{number}")});
-            let (status, answer) = self.ask("POST", &path, Some(&body));
-            assert!(status < 300, "{id} does not come back: {status} {answer}");
-            assert_eq!(answer["database"]["id"], *id);
+            (path, json!({"name": format!("back-{number}")}))
         } else {
-            let path = format!("/v1/databases/{id}/start");
-            let (status, answer) = self.ask("POST", &path, None);
-            assert!(status < 300, "{id} does not start: {status} {answer}");
+            (format!("/v1/databases/{id}/start"), json!({}))
+        };
+        let (status, answer) = self.ask("POST", &path, Some(&body));
+        assert!(status < 300, "{id} does not come back: {status} {answer}");
+        assert_eq!(answer["database"]["id"], *id);
+    }
+
+    /// Waits until all run again, and looks whether they are what they were.
+    fn expect_back(&mut self, ids: &[String], first: usize) {
+        for (number, id) in ids.iter().enumerate() {
+            self.bring_back(id, first + number);
         }
-        self.await_running(id);
-        assert_eq!(self.credentials(id), self.seen[id], "{id} is another");
+        for id in ids {
+            self.await_running(id);
+            assert_eq!(self.credentials(id), self.seen[id], "{id} is another");
+        }
+        for id in ids {
+            self.leave(id);
+        }
     }
 
     fn await_running(&mut self, id: &str) {
@@ -446,15 +456,12 @@ fn walk(berth: &TestBerth, steps: u32, living_max: usize) {
         .map(|row| row["id"].as_str().unwrap())
         .collect();
     // Whatever stands in the way of others goes first.
-    for id in all.iter().filter(|id| living.contains(id.as_str())) {
-        pipeline.expect_back(id, 0);
-        pipeline.leave(id);
-    }
-    for (number, id) in all.iter().enumerate() {
-        if !living.contains(id.as_str()) {
-            pipeline.expect_back(id, number);
-            pipeline.leave(id);
-        }
+    let (first, rest): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|id| living.contains(id.as_str()));
+    let mut number = 0;
+    for ids in first.chunks(living_max).chain(rest.chunks(living_max)) {
+        pipeline.expect_back(ids, number);
+        number += ids.len();
     }
 }
 

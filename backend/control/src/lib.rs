@@ -15,6 +15,7 @@ mod error;
 mod failpoint;
 mod figures;
 mod findings;
+mod hold;
 mod known;
 mod locks;
 mod operations;

@@ -5,16 +5,15 @@
 //! through. PgBouncer's own `query_wait_timeout` bounds how long anybody waits.
 
 use crate::error::{Class, chain};
-use crate::step::{BEGIN, Next};
+use crate::step::BEGIN;
 use crate::steps::ASK_SECONDS_MAX;
-use crate::subject::Subject;
 use crate::{Control, Error, error};
 use berth_domain::{
     Actor, Database, DatabaseId, Event, InstanceId, Intent, Observed, Operation, OperationId,
     OperationKind, OperationState, ProjectId, Timestamp,
 };
 use berth_engines::PoolerActivity;
-use berth_platform::{Endpoint, Error as PlatformError, Row, Session};
+use berth_platform::{Endpoint, Row, Session};
 use berth_services::random;
 use berth_store::{DatabaseRecord, Reach};
 use std::collections::{HashMap, HashSet};
@@ -35,8 +34,6 @@ const NOBODY_SLEEPS_MILLIS: u64 = 10_000;
 const UNREADABLE_MILLIS: u64 = 1_000;
 /// Seconds between two looks for what nobody uses.
 const IDLE_LOOK_SECONDS: u64 = 5;
-/// How long clients are given to end what they do before their engine sleeps.
-const DRAIN_SECONDS_MAX: u64 = 30;
 /// Minutes after which an operation that was ordered here is overdue.
 const DEADLINE_MINUTES: i64 = 30;
 /// Projects that are read at once.
@@ -350,127 +347,6 @@ impl Control {
             finished_at: None,
         }
     }
-
-    /// Clients wait from here on, and those that use the engine may end what they do. Whoever
-    /// takes longer than that is cut off when the engine stops.
-    ///
-    /// # If interrupted
-    /// Run it again: what is paused is left so.
-    pub(crate) async fn pause_pooler(&self, subject: &Subject) -> Result<Next, Error> {
-        let database = &subject.database;
-        // What has never run has no clients, and its pooler may not be there.
-        if subject.is_new() || database.pooler.is_none() {
-            return Ok(Next::Go);
-        }
-        let held = async {
-            let session = self.session(&database.instance, Endpoint::Pooler).await?;
-            self.hold(database, session.as_ref()).await
-        };
-        if let Err(error) = held.await {
-            if error.class() == Class::Unreachable {
-                return Err(error);
-            }
-            tracing::info!(database.id = %database.id, error = chain(&error), "clients are cut off");
-            self.sessions.forget(&database.instance, Endpoint::Pooler);
-        }
-        Ok(Next::Go)
-    }
-
-    /// # If interrupted
-    /// Run it again: what is paused is left so.
-    pub(crate) async fn hold_clients(&self, subject: &Subject, polls: u32) -> Result<Next, Error> {
-        let database = &subject.database;
-        if subject.is_new() || database.pooler.is_none() {
-            return Ok(Next::Go);
-        }
-        let held = async {
-            let session = self.session(&database.instance, Endpoint::Pooler).await?;
-            self.hold(database, session.as_ref()).await
-        };
-        match held.await {
-            Ok(()) => Ok(Next::Go),
-            Err(error) => {
-                self.sessions.forget(&database.instance, Endpoint::Pooler);
-                starting(error, polls)
-            }
-        }
-    }
-
-    /// Has the pooler hold its clients, unless it does.
-    async fn hold(&self, database: &Database, session: &dyn Session) -> Result<(), Error> {
-        let engine = self.engine(database)?;
-        if self.holds(database, session).await? {
-            return Ok(());
-        }
-        let pause = [engine.pause_pooler()];
-        self.within(DRAIN_SECONDS_MAX, "hold the clients", session.run(&pause))
-            .await
-    }
-
-    async fn holds(&self, database: &Database, session: &dyn Session) -> Result<bool, Error> {
-        let engine = self.engine(database)?;
-        let question = engine.ask_paused();
-        let answer = session.ask(&question);
-        let answer = self
-            .within(ASK_SECONDS_MAX, "ask whether clients are held", answer)
-            .await?;
-        Ok(engine.is_paused(&answer))
-    }
-
-    /// # If interrupted
-    /// Run it again: who is let through already is not held again.
-    pub(crate) async fn resume_pooler(&self, subject: &Subject, polls: u32) -> Result<Next, Error> {
-        let database = &subject.database;
-        // What has never been as its row says has never slept.
-        if subject.is_new() || database.pooler.is_none() {
-            return Ok(Next::Go);
-        }
-        let resumed = async {
-            let session = self.session(&database.instance, Endpoint::Pooler).await?;
-            if self.holds(database, session.as_ref()).await? {
-                let resume = [self.engine(database)?.resume_pooler()];
-                self.within(
-                    ASK_SECONDS_MAX,
-                    "let the clients through",
-                    session.run(&resume),
-                )
-                .await?;
-            }
-            Ok(())
-        };
-        match resumed.await {
-            Ok(()) => Ok(Next::Go),
-            Err(error) => {
-                // A session of a pooler that is gone answers nothing any more.
-                self.sessions.forget(&database.instance, Endpoint::Pooler);
-                self.wait_for_answer(subject, polls, error).await
-            }
-        }
-    }
-}
-
-/// How often a pooler that is just starting is asked again.
-const STARTING_POLL_MILLIS: u64 = 20;
-/// How often that may be before something else is wrong.
-const STARTING_POLLS_MAX: u32 = 500;
-
-/// What to do while a pooler does not answer: wait, for some time.
-fn starting(error: Error, polls: u32) -> Result<Next, Error> {
-    let may_come = matches!(
-        &error,
-        Error::Platform {
-            source: PlatformError::NotAnswering { .. }
-                | PlatformError::NoSuchInstance { .. }
-                | PlatformError::Statement { .. },
-            ..
-        } | Error::TookTooLong { .. }
-    );
-    if may_come && polls < STARTING_POLLS_MAX {
-        return Ok(Next::Wait {
-            millis: STARTING_POLL_MILLIS,
-        });
-    }
-    Err(error)
 }
 
 /// Milliseconds between two looks at so many sleepers.

@@ -170,7 +170,13 @@ async fn a_change_touches_only_what_it_names() {
         let mut after = berth.patch(&path, change.clone()).await.expect(200)["database"].clone();
         let field = change.as_object().unwrap().keys().next().unwrap().clone();
         assert_ne!(before[&field], after[&field], "{field}");
-        let volatile = ["operation_id", "updated_at", "status", "phase", "stop_reason"];
+        let volatile = [
+            "operation_id",
+            "updated_at",
+            "status",
+            "phase",
+            "stop_reason",
+        ];
         for gone in volatile
             .iter()
             .chain(follows(&field))
