@@ -95,8 +95,16 @@ mod tests {
 
     #[test]
     fn a_paused_pooler_says_so() {
-        assert!(is_paused(&rows(&["active no", "paused yes", "suspended no"])));
-        assert!(!is_paused(&rows(&["active yes", "paused no", "suspended no"])));
+        assert!(is_paused(&rows(&[
+            "active no",
+            "paused yes",
+            "suspended no"
+        ])));
+        assert!(!is_paused(&rows(&[
+            "active yes",
+            "paused no",
+            "suspended no"
+        ])));
         assert!(!is_paused(&[]));
     }
 
@@ -122,6 +130,9 @@ mod tests {
         let asked = activity(&[rows(&["orders app 3 0 0 0 0"]), rows(&["orders 18 9"])]);
         assert!(asked.is_used_since(&quiet()));
         let long = activity(&[rows(&["orders app 3 0 0 0 1"]), rows(&["orders 17 9"])]);
-        assert!(long.is_used_since(&long.clone()), "a long transaction goes on");
+        assert!(
+            long.is_used_since(&long.clone()),
+            "a long transaction goes on"
+        );
     }
 }
