@@ -1,0 +1,432 @@
+//! What the API costs beside a handler that does nothing: a bare axum server in a process of its
+//! own that answers constants of the same size, asked by the same client in the same run.
+//!
+//! On the fake runtime, with 10,000 databases in the store, which are ordered through the API; a
+//! thousand of them are then moved into one project in the store itself.
+//! Needs `berthd` built in release mode, and python3.
+
+#![expect(clippy::print_stdout, reason = "what was measured is what it says")]
+
+mod bench_support;
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use bench_support::berthd::Berthd;
+use bench_support::{Verdict, median, release_binary, skip};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const DATABASES: u32 = 10_000;
+/// A project's network has addresses for so many engines and poolers.
+const DATABASES_A_PROJECT: u32 = 125;
+/// Databases of the project whose snapshot is read.
+const DATABASES_OF_ONE: u32 = 1_000;
+const CLIENTS: usize = 8;
+/// Requests of one client in a round, of one object.
+const REQUESTS: usize = 500;
+const ROUNDS: usize = 7;
+/// Requests in a round, of many objects.
+const LARGE_REQUESTS: usize = 15;
+/// How long berthd may take to make what was ordered.
+const SETTLED_SECONDS_MAX: u64 = 1_200;
+
+const RATE_MIN: f64 = 0.35;
+const P99_MAX: f64 = 3.0;
+const PAGE_MAX: f64 = 6.0;
+const SNAPSHOT_MAX: f64 = 30.0;
+const BYTES_A_DATABASE_MAX: u64 = 2 * 1024;
+
+/// The argument by which this program becomes the server of constants.
+const SERVE: &str = "--serve-constants";
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(SERVE) {
+        let folder = arguments.next().ok_or("the constants are in no folder")?;
+        serve_constants(Path::new(&folder))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let program = match release_binary("berthd") {
+        Ok(program) => program,
+        Err(missing) => return Ok(skip(&missing)),
+    };
+    measured(&program).map_err(|error| error.to_string().into())
+}
+
+fn measured(program: &Path) -> Outcome<ExitCode> {
+    let limits = [
+        "--requests-per-second",
+        "10000000",
+        "--requests-burst",
+        "100000000",
+    ];
+    let runtime = ["--runtime", "fake", "--overcommit", "100"];
+    let options = [&runtime[..], &limits].concat();
+    let berthd = Berthd::start_with(program, &options).map_err(|error| error.to_string())?;
+    let token = std::fs::read_to_string(berthd.token_file())?;
+    let berth = Target {
+        address: berthd.address().to_owned(),
+        headers: format!("authorization: Bearer {}\r\n", token.trim()),
+    };
+    let filled = fill(&berthd, &berth)?;
+
+    let objects = [
+        ("one", format!("/v1/databases/{}", filled.database)),
+        ("page", "/v1/databases?page_size=100".to_owned()),
+        (
+            "snapshot",
+            format!("/v1/snapshot?kind=database&project_id={}", filled.project),
+        ),
+    ];
+    let folder = tempfile::tempdir()?;
+    for (name, path) in &objects {
+        let body = berth.connect()?.get(path)?;
+        println!("{name}: {} bytes", body.len());
+        std::fs::write(folder.path().join(name), body)?;
+    }
+    let constants = Constants::start(&folder)?;
+    let mut verdict = Verdict::default();
+    let rounds = (0..ROUNDS)
+        .map(|_| {
+            let bare = crowd(&constants.target, "/one")?;
+            Ok((bare, crowd(&berth, &objects[0].1)?))
+        })
+        .collect::<Outcome<Vec<_>>>()?;
+    println!(
+        "one: {:.0} a second of {:.0}; p99 {:.2} ms of {:.2} ms",
+        median(rounds.iter().map(|(_, own)| own.rate).collect()),
+        median(rounds.iter().map(|(bare, _)| bare.rate).collect()),
+        median(rounds.iter().map(|(_, own)| own.p99_millis).collect()),
+        median(rounds.iter().map(|(bare, _)| bare.p99_millis).collect()),
+    );
+    let of_rounds = |ratio: fn(&(Crowd, Crowd)) -> f64| median(rounds.iter().map(ratio).collect());
+    let slower = of_rounds(|(bare, own)| bare.rate / own.rate);
+    verdict.ratio(
+        "the bare handler's rate over a GET by id's",
+        slower,
+        1.0,
+        1.0 / RATE_MIN,
+    );
+    let p99 = of_rounds(|(bare, own)| own.p99_millis / bare.p99_millis);
+    verdict.ratio("p99 of a GET by id", p99, 1.0, P99_MAX);
+    for ((name, path), limit) in objects[1..].iter().zip([PAGE_MAX, SNAPSHOT_MAX]) {
+        let mut ratios = Vec::new();
+        for _ in 0..ROUNDS {
+            let bare = alone(&constants.target, &format!("/{name}"))?;
+            ratios.push(alone(&berth, path)? / bare);
+        }
+        verdict.ratio(name, median(ratios), 1.0, limit);
+    }
+    verdict.count(
+        "bytes a database",
+        filled.bytes_a_database,
+        BYTES_A_DATABASE_MAX,
+    );
+    Ok(verdict.end())
+}
+
+// --- what is asked --------------------------------------------------------------------
+
+/// A server, and what each request to it says beside its path.
+#[derive(Clone)]
+struct Target {
+    address: String,
+    headers: String,
+}
+
+impl Target {
+    fn connect(&self) -> Outcome<Connection> {
+        let stream = TcpStream::connect(&self.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(Connection {
+            reader: BufReader::with_capacity(256 * 1024, stream),
+            target: self.clone(),
+        })
+    }
+}
+
+/// As little HTTP as measures a server rather than a client.
+struct Connection {
+    reader: BufReader<TcpStream>,
+    target: Target,
+}
+
+impl Connection {
+    fn get(&mut self, path: &str) -> Outcome<Vec<u8>> {
+        self.ask("GET", path, "")
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> Outcome<Vec<u8>> {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: bench\r\n{}content-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.target.headers,
+            body.len()
+        );
+        self.reader.get_mut().write_all(request.as_bytes())?;
+        let mut line = String::new();
+        self.reader.read_line(&mut line)?;
+        let status = line.clone();
+        let mut length = 0;
+        loop {
+            line.clear();
+            self.reader.read_line(&mut line)?;
+            if line.trim().is_empty() {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        let mut answer = vec![0; length];
+        self.reader.read_exact(&mut answer)?;
+        if !status.starts_with("HTTP/1.1 2") {
+            let text = String::from_utf8_lossy(&answer);
+            return Err(format!("{method} {path}: {} {text}", status.trim()).into());
+        }
+        Ok(answer)
+    }
+}
+
+/// What several clients at once came to.
+struct Crowd {
+    rate: f64,
+    p99_millis: f64,
+}
+
+fn crowd(target: &Target, path: &str) -> Outcome<Crowd> {
+    let mut connections = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut connection = target.connect()?;
+        connection.get(path)?;
+        connections.push(connection);
+    }
+    let begun = Instant::now();
+    let clients: Vec<_> = connections
+        .into_iter()
+        .map(|mut connection| {
+            let path = path.to_owned();
+            thread::spawn(move || -> Outcome<Vec<f64>> {
+                let mut millis = Vec::with_capacity(REQUESTS);
+                for _ in 0..REQUESTS {
+                    let begun = Instant::now();
+                    connection.get(&path)?;
+                    millis.push(begun.elapsed().as_secs_f64() * 1000.0);
+                }
+                Ok(millis)
+            })
+        })
+        .collect();
+    let mut millis = Vec::new();
+    for client in clients {
+        millis.extend(client.join().map_err(|_| "a client ended in a panic")??);
+    }
+    let taken = begun.elapsed().as_secs_f64();
+    millis.sort_by(f64::total_cmp);
+    Ok(Crowd {
+        rate: millis.len() as f64 / taken,
+        p99_millis: millis[millis.len() * 99 / 100],
+    })
+}
+
+/// The median time of one client that asks for much.
+fn alone(target: &Target, path: &str) -> Outcome<f64> {
+    let mut connection = target.connect()?;
+    connection.get(path)?;
+    let mut seconds = Vec::new();
+    for _ in 0..LARGE_REQUESTS {
+        let begun = Instant::now();
+        connection.get(path)?;
+        seconds.push(begun.elapsed().as_secs_f64());
+    }
+    Ok(median(seconds))
+}
+
+// --- what there is --------------------------------------------------------------------
+
+struct Filled {
+    project: String,
+    database: String,
+    bytes_a_database: u64,
+}
+
+/// Orders everything through the API and waits until it is there.
+fn fill(berthd: &Berthd, berth: &Target) -> Outcome<Filled> {
+    let mut connection = berth.connect()?;
+    let mut projects = Vec::new();
+    for number in 0..DATABASES.div_ceil(DATABASES_A_PROJECT) {
+        let body = json!({"name": format!("bench-{number}")}).to_string();
+        let made: Value =
+            serde_json::from_slice(&connection.ask("POST", "/v1/projects", &body)?)?;
+        projects.push(text(&made["project"]["id"])?);
+    }
+    // What the first ones bring with them, such as caches, is no growth.
+    let first = json!({"name": "first", "engine": "postgresql", "project_id": projects[0]});
+    connection.ask("POST", "/v1/databases", &first.to_string())?;
+    settled(berth)?;
+    let before = resident_bytes(berthd.pid())?;
+    let begun = Instant::now();
+    let next = Arc::new(AtomicU32::new(1));
+    let projects = Arc::new(projects);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (next, projects, berth) = (Arc::clone(&next), Arc::clone(&projects), berth.clone());
+            thread::spawn(move || order(&berth, &next, &projects))
+        })
+        .collect();
+    for client in clients {
+        client.join().map_err(|_| "a client ended in a panic")??;
+    }
+    println!("ordered after {:.0} s", begun.elapsed().as_secs_f64());
+    settled(berth)?;
+    println!("made after {:.0} s", begun.elapsed().as_secs_f64());
+    let page: Value = serde_json::from_slice(&connection.get("/v1/databases?page_size=1")?)?;
+    gather(berthd, &projects[0])?;
+    let grown = resident_bytes(berthd.pid())?.saturating_sub(before);
+    Ok(Filled {
+        project: projects[0].clone(),
+        database: text(&page["databases"][0]["id"])?,
+        bytes_a_database: grown / u64::from(DATABASES),
+    })
+}
+
+/// Moves databases into one project, past the API: no network has room for as many, and what is
+/// measured is how their rows are read.
+fn gather(berthd: &Berthd, project: &str) -> Outcome<()> {
+    let script = format!(
+        "import sqlite3, sys\n\
+         store = sqlite3.connect(sys.argv[1], timeout=30)\n\
+         store.execute('UPDATE databases SET project_id = ? WHERE id IN (SELECT id FROM databases \
+         ORDER BY id LIMIT {DATABASES_OF_ONE})', (sys.argv[2],))\n\
+         store.commit()\n"
+    );
+    let done = Command::new("python3")
+        .args(["-c", &script])
+        .arg(berthd.data_root().join("berth.sqlite"))
+        .arg(project)
+        .status()?;
+    if done.success() {
+        return Ok(());
+    }
+    Err(format!("moving databases into one project ended with {done}").into())
+}
+
+fn order(berth: &Target, next: &AtomicU32, projects: &[String]) -> Outcome<()> {
+    let mut connection = berth.connect()?;
+    loop {
+        let number = next.fetch_add(1, Ordering::SeqCst);
+        if number >= DATABASES {
+            return Ok(());
+        }
+        let project = &projects[(number / DATABASES_A_PROJECT) as usize];
+        let body = json!({"name": format!("db-{number}"), "engine": "postgresql",
+            "project_id": project, "desired_status": "running"});
+        connection.ask("POST", "/v1/databases", &body.to_string())?;
+    }
+}
+
+/// Waits until no operation is pending.
+fn settled(berth: &Target) -> Outcome<()> {
+    let patience = Instant::now() + Duration::from_secs(SETTLED_SECONDS_MAX);
+    while Instant::now() < patience {
+        let metrics = String::from_utf8(berth.connect()?.get("/metrics")?)?;
+        let pending = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("berth_operations_pending "));
+        if pending == Some("0") {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+    Err("what was ordered is not made".into())
+}
+
+fn resident_bytes(process: u32) -> Outcome<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .ok_or("the process does not say how much memory it has")?;
+    Ok(kib.parse::<u64>()? * 1024)
+}
+
+fn text(value: &Value) -> Outcome<String> {
+    let text = value
+        .as_str()
+        .ok_or("there is a text missing in an answer")?;
+    Ok(text.to_owned())
+}
+
+// --- what it is measured against ------------------------------------------------------
+
+/// The server of constants, for as long as the bench runs.
+struct Constants {
+    child: Child,
+    target: Target,
+}
+
+impl Constants {
+    fn start(folder: &TempDir) -> Outcome<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(SERVE)
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let told = child.stdout.take().ok_or("it says nothing")?;
+        let mut address = String::new();
+        BufReader::new(told).read_line(&mut address)?;
+        let target = Target {
+            address: address.trim().to_owned(),
+            headers: String::new(),
+        };
+        Ok(Self { child, target })
+    }
+}
+
+impl Drop for Constants {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Serves each file of the folder under its name, with as many threads as berthd has.
+fn serve_constants(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let mut router = Router::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let body: &'static [u8] = std::fs::read(entry.path())?.leak();
+        let path = format!("/{}", entry.file_name().to_string_lossy());
+        let kind = [(header::CONTENT_TYPE, "application/json")];
+        router = router.route(&path, get(move || async move { (kind, body) }));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        println!("{}", listener.local_addr()?);
+        axum::serve(listener, router).await?;
+        Ok(())
+    })
+}
