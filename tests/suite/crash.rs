@@ -17,6 +17,8 @@ const PROVISION: &[&str] = &[
     "spare.run.after",
     "spare.keep.before",
     "spare.keep.after",
+    "data.await.before",
+    "data.await.after",
     "data.claim.before",
     "data.claim.after",
     "record.write.before",

@@ -122,10 +122,17 @@ pub struct Setup<'a> {
     pub administrator: &'a str,
 }
 
+/// The name of the data in `Place::Data`.
+pub const DATA: &str = "data";
+/// The name of a file in `Place::Data` that is there while the data is made for the first
+/// time. A process that finds it and no data waits; one that finds neither has lost its data,
+/// and must fail rather than begin anew.
+pub const AWAITED: &str = "awaited";
+
 /// Something that an instance keeps on the host and a process sees at a path of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// The data.
+    /// What holds the data; nothing else in it is the process's.
     Data,
     /// The engine's configuration.
     EngineConfig,
@@ -291,11 +298,6 @@ pub trait Description: Send + Sync {
     fn title(&self) -> &'static str;
     /// Other words that mean it.
     fn synonyms(&self) -> &'static [&'static str];
-    /// The word that a database is shown with which was ordered by the canonical name, where an
-    /// answer speaks of technologies.
-    fn technology(&self) -> &'static str {
-        self.name()
-    }
     /// The word that a database is shown with which was ordered by the canonical name, where an
     /// answer speaks of technologies.
     fn technology(&self) -> &'static str {

@@ -11,9 +11,9 @@ mod registry;
 
 pub use activity::PoolerActivity;
 pub use description::{
-    Access, Applies, Certificate, ConfigFile, Description, Initialisation, InvalidIdentifier,
-    Mount, Occasion, Owner, Place, Process, Protocol, PublicReach, Setup, Signal, Socket, UriParts,
-    UriTls, UserVerifier, Version,
+    AWAITED, Access, Applies, Certificate, ConfigFile, DATA, Description, Initialisation,
+    InvalidIdentifier, Mount, Occasion, Owner, Place, Process, Protocol, PublicReach, Setup,
+    Signal, Socket, UriParts, UriTls, UserVerifier, Version,
 };
 pub use parameter::{Parameter, ParameterKind};
 pub use postgresql::PostgreSql;

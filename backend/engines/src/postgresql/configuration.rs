@@ -1,10 +1,11 @@
 //! The engine's process and its configuration files.
 
 use super::{
-    ADMINISTRATOR, CONFIG, DATA, ENGINE_SOCKETS, PORT, RESERVED_CONNECTIONS, quoted, versions,
+    ADMINISTRATOR, CONFIG, DATA, ENGINE_SOCKETS, HOME, PORT, RESERVED_CONNECTIONS, quoted, versions,
 };
 use crate::{
-    Access, Applies, Certificate, ConfigFile, Mount, Place, Process, Setup, Signal, Version,
+    AWAITED, Access, Applies, Certificate, ConfigFile, Mount, Place, Process, Setup, Signal,
+    Version,
 };
 use berth_domain::{Secret, TlsMode};
 use std::fmt::Write as _;
@@ -13,12 +14,17 @@ use std::fmt::Write as _;
 const SHARED_MEMORY_MB: u32 = 256;
 /// Processes beside those of connections: the postmaster, its helpers, parallel workers.
 const PROCESSES_BESIDE_CONNECTIONS: u32 = 100;
+/// How often a container looks for its data, a hundred times a second: five minutes in all.
+const AWAIT_POLLS_MAX: u32 = 30_000;
 /// An orderly end writes a checkpoint first.
 const STOP_TIMEOUT_SECONDS: u32 = 120;
 
 pub(super) fn process(version: &Version, setup: &Setup<'_>) -> Process {
     let file = |name| format!("{CONFIG}/{name}");
     let command = [
+        "bash".to_owned(),
+        "-c".to_owned(),
+        begin(),
         versions::program(version, "postgres"),
         "-D".to_owned(),
         DATA.to_owned(),
@@ -44,7 +50,7 @@ pub(super) fn process(version: &Version, setup: &Setup<'_>) -> Process {
         image: version.image,
         command: command.to_vec(),
         mounts: vec![
-            mount(Place::Data, DATA, Access::Write),
+            mount(Place::Data, HOME, Access::Write),
             mount(Place::EngineConfig, CONFIG, Access::Read),
             mount(Place::EngineSockets, ENGINE_SOCKETS, Access::Write),
         ],
@@ -60,6 +66,17 @@ pub(super) fn process(version: &Version, setup: &Setup<'_>) -> Process {
         shared_memory_mb: SHARED_MEMORY_MB,
         processes_max: setup.max_connections + PROCESSES_BESIDE_CONNECTIONS,
     }
+}
+
+/// Starts a container while its data is still being made: what is left then is the server's
+/// own start. The server makes no data, and where none is awaited it says that it is gone.
+fn begin() -> String {
+    format!(
+        "awaited() {{ [[ -e {HOME}/{AWAITED} && ! -e {DATA}/PG_VERSION ]]; }}; \
+         if awaited; then trap 'exit 1' INT TERM; exec 3<> <(:); \
+         for ((n = 0; n < {AWAIT_POLLS_MAX}; n++)); do awaited || break; read -rt 0.01 -u 3; done; \
+         exec 3>&-; trap - INT TERM; fi; exec \"$0\" \"$@\""
+    )
 }
 
 pub(super) fn mount(place: Place, path: &'static str, access: Access) -> Mount {

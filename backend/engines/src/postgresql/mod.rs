@@ -28,6 +28,8 @@ const SPARE: &str = "berth_spare";
 /// Connections that only the administrator gets.
 const RESERVED_CONNECTIONS: u32 = 3;
 
+/// What holds the data; `DATA` lies in it.
+const HOME: &str = "/var/lib/berth";
 const DATA: &str = "/var/lib/berth/data";
 const CONFIG: &str = "/run/berth/config";
 const ENGINE_SOCKETS: &str = "/run/berth/engine";
@@ -48,10 +50,6 @@ impl Description for PostgreSql {
 
     fn synonyms(&self) -> &'static [&'static str] {
         &["postgres", "pg", "postgresql-ng", "postgresql-dr"]
-    }
-
-    fn technology(&self) -> &'static str {
-        "postgresql-ng"
     }
 
     fn technology(&self) -> &'static str {

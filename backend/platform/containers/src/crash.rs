@@ -7,6 +7,8 @@ pub const ALL_CRASH_POINTS: &[&str] = &[
     "spare.run.after",
     "spare.keep.before",
     "spare.keep.after",
+    "data.await.before",
+    "data.await.after",
     "data.claim.before",
     "data.claim.after",
     "record.write.before",

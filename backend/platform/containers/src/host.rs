@@ -25,6 +25,12 @@ impl Owner {
         group: ROOT,
         mode: 0o700,
     };
+    /// What holds an engine's data: the service goes through it and leaves it as it is.
+    pub(crate) const HOME: Self = Self {
+        user: ROOT,
+        group: SERVICE,
+        mode: 0o750,
+    };
     /// Data of an engine: engines refuse directories that others can enter.
     pub(crate) const DATA: Self = Self {
         user: SERVICE,
@@ -99,7 +105,8 @@ pub(crate) fn file(path: &Path, content: &[u8], owner: Owner) -> io::Result<bool
     Ok(true)
 }
 
-fn absent(path: &Path) -> io::Result<()> {
+/// Removes a file; nothing there is fine.
+pub(crate) fn absent(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -1,7 +1,7 @@
 //! Where an installation keeps what on the host.
 
 use berth_domain::{InstallationId, InstanceId};
-use berth_engines::Place;
+use berth_engines::{AWAITED, DATA, Place};
 use std::path::PathBuf;
 
 /// The paths of one installation; functions of ids, so that nothing has to be remembered.
@@ -42,7 +42,12 @@ impl Layout {
 
     /// Its data.
     pub fn data(&self, instance: &InstanceId) -> PathBuf {
-        self.instance(instance).join("data")
+        self.instance(instance).join(DATA)
+    }
+
+    /// The file that is there from before its data is first made until that is in its place.
+    pub fn awaited(&self, instance: &InstanceId) -> PathBuf {
+        self.instance(instance).join(AWAITED)
     }
 
     /// The directory that holds what was destroyed and may come back.
@@ -79,7 +84,7 @@ impl Layout {
     /// must stay below 108 bytes.
     pub fn place(&self, instance: &InstanceId, place: Place) -> PathBuf {
         let name = match place {
-            Place::Data => return self.data(instance),
+            Place::Data => return self.instance(instance),
             Place::EngineConfig => "engine.conf",
             Place::EngineSockets => "engine",
             Place::PoolerConfig => "pooler.conf",

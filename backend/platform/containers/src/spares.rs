@@ -34,10 +34,12 @@ const LAST_WORDS_LINES: usize = 5;
 /// The container of an initialisation.
 pub(crate) struct Job(ContainerId);
 
-/// A spare that was just made.
-struct Made {
-    directory: PathBuf,
+/// An initialisation under way.
+pub(crate) struct Making {
     job: Job,
+    plan: Initialisation,
+    id: InstanceId,
+    directory: PathBuf,
 }
 
 /// What makes and hands out spares.
@@ -91,8 +93,9 @@ impl Spares<'_> {
             on_host("remove a stale spare", move || host::no_tree(&stale)).await?;
         }
         for _ in same.len()..count {
-            let made = self.make(&fresh(), Occasion::Spare).await?;
-            self.clear(made.job).await?;
+            let making = self.begin(&fresh(), Occasion::Spare).await?;
+            let (_, job) = self.finish(making).await?;
+            self.clear(job).await?;
         }
         Ok(())
     }
@@ -113,10 +116,10 @@ impl Spares<'_> {
         .await
     }
 
-    /// Makes a data directory and moves it to `data`. The job that made it is left to be
-    /// cleared: nobody has to wait for that.
-    pub(crate) async fn make_at(&self, data: &Path, id: &InstanceId) -> Result<Job, Error> {
-        let Made { directory, job } = self.make(id, Occasion::Order).await?;
+    /// Sees to the end of an initialisation and moves what it made to `data`. The job that
+    /// made it is left to be cleared: nobody has to wait for that.
+    pub(crate) async fn finish_at(&self, making: Making, data: &Path) -> Result<Job, Error> {
+        let (directory, job) = self.finish(making).await?;
         let to = data.to_owned();
         on_host("claim a new data directory", move || {
             if take(&directory, &to)? {
@@ -143,18 +146,35 @@ impl Spares<'_> {
         Ok(())
     }
 
-    /// Makes one spare: runs the initialisation, syncs, gives it its name.
-    async fn make(&self, id: &InstanceId, occasion: Occasion) -> Result<Made, Error> {
-        let making = self.layout.spares().join(format!("{MAKING}{id}"));
-        let (aside, data) = (making.clone(), making.join("data"));
+    /// Begins to make a data directory: when this answers, the initialisation runs.
+    pub(crate) async fn begin(&self, id: &InstanceId, occasion: Occasion) -> Result<Making, Error> {
+        let directory = self.layout.spares().join(format!("{MAKING}{id}"));
+        let (aside, data) = (directory.clone(), directory.join("data"));
         on_host("make room for a data directory", move || {
             host::directory(&aside, Owner::PRIVATE)?;
             host::directory(&data, Owner::DATA)
         })
         .await?;
         let plan = self.engine.initialisation(self.version, occasion);
-        let job = self.run(id, &plan, &making.join("data")).await?;
-        let marker = making.join("data").join(plan.marker);
+        let job = self.run(id, &plan, &directory.join("data")).await?;
+        Ok(Making {
+            job,
+            plan,
+            id: id.clone(),
+            directory,
+        })
+    }
+
+    /// Waits for the end of an initialisation, syncs what it made, gives it its name.
+    async fn finish(&self, making: Making) -> Result<(PathBuf, Job), Error> {
+        let Making {
+            job,
+            plan,
+            id,
+            directory,
+        } = making;
+        let job = self.or_clear(self.end(&job, &plan).await, job).await?;
+        let marker = directory.join("data").join(plan.marker);
         let kept = self
             .directory()
             .join(format!("{}-{id}", self.image_prefix()));
@@ -164,11 +184,11 @@ impl Spares<'_> {
                 return Err(io::Error::other("the initialisation left no data"));
             }
             crash_point("spare.keep.before");
-            host::sync_file_system(&making)?;
+            host::sync_file_system(&directory)?;
             if let Some(parent) = to.parent() {
                 host::directory(parent, Owner::PRIVATE)?;
             }
-            host::relocate(&making, &to)?;
+            host::relocate(&directory, &to)?;
             crash_point("spare.keep.after");
             Ok(())
         })
@@ -178,19 +198,23 @@ impl Spares<'_> {
             version = self.version.name,
             "made a data directory"
         );
-        Ok(Made {
-            directory: kept,
-            job,
-        })
+        Ok((kept, job))
     }
 
-    /// Runs the initialisation in a container of its own, which is left when it ended well.
+    /// Starts the initialisation in a container of its own.
     async fn run(&self, id: &InstanceId, plan: &Initialisation, data: &Path) -> Result<Job, Error> {
         let workload = self.workload(id, plan, data);
         crash_point("spare.run.before");
         let created = self.runtime.create(&workload).await;
         let job = Job(created.map_err(|e| failed(self.act(), e))?);
-        let outcome = self.see_through(&job, plan).await;
+        let started = self.runtime.start(&job.0).await;
+        let started = started.map_err(|e| failed(self.act(), e));
+        crash_point("spare.run.after");
+        self.or_clear(started, job).await
+    }
+
+    /// The job, unless it went wrong: then it is cleared away.
+    async fn or_clear(&self, outcome: Result<(), Error>, job: Job) -> Result<Job, Error> {
         match outcome {
             Ok(()) => Ok(job),
             Err(error) => {
@@ -206,13 +230,8 @@ impl Spares<'_> {
         format!("initialise a data directory for {}", self.engine.title())
     }
 
-    /// Starts a job and waits for its good end.
-    async fn see_through(&self, job: &Job, plan: &Initialisation) -> Result<(), Error> {
-        self.runtime
-            .start(&job.0)
-            .await
-            .map_err(|e| failed(self.act(), e))?;
-        crash_point("spare.run.after");
+    /// Waits for a job's good end.
+    async fn end(&self, job: &Job, plan: &Initialisation) -> Result<(), Error> {
         let limit = Duration::from_secs(u64::from(plan.timeout_seconds));
         match tokio::time::timeout(limit, self.runtime.wait(&job.0)).await {
             Ok(Ok(0)) => Ok(()),

@@ -289,6 +289,37 @@ async fn an_image_that_is_missing_is_said_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn data_that_was_awaited_is_made_and_data_that_was_there_is_not() {
+    let root = quick_directory();
+    let registry = registry();
+    let fake = FakeRuntime::new(Arc::clone(&registry));
+    let platform = platform_over(&fake, root.path());
+    let engine = registry.get(&EngineName::new("postgresql")).unwrap();
+    let spec = contract::spec(&ground(engine));
+    // The initialisation fails beside an engine that waits for it.
+    fake.fail("wait", 1, Fault::Fails);
+    platform.ensure(&spec).await.unwrap_err();
+    assert!(fake.container_names().contains(&spec.hosts.engine));
+    let instance = &spec.instance;
+    assert_eq!(
+        platform.observe(instance).await.unwrap(),
+        Observed::Starting
+    );
+    let home = root.path().join("data/instances").join(instance.as_str());
+    assert!(home.join("awaited").exists() && !home.join("data").exists());
+    // Another berthd takes it up, and nothing is awaited any more.
+    let platform = platform_over(&fake, root.path());
+    platform.ensure(&spec).await.unwrap();
+    assert_eq!(platform.observe(instance).await.unwrap(), Observed::Ready);
+    assert!(!home.join("awaited").exists() && home.join("data").exists());
+
+    std::fs::remove_dir_all(home.join("data")).unwrap();
+    let error = platform.ensure(&spec).await.unwrap_err();
+    assert!(error.to_string().contains("restore it"), "{error}");
+    assert!(!home.join("data").exists());
+}
+
+#[tokio::test]
 async fn data_goes_on_under_the_image_it_began_with() {
     let root = quick_directory();
     let registry = registry();

@@ -11,7 +11,7 @@ mod common;
 
 use berth_containers::contract::{self, PlatformGround};
 use berth_containers::{
-    ContainerPlatform, Containers, Images, Labels, Limits, Role, Stop, Workload,
+    ContainerPlatform, Containers, Exec, Found, Images, Labels, Limits, Role, Stop, Workload,
 };
 use berth_domain::{EngineName, InstanceId, Observed, Secret, Statement, TlsMode};
 use berth_engines::{Description, Owner, Registry, Signal, UserVerifier};
@@ -239,6 +239,66 @@ async fn a_strangers_container_keeps_its_name() {
         docker.remove(&stranger).await.unwrap();
         assert!(still_there.is_some(), "a stranger's container was removed");
         ended.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_engine_waits_for_data_that_is_awaited_and_makes_none() {
+    let Some(ground) = Ground::new(12, "10.242.0.0/24").await else {
+        return;
+    };
+    on_ground(Arc::new(ground), async |ground| {
+        let registry = Arc::new(Registry::all());
+        let engine = registry.get(&postgresql()).unwrap();
+        let platform = ground.platform(&registry);
+        let spec = contract::spec(&suite(&ground, engine, "17"));
+        let spec = provision(&platform, engine, &spec).await;
+        let docker = &ground.docker;
+        let found = docker.find(ground.installation.as_str(), None).await;
+        let of = |found: Vec<Found>| found.into_iter().find(|f| f.labels.role == Role::Engine);
+        let id = of(found.unwrap()).unwrap().id;
+        let home = ground.data_root().join("instances");
+        let home = home.join(spec.instance.as_str());
+        let (data, aside) = (home.join("data"), home.join("aside"));
+
+        docker.stop(&id).await.unwrap();
+        std::fs::rename(&data, &aside).unwrap();
+        std::fs::write(home.join("awaited"), "").unwrap();
+        docker.start(&id).await.unwrap();
+        // One that waits can be stopped, and waits again. Whoever is asked to end before it has
+        // begun to listen is only killed two minutes later, hence another program first.
+        let program = Exec {
+            command: vec!["true".to_owned()],
+            stdin: Vec::new(),
+        };
+        assert_eq!(docker.exec(&id, &program).await.unwrap().exit_code, 0);
+        docker.stop(&id).await.unwrap();
+        docker.start(&id).await.unwrap();
+        std::fs::rename(&aside, &data).unwrap();
+        ready(&platform, &spec.instance).await;
+        assert_eq!(ask(&platform, &spec, "SELECT 1").await, "1");
+
+        docker.stop(&id).await.unwrap();
+        std::fs::rename(&data, &aside).unwrap();
+        std::fs::remove_file(home.join("awaited")).unwrap();
+        docker.start(&id).await.unwrap();
+        let missing = "could not access directory \"/var/lib/berth/data\"";
+        let mut told = Vec::new();
+        for _ in 0..POLLS_MAX {
+            told = docker.logs(&id, 3).await.unwrap();
+            if told.iter().any(|line| line.contains(missing)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(POLL_MILLIS)).await;
+        }
+        assert!(told.iter().any(|l| l.contains(missing)), "{told:?}");
+        assert!(!data.exists(), "an engine made data of its own");
+        std::fs::rename(&aside, &data).unwrap();
+        platform
+            .remove(&spec.instance, DataFate::Purge)
+            .await
+            .unwrap();
     })
     .await;
 }

@@ -7,7 +7,7 @@ use crate::runtime::{Cause, Exec, ExecOutcome, HostMount, Role, RuntimeError, Wo
 use crate::sessions::{Dialer, Target};
 use async_trait::async_trait;
 use berth_domain::{Effect, Secret, Statement};
-use berth_engines::{Access, Occasion, Registry};
+use berth_engines::{Access, DATA, Occasion, Registry};
 use berth_platform::{Dialled, Endpoint, Error, Login, Row, Session};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +173,7 @@ fn behind(state: &State, endpoint: Endpoint, sockets: &Path, reach: Reach) -> Op
         .mounts
         .iter()
         .filter(|m| m.access == Access::Write && m.source != engine_sockets);
-    written.next().map(|mount| mount.source.clone())
+    written.next().map(|mount| mount.source.join(DATA))
 }
 
 /// Whether the pooler's configuration lets this verifier through.
@@ -249,7 +249,8 @@ impl Dialer for FakeRuntime {
 
 /// The version of the engine on that data.
 fn version_at(state: &State, target: &Target<'_>, data: &Path) -> Option<String> {
-    let on_data = |c: &&Container| source_of(&c.workload.mounts, data).is_some();
+    let home = data.parent()?;
+    let on_data = |c: &&Container| source_of(&c.workload.mounts, home).is_some();
     let engine = state.containers.values().find(on_data)?;
     let image = image_name(&engine.workload.image);
     let versions = target.engine.versions();

@@ -11,22 +11,20 @@ use crate::spares::{Job, Spares};
 use crate::volatile;
 use crate::workload::{self, Context, Wanted};
 use berth_domain::InstanceId;
-use berth_engines::{Description, Version};
+use berth_engines::{Description, Occasion, Version};
 use berth_platform::{Error, InstanceSpec, Origin};
 use std::path::Path;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 /// The engine of a spec, and the images it is bound to.
 pub(super) struct Bound<'a> {
     pub(super) engine: &'a dyn Description,
     pub(super) version: &'static Version,
     pub(super) record: Record,
-    /// Whether the record has to be written.
-    pub(super) changed: bool,
 }
 
-/// Tells when the data is in its place, and which job made it.
-type Placed = oneshot::Receiver<Option<Job>>;
+/// Tells that the data is in its place, or on its way there: from then on the engine may start.
+type Coming = watch::Sender<bool>;
 
 impl ContainerPlatform {
     /// The id of the image that `bound` names when it is still here, else of `reference`.
@@ -90,7 +88,6 @@ impl ContainerPlatform {
         Ok(Bound {
             engine,
             version,
-            changed: before.as_ref() != Some(&record),
             record,
         })
     }
@@ -104,44 +101,66 @@ impl ContainerPlatform {
         Ok(())
     }
 
-    /// Puts the instance's directory where it belongs: back from the trash, or new.
+    /// Makes the instance's directory what it must be around its data: its owner, its record.
+    async fn write_record(&self, spec: &InstanceSpec, bound: &Bound<'_>) -> Result<(), Error> {
+        let directory = self.layout().instance(&spec.instance);
+        let bytes = bound
+            .record
+            .bytes()
+            .map_err(|e| Error::failed("write an instance's record", e))?;
+        on_host("write an instance's record", move || {
+            crash_point("record.write.before");
+            host::directory(&directory, Owner::HOME)?;
+            let file = directory.join(Record::FILE);
+            host::file(&file, &bytes, Owner::PRIVATE)?;
+            crash_point("record.write.after");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts the instance's data where it belongs, and tells when the engine may start.
     async fn place_data(
         &self,
         spec: &InstanceSpec,
         bound: &Bound<'_>,
         found: &[Found],
+        coming: &Coming,
     ) -> Result<Option<Job>, Error> {
         let instance = &spec.instance;
-        let (directory, data) = (
-            self.layout().instance(instance),
+        let (data, awaited) = (
             self.layout().data(instance),
+            self.layout().awaited(instance),
         );
         let exists = data.exists();
-        // The engine's container comes after the data and goes before it: where there is one,
-        // there was data.
-        if !exists && found.iter().any(|f| f.labels.role == Role::Engine) {
+        // An engine's container comes after the data or after the note that it is awaited, and
+        // goes before both: where there is a container and neither of them, there was data.
+        if !exists && !awaited.exists() && found.iter().any(|f| f.labels.role == Role::Engine) {
             return Err(missing_data(instance, &data));
         }
-        if exists && !bound.changed {
-            return Ok(None);
-        }
-        let bytes = bound
-            .record
-            .bytes()
-            .map_err(|e| Error::failed("write an instance's record", e))?;
-        let to = directory.clone();
-        on_host("write an instance's record", move || {
-            crash_point("record.write.before");
-            host::directory(&to, Owner::PRIVATE)?;
-            let file = to.join(Record::FILE);
-            host::file(&file, &bytes, Owner::PRIVATE)?;
-            crash_point("record.write.after");
-            Ok(())
+        self.write_record(spec, bound).await?;
+        let job = if exists {
+            None
+        } else {
+            self.make_data(instance, bound, coming).await?
+        };
+        on_host("note that the data is there", move || {
+            host::absent(&awaited)
         })
         .await?;
-        if exists {
-            return Ok(None);
-        }
+        coming.send_replace(true);
+        Ok(job)
+    }
+
+    /// Claims a data directory that waits, or makes one.
+    async fn make_data(
+        &self,
+        instance: &InstanceId,
+        bound: &Bound<'_>,
+        coming: &Coming,
+    ) -> Result<Option<Job>, Error> {
+        let data = self.layout().data(instance);
+        let note = self.layout().awaited(instance);
         let spares = self.spares(bound.engine, bound.version, &bound.record.engine_image);
         if spares.claim(&data).await? {
             return Ok(None);
@@ -152,8 +171,19 @@ impl ContainerPlatform {
         if spares.claim(&data).await? {
             return Ok(None);
         }
+        on_host("note that data is awaited", move || {
+            crash_point("data.await.before");
+            host::file(&note, b"", Owner::PRIVATE)?;
+            crash_point("data.await.after");
+            Ok(())
+        })
+        .await?;
         let id = (self.settings.fresh_id)();
-        spares.make_at(&data, &id).await.map(Some)
+        // The note survives whatever a container survives that waits by it.
+        let begun = spares.begin(&id, Occasion::Order);
+        let (making, ()) = tokio::try_join!(begun, self.sync(instance))?;
+        coming.send_replace(true);
+        spares.finish_at(making, &data).await.map(Some)
     }
 
     pub(super) fn spares<'a>(
@@ -242,26 +272,41 @@ impl ContainerPlatform {
     }
 
     /// Brings the parts of an instance about, each as soon as it can be: the data beside the
-    /// networks, the pooler beside the data.
+    /// networks, the containers beside an initialisation that has started. What is under way
+    /// comes to its end also where something else fails, so that a repetition finds it done.
     pub(super) async fn provide(
         &self,
         spec: &InstanceSpec,
         bound: &Bound<'_>,
         found: &[Found],
     ) -> Result<(), Error> {
-        let (tell, placed) = oneshot::channel();
-        let data = async {
-            let job = self.place_data(spec, bound, found).await?;
-            // Nobody listens any more when the other side has failed, and then that counts.
-            let _ = tell.send(job);
+        let (tell, mut told) = watch::channel(false);
+        let data = async move {
+            let job = self.place_data(spec, bound, found, &tell).await?;
+            tokio::try_join!(self.sync(&spec.instance), self.clear(bound, job))?;
             Ok(())
         };
         let containers = async {
             let networks = self.networks(spec).await?;
-            self.containers(spec, bound, found, networks, placed).await
+            if told.wait_for(|coming| *coming).await.is_err() {
+                // Why there is no data is told by the other side.
+                return Ok(());
+            }
+            self.containers(spec, bound, found, networks).await
         };
-        tokio::try_join!(data, containers)?;
-        Ok(())
+        let (data, containers) = tokio::join!(data, containers);
+        data.and(containers)
+    }
+
+    async fn clear(&self, bound: &Bound<'_>, job: Option<Job>) -> Result<(), Error> {
+        let image = &bound.record.engine_image;
+        match job {
+            Some(job) => {
+                let spares = self.spares(bound.engine, bound.version, image);
+                spares.clear(job).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Brings the containers of a spec about, both at once where neither is there yet.
@@ -271,7 +316,6 @@ impl ContainerPlatform {
         bound: &Bound<'_>,
         found: &[Found],
         (project, public): (Joined, Option<Joined>),
-        placed: Placed,
     ) -> Result<(), Error> {
         let context = Context {
             layout: self.layout(),
@@ -299,7 +343,7 @@ impl ContainerPlatform {
         let of = |role| -> Vec<_> { found.iter().filter(|f| f.labels.role == role).collect() };
         let (engines, poolers) = (of(Role::Engine), of(Role::Pooler));
         let has_pooler = pooler.is_some();
-        let engine = self.engine(spec, bound, placed, &engine, &engines);
+        let engine = instance::ensure(self.runtime.as_ref(), &engine, &engines);
         let pooler = self.pooler(pooler.as_ref(), &poolers);
         if !has_pooler {
             // One that is not wanted any more holds the port that the engine is published on.
@@ -312,34 +356,6 @@ impl ContainerPlatform {
             engine.await?;
             pooler.await?;
         }
-        Ok(())
-    }
-
-    /// The engine's container, once its data is placed. What is durable need not wait for
-    /// what is only running, nor the other way round.
-    async fn engine(
-        &self,
-        spec: &InstanceSpec,
-        bound: &Bound<'_>,
-        placed: Placed,
-        wanted: &Wanted,
-        found: &[&Found],
-    ) -> Result<(), Error> {
-        let job = placed
-            .await
-            .map_err(|gone| Error::failed("place an instance's data", gone))?;
-        let clear = async {
-            let (version, image) = (bound.version, &bound.record.engine_image);
-            match job {
-                Some(job) => self.spares(bound.engine, version, image).clear(job).await,
-                None => Ok(()),
-            }
-        };
-        tokio::try_join!(
-            instance::ensure(self.runtime.as_ref(), wanted, found),
-            self.sync(&spec.instance),
-            clear,
-        )?;
         Ok(())
     }
 
