@@ -234,7 +234,11 @@ async fn open_authority(
 /// that died in between finds it there and stores its hash.
 async fn first_token(store: &Store, root: &DataRoot, now: Timestamp) -> Result<(), Error> {
     if !store
-        .tokens_page(&TokenFilter::default(), None, 1).await?.rows.is_empty() {
+        .tokens_page(&TokenFilter::default(), None, 1)
+        .await?
+        .rows
+        .is_empty()
+    {
         return Ok(());
     }
     let path = root.join("admin.token");
