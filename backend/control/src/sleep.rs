@@ -30,6 +30,8 @@ const WATCH_MILLIS_EACH: u64 = 2;
 const WATCH_MILLIS_MAX: u64 = 1_000;
 /// Milliseconds after which somebody may have gone to sleep whom no write announced.
 const NOBODY_SLEEPS_MILLIS: u64 = 10_000;
+/// Milliseconds for which changes are gathered while nobody sleeps.
+const CHANGES_MILLIS: u64 = 200;
 /// Milliseconds between two looks when the rows cannot be read.
 const UNREADABLE_MILLIS: u64 = 1_000;
 /// Seconds between two looks for what nobody uses.
@@ -119,24 +121,27 @@ impl Control {
                 () = self.closed() => return,
                 () = tokio::time::sleep(Duration::from_millis(pause)) => {}
                 // The sender lives as long as the store, so the wait ends with a write.
-                _ = versions.changed(), if nobody_sleeps => {}
+                _ = versions.changed(), if nobody_sleeps => {
+                    // Most changes send nobody to sleep; one look serves those of a moment.
+                    tokio::time::sleep(Duration::from_millis(CHANGES_MILLIS)).await;
+                }
             }
         }
     }
 
     /// What sleeps soundly and has a pooler that clients may come to.
     pub(crate) async fn sleepers(&self) -> Result<Vec<Database>, Error> {
-        let living = self.living().await?;
-        let asleep = |record: &&DatabaseRecord| {
-            record.database.intent == Intent::Sleep
-                && record.database.pooler.is_some()
+        let sleeping = self.parts.store.sleeping_databases().await;
+        let sleeping = sleeping.map_err(error::store("list what sleeps"))?;
+        let soundly = |record: &DatabaseRecord| {
+            record.database.pooler.is_some()
                 && record.observation.as_ref().is_some_and(|seen| {
                     seen.observed == Observed::Stopped
                         && seen.generation == record.database.generation
                 })
         };
-        let found = living.iter().filter(asleep);
-        Ok(found.map(|record| record.database.clone()).collect())
+        let found = sleeping.into_iter().filter(soundly);
+        Ok(found.map(|record| record.database).collect())
     }
 
     /// Wakes one that somebody waits for.

@@ -93,6 +93,8 @@ reads! {
     fn databases_by_name(name: &Name, project: Option<&ProjectId>) -> Vec<Database>;
     /// The living database that holds that slug in its project.
     fn living_database_by_slug(project: &ProjectId, slug: &Slug) -> Option<Database>;
+    /// The databases that sleep.
+    fn sleeping_databases() -> Vec<DatabaseRecord>;
     /// Databases, oldest first, that follow the one named.
     fn databases_page(
         filter: &DatabaseFilter,
@@ -182,6 +184,19 @@ async fn living_database_by_slug(
     .await?
     .map(|row| read(&row))
     .transpose()
+}
+
+async fn sleeping_databases(link: &mut Link<'_>) -> Result<Vec<DatabaseRecord>, Error> {
+    sql!(
+        "sleeping_databases",
+        record!(),
+        "WHERE intent = 'sleep' ORDER BY databases.id"
+    )
+    .all(link)
+    .await?
+    .iter()
+    .map(read_record)
+    .collect()
 }
 
 async fn databases_page(

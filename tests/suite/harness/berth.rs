@@ -71,10 +71,7 @@ impl TestBerth {
             return None;
         }
         let mut berth = Self {
-            data_root: tempfile::Builder::new()
-                .prefix("berth-test-")
-                .tempdir()
-                .unwrap(),
+            data_root: data_root(runtime),
             runtime,
             docker,
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
@@ -344,6 +341,20 @@ impl Drop for TestBerth {
             self.sweep();
         }
     }
+}
+
+/// A folder for one berthd. Where nothing but memory runs, the folder is in memory too, if that
+/// is to be had: thousands of durable commits would wait for the disk, which is no part of what
+/// is told there.
+fn data_root(runtime: Runtime) -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("berth-test-");
+    let folder = match runtime == Runtime::Fake && memory.is_dir() {
+        true => builder.tempdir_in(memory),
+        false => builder.tempdir(),
+    };
+    folder.unwrap()
 }
 
 /// An address that nobody listens on.
