@@ -301,8 +301,9 @@ impl<'a> Pipeline<'a> {
         self.number += 1;
         let (id, project) = (self.any_database(), self.any_project());
         match self.dice.below(100) {
-            0..=17 => self.create(json!({})),
-            18..=25 => self.create(json!({"unclaimed": true})),
+            0..=6 => self.create(json!({})),
+            7..=9 => self.create(json!({"unclaimed": true})),
+            10..=25 => self.plan(),
             // A restore from the configuration, that may never be finished.
             26..=30 => {
                 let unclaimed = self.dice.one_in(2);
