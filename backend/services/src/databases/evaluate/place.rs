@@ -125,7 +125,13 @@ impl<'a> Evaluator<'a> {
                 }
                 slug
             }
-            // Its hosts follow the new name where somebody else answers to the old ones.
+            // Its hosts follow the new name where somebody else answers to the old ones, and
+            // nobody looked for that one while it was not known where or as what it comes back.
+            Base::Trash(_)
+                if name.is_unknown() || matches!(self.facts.project, ProjectFact::Unknown) =>
+            {
+                Maybe::Unknown
+            }
             Base::Trash(row) if held.is_none() => Maybe::Known(row.slug.clone()),
             Base::Trash(_) => {
                 let slug = name.as_ref().map(Slug::of);

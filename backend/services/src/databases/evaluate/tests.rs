@@ -583,6 +583,14 @@ fn a_restored_database_is_the_same_with_its_own_name_unless_that_was_reused() {
     );
     assert!(error.contains("choose another name"), "{error}");
 
+    // Whether another answers to its hosts by then cannot be told before the name is.
+    let unnamed = DatabaseConfig {
+        name: Given::Unknown,
+        ..config.clone()
+    };
+    let found = evaluate(None, &unnamed, &back, &rules);
+    assert_eq!(found.planned.slug, Maybe::Unknown);
+
     let renamed = DatabaseConfig {
         name: Given::Value("orders-old".to_owned()),
         ..config
