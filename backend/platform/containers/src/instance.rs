@@ -23,7 +23,7 @@ pub(crate) fn failed(act: impl Into<String>, error: RuntimeError) -> Error {
         full @ RuntimeError::NetworkFull { .. } => Error::Refused {
             code: "network_full",
             reason: format!(
-                "{full}: take other containers out of it or spread its databases over more projects; a wider --network-range gives later networks more addresses"
+                "{full}: take other containers out of it or spread its databases over more projects"
             ),
         },
         other => Error::failed(act, other),

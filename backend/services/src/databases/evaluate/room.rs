@@ -40,14 +40,14 @@ impl Evaluator<'_> {
         if project_full && let ProjectFact::Found(project) = &self.facts.project {
             let field = if had.0 == 0 { "project_id" } else { "pooler" };
             let message = format!(
-                "the network of project {} has {} addresses for engines and poolers, {} are taken and this needs {}: take another project, leave out a pooler (pooler = {{ enabled = false }}), or destroy something; networks that are made later are larger with a wider --network-range of berthd",
+                "the network of project {} has {} addresses for engines and poolers, {} are taken and this needs {}: take another project, leave out a pooler (pooler = {{ enabled = false }}), or destroy something",
                 project.name, limits.project_addresses, used.in_project, wanted.0
             );
             self.refuse_as(Code::NetworkFull, field, message);
         }
         if public_full {
             let message = format!(
-                "the network on which databases are published has {} addresses, and all are taken: stop exposing another database, or give berthd a wider --network-range while none is exposed",
+                "the network on which databases are published has {} addresses, and all are taken: stop exposing another database first",
                 limits.public_addresses
             );
             self.refuse_as(Code::NetworkFull, "expose", message);
