@@ -145,7 +145,7 @@ pub enum Place {
 }
 
 /// Whether a process may write to a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
     /// It may.
     Write,
@@ -185,7 +185,7 @@ pub struct ConfigFile {
 }
 
 /// A signal, by the names of the system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// `SIGHUP`.
     Hangup,

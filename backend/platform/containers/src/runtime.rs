@@ -110,7 +110,7 @@ impl fmt::Display for Role {
 }
 
 /// Who a container is. Labels cannot be changed later, so nothing that may change is here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Labels {
     /// The installation, by its eight digits.
     pub installation: String,
@@ -123,7 +123,7 @@ pub struct Labels {
 }
 
 /// A directory of the host that a container sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostMount {
     /// The directory on the host; it must exist.
     pub source: PathBuf,
@@ -141,7 +141,7 @@ impl HostMount {
 }
 
 /// A network that a container joins, and its names there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Attachment {
     /// The network.
     pub network: NetworkId,
@@ -150,7 +150,7 @@ pub struct Attachment {
 }
 
 /// A port of a container that the host listens on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Published {
     /// The host's address.
     pub bind: IpAddr,
@@ -161,7 +161,7 @@ pub struct Published {
 }
 
 /// What a container may use. These can be changed while it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// CPU time in thousandths of a core.
     pub cpu_millis: u32,
@@ -172,7 +172,7 @@ pub struct Limits {
 }
 
 /// How a container is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stop {
     /// The signal.
     pub signal: Signal,
@@ -182,7 +182,7 @@ pub struct Stop {
 
 /// A container, completely described. Every one runs with a read-only root, no
 /// capabilities, no new privileges, and a small scratch directory in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Workload {
     /// Its name.
     pub name: String,

@@ -129,7 +129,10 @@ impl Sessions {
 
     /// Ends the kept sessions of an instance.
     pub(crate) async fn forget(&self, instance: &InstanceId) {
-        self.kept.lock().await.retain(|(of, _), _| of != instance);
+        let mut kept = self.kept.lock().await;
+        for endpoint in [Endpoint::Engine, Endpoint::Pooler] {
+            kept.remove(&(instance.clone(), endpoint));
+        }
     }
 }
 

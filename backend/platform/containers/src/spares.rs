@@ -82,6 +82,12 @@ impl Spares<'_> {
         })
     }
 
+    /// Whether `count` of this image wait, and none of another.
+    pub(crate) async fn are_as_many_as(&self, count: usize) -> Result<bool, Error> {
+        let (same, other) = self.waiting().await?;
+        Ok(same.len() >= count && other.is_empty())
+    }
+
     /// Fills up to `count`, and throws away those that a rebuilt image has left behind.
     pub(crate) async fn fill(
         &self,

@@ -1,13 +1,13 @@
 //! Engines and poolers that are nothing but a file in a data directory.
 
 use super::FakeRuntime;
-use super::state::{Container, State};
-use super::verbs::serves;
-use crate::runtime::{Cause, Exec, ExecOutcome, HostMount, Role, RuntimeError, Workload};
+use super::container::Container;
+use super::state::State;
+use crate::runtime::{Cause, Exec, ExecOutcome, Role, RuntimeError};
 use crate::sessions::{Dialer, Target};
 use async_trait::async_trait;
 use berth_domain::{Effect, Secret, Statement};
-use berth_engines::{Access, DATA, Occasion, Registry};
+use berth_engines::{Access, DATA, Description, Occasion, Registry};
 use berth_platform::{Dialled, Endpoint, Error, Login, Row, Session};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 const IMAGE_ID: &str = "fake:";
 /// What separates it from how often it was built anew.
 const BUILD: char = '@';
+/// How large every database is.
+const SIZE_BYTES: u64 = 8 * 1024 * 1024;
 /// The file in a data directory that stands for all that an engine keeps.
 const FILE: &str = "fake.json";
 
@@ -50,6 +52,18 @@ impl Kept {
         std::fs::write(data.join(FILE), serde_json::to_vec(self)?)
     }
 
+    /// Whether whoever comes with that login gets in, through that pooler if there is one.
+    fn lets_in(&self, target: &Target<'_>, login: &Login, pooler: Option<&Container>) -> bool {
+        let verifier = self.verifiers.get(&login.username).cloned().flatten();
+        let fits = verifier.is_some_and(|verifier| {
+            pooler.is_none_or(|pooler| is_listed(pooler, &verifier))
+                && target
+                    .engine
+                    .verifies(&login.password, &Secret::new(verifier))
+        });
+        fits && self.databases.contains(&login.database_name)
+    }
+
     fn apply(&mut self, effect: &Effect) {
         match effect {
             Effect::None => {}
@@ -66,29 +80,33 @@ impl Kept {
 }
 
 /// What happens when a container starts: a job does its work and ends with a code.
-pub(super) fn start(registry: &Registry, workload: &Workload) -> Result<Option<i64>, RuntimeError> {
-    if workload.labels.role != Role::Initialise {
+pub(super) fn start(
+    registry: &Registry,
+    container: &Container,
+) -> Result<Option<i64>, RuntimeError> {
+    if container.role() != Role::Initialise {
         return Ok(None);
     }
     // What the contract's suite asks a job for.
-    if workload.command.iter().any(|word| word == "exit 3") {
+    if container.command().iter().any(|word| word == "exit 3") {
         return Ok(Some(3));
     }
     let made = (|| {
-        let image = image_name(&workload.image);
+        let image = image_name(container.image());
         let marker = registry
             .iter()
             .flat_map(|engine| engine.versions().iter().map(move |v| (engine, v)))
             .find(|(_, version)| version.image == image)
             .map(|(engine, version)| engine.initialisation(version, Occasion::Order).marker);
-        for mount in workload.mounts.iter().filter(|m| m.access == Access::Write) {
-            if let Some(marker) = marker.map(|m| mount.source.join(m)) {
+        let written = container.sources().filter(|(_, how)| *how == Access::Write);
+        for (source, _) in written {
+            if let Some(marker) = marker.map(|m| source.join(m)) {
                 if let Some(parent) = marker.parent() {
                     std::fs::create_dir_all(parent)?;
                 }
                 std::fs::write(marker, b"fake")?;
             }
-            Kept::default().write(&mount.source)?;
+            Kept::default().write(&source)?;
         }
         Ok::<_, std::io::Error>(Some(0))
     })();
@@ -113,10 +131,6 @@ pub(super) fn exec(exec: &Exec) -> ExecOutcome {
     }
 }
 
-fn source_of<'a>(mounts: &'a [HostMount], wanted: &Path) -> Option<&'a HostMount> {
-    mounts.iter().find(|mount| mount.source == wanted)
-}
-
 /// Whether an engine has to run to be found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
@@ -135,58 +149,45 @@ impl Reach {
     }
 }
 
-/// The pooler at those sockets, while it runs.
-fn pooler_at<'a>(state: &'a mut State, sockets: &Path) -> Option<&'a mut Container> {
-    state
-        .containers
-        .values_mut()
-        .find(|c| serves(c, Role::Pooler) && source_of(&c.workload.mounts, sockets).is_some())
+/// The engine that a process leads to: itself, or the one behind a pooler.
+///
+/// A pooler reads its configuration and reaches its engine; the latter is a mount that an
+/// engine has too.
+fn engine_of(state: &State, process: u64, endpoint: Endpoint, reach: Reach) -> Option<u64> {
+    let container = state.get(process)?;
+    let there = |(_, engine): &(u64, &Container)| engine.runs() || reach == Reach::Asleep;
+    match endpoint {
+        Endpoint::Engine => Some((process, container)).filter(there),
+        Endpoint::Pooler if !container.serves(Role::Pooler) => None,
+        Endpoint::Pooler => container
+            .sources()
+            .find_map(|(source, _)| state.mounting(&source, Role::Engine).find(there)),
+    }
+    .map(|(number, _)| number)
 }
 
-/// The data directory behind a socket, where the process at it runs.
-fn behind(state: &State, endpoint: Endpoint, sockets: &Path, reach: Reach) -> Option<PathBuf> {
-    let engine_sockets = match endpoint {
-        Endpoint::Engine => sockets.to_owned(),
-        Endpoint::Pooler => {
-            let pooler = state.containers.values().find(|c| {
-                serves(c, Role::Pooler) && source_of(&c.workload.mounts, sockets).is_some()
-            })?;
-            // It reads its configuration and reaches its engine; the latter is a mount that
-            // an engine has too.
-            let engines = state
-                .containers
-                .values()
-                .filter(|c| c.labels().role == Role::Engine);
-            engines
-                .flat_map(|c| &c.workload.mounts)
-                .map(|m| m.source.clone())
-                .find(|source| source_of(&pooler.workload.mounts, source).is_some())?
-        }
+/// The process at those sockets.
+fn process_at(state: &State, endpoint: Endpoint, sockets: &Path) -> Option<u64> {
+    let found = match endpoint {
+        Endpoint::Engine => state.mounting(sockets, Role::Engine).next(),
+        Endpoint::Pooler => state
+            .mounting(sockets, Role::Pooler)
+            .find(|(_, pooler)| pooler.runs()),
     };
-    let engine = state.containers.values().find(|c| {
-        c.labels().role == Role::Engine
-            && (c.runs() || reach == Reach::Asleep)
-            && source_of(&c.workload.mounts, &engine_sockets).is_some()
-    })?;
-    let mut written = engine
-        .workload
-        .mounts
-        .iter()
-        .filter(|m| m.access == Access::Write && m.source != engine_sockets);
-    written.next().map(|mount| mount.source.join(DATA))
+    found.map(|(number, _)| number)
+}
+
+/// The data directory of an engine: its sockets lie in another directory that it writes.
+fn data_of(engine: &Container) -> Option<PathBuf> {
+    let written = engine.sources().filter(|(_, how)| *how == Access::Write);
+    let mut found = written.map(|(source, _)| source.join(DATA));
+    found.find(|data| data.join(FILE).exists())
 }
 
 /// Whether the pooler's configuration lets this verifier through.
-fn is_listed(state: &State, sockets: &Path, verifier: &str) -> bool {
-    let pooler = state
-        .containers
-        .values()
-        .find(|c| serves(c, Role::Pooler) && source_of(&c.workload.mounts, sockets).is_some());
-    let read = pooler
-        .iter()
-        .flat_map(|c| &c.workload.mounts)
-        .filter(|m| m.access == Access::Read);
-    read.filter_map(|mount| std::fs::read_dir(&mount.source).ok())
+fn is_listed(pooler: &Container, verifier: &str) -> bool {
+    let read = pooler.sources().filter(|(_, how)| *how == Access::Read);
+    read.filter_map(|(source, _)| std::fs::read_dir(source).ok())
         .flatten()
         .flatten()
         .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
@@ -200,8 +201,8 @@ fn silent(why: &str) -> Dialled {
 #[async_trait]
 impl Dialer for FakeRuntime {
     async fn dial(&self, target: &Target<'_>, login: &Login) -> Result<Box<dyn Session>, Dialled> {
-        let sockets = target.socket.parent().unwrap_or(&target.socket).to_owned();
-        let mut state = self.state();
+        let sockets = target.socket.parent().unwrap_or(&target.socket);
+        let state = self.state();
         let socket = match target.endpoint {
             Endpoint::Engine => Some(target.engine.engine_socket()),
             Endpoint::Pooler => target.engine.pooler_socket(),
@@ -209,150 +210,153 @@ impl Dialer for FakeRuntime {
         let is_administrator = login.password.reveal().is_empty()
             && socket.is_some_and(|socket| socket.administrator == login.username);
         let reach = Reach::of(target.endpoint, is_administrator);
-        let data = behind(&state, target.endpoint, &sockets, reach)
-            .ok_or_else(|| silent("nothing runs there"))?;
-        let holds = target.endpoint == Endpoint::Pooler
-            && pooler_at(&mut state, &sockets).is_some_and(|pooler| pooler.paused);
-        if holds && !is_administrator {
+        let nothing = || silent("nothing runs there");
+        let process = process_at(&state, target.endpoint, sockets).ok_or_else(nothing)?;
+        let kept = engine_of(&state, process, target.endpoint, reach)
+            .and_then(|engine| data_of(state.get(engine)?))
+            .ok_or_else(nothing)?;
+        let pooler = state
+            .get(process)
+            .filter(|_| target.endpoint == Endpoint::Pooler);
+        if !is_administrator && pooler.is_some_and(|pooler| pooler.paused) {
             return Err(silent("the pooler holds its clients"));
         }
-        let version = version_at(&state, target, &data);
-        let kept = Kept::read(&data).map_err(|e| Dialled::Silent(e.into()))?;
-        if !is_administrator {
-            let verifier = kept.verifiers.get(&login.username).cloned().flatten();
-            let fits = verifier.is_some_and(|verifier| {
-                let listed =
-                    target.endpoint == Endpoint::Engine || is_listed(&state, &sockets, &verifier);
-                listed
-                    && target
-                        .engine
-                        .verifies(&login.password, &Secret::new(verifier))
-            });
-            if !fits || !kept.databases.contains(&login.database_name) {
-                return Err(Dialled::Refused(Cause::from(
-                    "password authentication failed",
-                )));
-            }
+        let kept = Kept::read(&kept).map_err(|e| Dialled::Silent(e.into()))?;
+        if !is_administrator && !kept.lets_in(target, login, pooler) {
+            return Err(Dialled::Refused(Cause::from(
+                "password authentication failed",
+            )));
         }
         Ok(Box::new(FakeSession {
             runtime: self.clone(),
             endpoint: target.endpoint,
-            sockets,
-            data,
+            engine: target.engine.name(),
+            process,
             reach,
-            words: Words::of(target),
             may_change: is_administrator && target.endpoint == Endpoint::Engine,
-            answers: answers(target, version.as_deref()),
         }))
     }
 }
 
-/// The version of the engine on that data.
-fn version_at(state: &State, target: &Target<'_>, data: &Path) -> Option<String> {
-    let home = data.parent()?;
-    let on_data = |c: &&Container| source_of(&c.workload.mounts, home).is_some();
-    let engine = state.containers.values().find(on_data)?;
-    let image = image_name(&engine.workload.image);
-    let versions = target.engine.versions();
-    let version = versions.iter().find(|version| version.image == image)?;
-    Some(format!("{}.0", version.name))
-}
-
-/// The questions that a description asks, and what a fake says to them.
-fn answers(target: &Target<'_>, version: Option<&str>) -> Vec<(Statement, String)> {
-    let engine = target.engine;
-    let version = version.unwrap_or_default().to_owned();
-    vec![
-        (engine.ask_version(), version),
-        (engine.ask_size(), (8 * 1024 * 1024).to_string()),
-        (engine.ask_connections(), "0".to_owned()),
-        (engine.ask_sleep_blockers(), "0".to_owned()),
-    ]
-}
-
+/// A conversation with a process; it knows little, since a bench keeps many.
 struct FakeSession {
     runtime: FakeRuntime,
     endpoint: Endpoint,
-    sockets: PathBuf,
-    data: PathBuf,
+    /// The engine's canonical name.
+    engine: &'static str,
+    /// The number of the container at the other end.
+    process: u64,
     reach: Reach,
-    words: Words,
     may_change: bool,
-    answers: Vec<(Statement, String)>,
-}
-
-/// What is said to a pooler and changes or tells what its clients do.
-struct Words {
-    pause: Statement,
-    resume: Statement,
-    ask_paused: Statement,
-    ask_activity: Vec<Statement>,
-}
-
-impl Words {
-    fn of(target: &Target<'_>) -> Self {
-        Self {
-            pause: target.engine.pause_pooler(),
-            resume: target.engine.resume_pooler(),
-            ask_paused: target.engine.ask_paused(),
-            ask_activity: target.engine.ask_pooler_activity(),
-        }
-    }
 }
 
 impl FakeSession {
-    fn hold_or_let_go(&self, statement: &Statement) {
+    fn description(&self) -> Result<&dyn Description, Error> {
+        let mut engines = self.runtime.registry.iter();
+        engines
+            .find(|engine| engine.name() == self.engine)
+            .ok_or_else(|| Error::Refused {
+                code: "engine_unknown",
+                reason: format!("there is no engine {}", self.engine),
+            })
+    }
+
+    fn hold_or_let_go(&self, statement: &Statement) -> Result<(), Error> {
+        if self.endpoint != Endpoint::Pooler {
+            return Ok(());
+        }
+        let engine = self.description()?;
         let mut state = self.runtime.state();
-        let Some(pooler) = pooler_at(&mut state, &self.sockets) else {
-            return;
+        let Some(pooler) = state.get_mut(self.process) else {
+            return Ok(());
         };
-        if *statement == self.words.pause {
+        if *statement == engine.pause_pooler() {
             pooler.paused = true;
-        } else if *statement == self.words.resume {
+        } else if *statement == engine.resume_pooler() {
             pooler.paused = false;
             pooler.waiting = 0;
         }
+        Ok(())
     }
 
     /// PgBouncer's answers, as far as they are asked for.
-    fn pooler_says(&self, question: &Statement) -> Option<Vec<Row>> {
-        let mut state = self.runtime.state();
-        let pooler = pooler_at(&mut state, &self.sockets)?;
-        let cells = |words: &[&str]| words.iter().map(|w| Some((*w).to_owned())).collect();
-        if *question == self.words.ask_paused {
-            let word = if pooler.paused { "yes" } else { "no" };
-            return Some(vec![cells(&["paused", word])]);
+    fn pooler_says(&self, question: &Statement) -> Result<Option<Vec<Row>>, Error> {
+        if self.endpoint != Endpoint::Pooler {
+            return Ok(None);
         }
-        let at = self.words.ask_activity.iter().position(|s| s == question)?;
-        Some(vec![match at {
-            0 => cells(&[
-                "app",
-                "app",
-                "0",
-                &pooler.waiting.to_string(),
-                "0",
-                "0",
-                "0",
-            ]),
-            _ => cells(&["app", &pooler.transactions.to_string()]),
-        }])
+        let engine = self.description()?;
+        let state = self.runtime.state();
+        let Some(pooler) = state.get(self.process) else {
+            return Ok(None);
+        };
+        let cells = |words: &[&str]| words.iter().map(|w| Some((*w).to_owned())).collect();
+        if *question == engine.ask_paused() {
+            let word = if pooler.paused { "yes" } else { "no" };
+            return Ok(Some(vec![cells(&["paused", word])]));
+        }
+        let questions = engine.ask_pooler_activity();
+        let at = questions.iter().position(|known| known == question);
+        Ok(at.map(|at| {
+            vec![match at {
+                0 => cells(&[
+                    "app",
+                    "app",
+                    "0",
+                    &pooler.waiting.to_string(),
+                    "0",
+                    "0",
+                    "0",
+                ]),
+                _ => cells(&["app", &pooler.transactions.to_string()]),
+            }]
+        }))
     }
 
-    fn alive(&self, act: &str) -> Result<(), Error> {
-        let found = behind(
-            &self.runtime.state(),
-            self.endpoint,
-            &self.sockets,
-            self.reach,
-        );
-        if found.as_ref() == Some(&self.data) {
-            Ok(())
+    /// What an engine says to the questions that its description asks.
+    fn engine_says(&self, question: &Statement) -> Result<String, Error> {
+        let engine = self.description()?;
+        let answer = if *question == engine.ask_version() {
+            self.version(engine).unwrap_or_default()
+        } else if *question == engine.ask_size() {
+            SIZE_BYTES.to_string()
+        } else if *question == engine.ask_connections() || *question == engine.ask_sleep_blockers()
+        {
+            "0".to_owned()
         } else {
-            Err(Error::Statement {
-                act: act.to_owned(),
-                source: "the connection is closed".into(),
-            })
-        }
+            "1".to_owned()
+        };
+        Ok(answer)
+    }
+
+    fn version(&self, engine: &dyn Description) -> Option<String> {
+        let state = self.runtime.state();
+        let process = engine_of(&state, self.process, self.endpoint, self.reach)?;
+        let image = image_name(state.get(process)?.image());
+        let versions = engine.versions();
+        let version = versions.iter().find(|version| version.image == image)?;
+        Some(format!("{}.0", version.name))
+    }
+
+    /// The number of the engine at the other end.
+    fn alive(&self, act: &str) -> Result<u64, Error> {
+        engine_of(
+            &self.runtime.state(),
+            self.process,
+            self.endpoint,
+            self.reach,
+        )
+        .ok_or_else(|| Error::Statement {
+            act: act.to_owned(),
+            source: "the connection is closed".into(),
+        })
+    }
+
+    fn change(&self, engine: u64, effect: &Effect) -> std::io::Result<()> {
+        let data = self.runtime.state().get(engine).and_then(data_of);
+        let data = data.ok_or(std::io::ErrorKind::NotFound)?;
+        let mut kept = Kept::read(&data)?;
+        kept.apply(effect);
+        kept.write(&data)
     }
 }
 
@@ -361,30 +365,25 @@ impl Session for FakeSession {
     async fn run(&self, statements: &[Statement]) -> Result<(), Error> {
         for statement in statements {
             let act = statement.act();
-            self.alive(act)?;
-            self.hold_or_let_go(statement);
+            let engine = self.alive(act)?;
+            self.hold_or_let_go(statement)?;
             if !self.may_change || *statement.effect() == Effect::None {
                 continue;
             }
-            let changed = Kept::read(&self.data).and_then(|mut kept| {
-                kept.apply(statement.effect());
-                kept.write(&self.data)
-            });
-            changed.map_err(|source| Error::Statement {
-                act: act.to_owned(),
-                source: source.into(),
-            })?;
+            self.change(engine, statement.effect())
+                .map_err(|source| Error::Statement {
+                    act: act.to_owned(),
+                    source: source.into(),
+                })?;
         }
         Ok(())
     }
 
     async fn ask(&self, question: &Statement) -> Result<Vec<Row>, Error> {
         self.alive(question.act())?;
-        if let Some(rows) = self.pooler_says(question) {
+        if let Some(rows) = self.pooler_says(question)? {
             return Ok(rows);
         }
-        let known = self.answers.iter().find(|(asked, _)| asked == question);
-        let answer = known.map_or_else(|| "1".to_owned(), |(_, answer)| answer.clone());
-        Ok(vec![vec![Some(answer)]])
+        Ok(vec![vec![Some(self.engine_says(question)?)]])
     }
 }

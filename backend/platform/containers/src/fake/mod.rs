@@ -4,6 +4,7 @@
 //! mounts the host's directories for real: an "engine" keeps its logins in its data
 //! directory, so that they go into the trash with it and come back with it.
 
+mod container;
 mod engine;
 mod state;
 mod verbs;
@@ -97,21 +98,21 @@ impl FakeRuntime {
 
     /// Has `count` clients wait at every pooler that holds its clients.
     pub fn clients_wait(&self, count: u64) {
-        for container in self.state().containers.values_mut() {
+        for container in self.state().containers_mut() {
             container.waiting = if container.paused { count } else { 0 };
         }
     }
 
     /// Has a client do something through every pooler that runs.
     pub fn clients_work(&self) {
-        for container in self.state().containers.values_mut() {
+        for container in self.state().containers_mut() {
             container.transactions += u64::from(container.runs());
         }
     }
 
     /// Every pooler ends and comes up again, as after a crash.
     pub fn poolers_restart(&self) {
-        for container in self.state().containers.values_mut() {
+        for container in self.state().containers_mut() {
             container.forget_clients();
         }
     }
@@ -119,11 +120,8 @@ impl FakeRuntime {
     /// The names of all containers, for tests that count what is left.
     pub fn container_names(&self) -> Vec<String> {
         let state = self.state();
-        state
-            .containers
-            .values()
-            .map(|c| c.workload.name.clone())
-            .collect()
+        let names = state.containers().map(|(_, c)| c.name().to_owned());
+        names.collect()
     }
 
     /// The names of all networks.

@@ -1,17 +1,17 @@
 //! The verbs of the fake.
 
-use super::state::{Container, State};
+use super::container::Container;
+use super::state::{State, container_id, network_id, network_number};
 use super::{FakeRuntime, engine};
 use crate::runtime::{
     Attachment, ContainerId, ContainerState, Containers, Details, Events, Exec, ExecOutcome, Found,
-    FoundNetwork, Images, Limits, NetworkId, NetworkPlan, Networks, Role, RuntimeError,
-    RuntimeEvent, RuntimeFacts, Workload,
+    FoundNetwork, Images, Limits, NetworkId, NetworkPlan, Networks, RuntimeError, RuntimeEvent,
+    RuntimeFacts, Workload,
 };
 use async_trait::async_trait;
 use berth_engines::Signal;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use std::collections::BTreeSet;
 use tokio::sync::broadcast::error::RecvError;
 
 fn absent(subject: &str) -> RuntimeError {
@@ -28,9 +28,13 @@ fn broken(act: &'static str, why: &str) -> RuntimeError {
 }
 
 impl State {
+    fn number(&self, id: &ContainerId) -> Result<u64, RuntimeError> {
+        self.key(&id.0).ok_or_else(|| absent(&id.0))
+    }
+
     fn container(&mut self, id: &ContainerId) -> Result<&mut Container, RuntimeError> {
-        let key = self.key(&id.0).ok_or_else(|| absent(&id.0))?;
-        self.containers.get_mut(&key).ok_or_else(|| absent(&id.0))
+        let number = self.number(id)?;
+        self.get_mut(number).ok_or_else(|| absent(&id.0))
     }
 
     fn create(&mut self, workload: &Workload) -> Result<ContainerId, RuntimeError> {
@@ -48,70 +52,72 @@ impl State {
                 return Err(broken("mount a directory", "its source does not exist"));
             }
         }
-        let networks: BTreeSet<_> = workload.network.iter().map(|n| n.network.clone()).collect();
-        let id = format!("c{}", self.fresh());
-        let container = Container {
-            workload: workload.clone(),
-            state: ContainerState::Created,
-            networks,
-            exit_code: None,
-            log: Vec::new(),
-            paused: false,
-            waiting: 0,
-            transactions: 0,
+        let network = match &workload.network {
+            Some(wanted) => {
+                let number = network_number(&wanted.network);
+                Some(number.ok_or_else(|| absent(&wanted.network.0))?)
+            }
+            None => None,
         };
-        self.containers.insert(id.clone(), container);
-        Ok(ContainerId(id))
+        let number = self.insert(workload, network.into_iter().collect());
+        Ok(container_id(number))
     }
 
     fn start(
         &mut self,
         id: &ContainerId,
-        run: impl FnOnce(&Workload) -> Result<Option<i64>, RuntimeError>,
+        run: impl FnOnce(&Container) -> Result<Option<i64>, RuntimeError>,
     ) -> Result<String, RuntimeError> {
-        let known: BTreeSet<_> = self.networks.values().map(|n| n.id.clone()).collect();
-        let names: Vec<_> = self.networks.values().map(|n| n.name.clone()).collect();
-        let ambiguous: BTreeSet<_> = self
-            .networks
-            .values()
-            .filter(|n| names.iter().filter(|name| **name == n.name).count() > 1)
-            .map(|n| n.id.clone())
-            .collect();
-        let taken: Vec<_> = self
-            .containers
-            .iter()
-            .filter(|(other, c)| **other != id.0 && c.runs())
-            .filter_map(|(_, c)| c.workload.published)
-            .collect();
-        let container = self.container(id)?;
-        let instance = container.labels().instance.clone();
+        let number = self.number(id)?;
+        let container = self.get(number).ok_or_else(|| absent(&id.0))?;
+        let instance = container.instance().to_owned();
         if container.runs() {
             return Ok(instance);
         }
-        if let Some(gone) = container.networks.iter().find(|n| !known.contains(n)) {
-            return Err(absent(&gone.0));
-        }
-        if container.networks.iter().any(|n| ambiguous.contains(n)) {
-            return Err(broken("start a container", "a network's name is ambiguous"));
-        }
-        if let Some(port) = container.workload.published
-            && taken
-                .iter()
-                .any(|t| t.bind == port.bind && t.port == port.port)
-        {
-            return Err(RuntimeError::PortTaken { port: port.port });
-        }
-        for mount in &container.workload.mounts {
-            if !mount.source.exists() {
+        self.refuse_networks(container)?;
+        self.refuse_port(number, container)?;
+        for (source, _) in container.sources() {
+            if !source.exists() {
                 return Err(broken("mount a directory", "its source does not exist"));
             }
         }
-        container.exit_code = run(&container.workload)?;
-        container.state = match container.exit_code {
+        let exit_code = run(container)?;
+        let container = self.container(id)?;
+        container.exit_code = exit_code;
+        container.state = match exit_code {
             None => ContainerState::Running,
             Some(_) => ContainerState::Exited,
         };
         Ok(instance)
+    }
+
+    fn refuse_networks(&self, container: &Container) -> Result<(), RuntimeError> {
+        let mut own = Vec::new();
+        for number in container.network_numbers() {
+            let network = self.networks.get(number);
+            own.push(network.ok_or_else(|| absent(&network_id(*number).0))?);
+        }
+        for network in own {
+            let same = self.networks.values().filter(|n| n.name == network.name);
+            if same.count() > 1 {
+                return Err(broken("start a container", "a network's name is ambiguous"));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_port(&self, number: u64, container: &Container) -> Result<(), RuntimeError> {
+        let Some(port) = container.published else {
+            return Ok(());
+        };
+        let mut others = self
+            .containers()
+            .filter(|(other, c)| *other != number && c.runs())
+            .filter_map(|(_, c)| c.published);
+        if others.any(|taken| taken.bind == port.bind && taken.port == port.port) {
+            return Err(RuntimeError::PortTaken { port: port.port });
+        }
+        Ok(())
     }
 
     fn create_network(&mut self, plan: &NetworkPlan) -> Result<NetworkId, RuntimeError> {
@@ -128,7 +134,7 @@ impl State {
             });
         }
         let number = self.fresh();
-        let id = NetworkId(format!("n{number}"));
+        let id = network_id(number);
         let network = FoundNetwork {
             id: id.clone(),
             name: plan.name.clone(),
@@ -136,7 +142,7 @@ impl State {
             subnets: vec![plan.subnet],
             created: format!("{number:020}"),
         };
-        self.networks.insert(id.0.clone(), network);
+        self.networks.insert(number, network);
         Ok(id)
     }
 }
@@ -150,7 +156,7 @@ impl Containers for FakeRuntime {
     async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let registry = &self.registry;
         let instance = self.verb("start", |state| {
-            state.start(id, |workload| engine::start(registry, workload))
+            state.start(id, |container| engine::start(registry, container))
         })?;
         self.tell(RuntimeEvent::Instance(instance));
         Ok(())
@@ -164,7 +170,7 @@ impl Containers for FakeRuntime {
                 container.forget_clients();
                 container.exit_code = Some(0);
             }
-            Ok(container.labels().instance.clone())
+            Ok(container.instance().to_owned())
         })?;
         self.tell(RuntimeEvent::Instance(instance));
         Ok(())
@@ -172,13 +178,10 @@ impl Containers for FakeRuntime {
 
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let instance = self.verb("remove", |state| {
-            let key = state.key(&id.0).ok_or_else(|| absent(&id.0))?;
-            match state.containers.get(&key) {
+            let number = state.number(id)?;
+            match state.get(number) {
                 Some(container) if container.runs() => Err(broken("remove a container", "it runs")),
-                _ => Ok(state
-                    .containers
-                    .remove(&key)
-                    .map(|c| c.labels().instance.clone())),
+                _ => Ok(state.remove(number).map(|c| c.instance().to_owned())),
             }
         })?;
         if let Some(instance) = instance {
@@ -193,40 +196,37 @@ impl Containers for FakeRuntime {
         instance: Option<&str>,
     ) -> Result<Vec<Found>, RuntimeError> {
         self.verb("find", |state| {
-            let ours = state.containers.iter().filter(|(_, c)| {
-                c.labels().installation == installation
-                    && instance.is_none_or(|wanted| c.labels().instance == wanted)
-            });
-            Ok(ours
-                .map(|(id, c)| Found {
-                    id: ContainerId(id.clone()),
-                    name: c.workload.name.clone(),
-                    labels: c.labels().clone(),
+            let ours = |(number, c): (u64, &Container)| {
+                (c.installation() == installation).then(|| Found {
+                    id: container_id(number),
+                    name: c.name().to_owned(),
+                    labels: c.labels(),
                     state: c.state,
-                    networks: c.networks.iter().cloned().collect(),
+                    networks: c.networks().collect(),
                 })
-                .collect())
+            };
+            Ok(match instance {
+                Some(instance) => state.of_instance(instance).filter_map(ours).collect(),
+                None => state.containers().filter_map(ours).collect(),
+            })
         })
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Option<Details>, RuntimeError> {
         self.verb("inspect", |state| {
-            let found = state.key(id_or_name).and_then(|k| state.containers.get(&k));
+            let found = state.key(id_or_name).and_then(|number| state.get(number));
             Ok(found.map(|c| Details {
                 state: c.state,
                 exit_code: c.exit_code,
                 out_of_memory: false,
                 restarts: 0,
-                labels: Some(c.labels().clone()),
+                labels: Some(c.labels()),
             }))
         })
     }
 
-    async fn limit(&self, id: &ContainerId, limits: &Limits) -> Result<(), RuntimeError> {
-        self.verb("limit", |state| {
-            state.container(id)?.workload.limits = *limits;
-            Ok(())
-        })
+    async fn limit(&self, id: &ContainerId, _limits: &Limits) -> Result<(), RuntimeError> {
+        self.verb("limit", |state| state.container(id).map(drop))
     }
 
     async fn signal(&self, id: &ContainerId, _signal: Signal) -> Result<(), RuntimeError> {
@@ -248,7 +248,8 @@ impl Containers for FakeRuntime {
                     name: name.to_owned(),
                 });
             }
-            name.clone_into(&mut state.container(id)?.workload.name);
+            let number = state.number(id)?;
+            state.rename(number, name);
             Ok(())
         })
     }
@@ -271,11 +272,8 @@ impl Containers for FakeRuntime {
         })
     }
 
-    async fn logs(&self, id: &ContainerId, lines_max: usize) -> Result<Vec<String>, RuntimeError> {
-        self.verb("logs", |state| {
-            let log = &state.container(id)?.log;
-            Ok(log[log.len().saturating_sub(lines_max)..].to_vec())
-        })
+    async fn logs(&self, id: &ContainerId, _lines_max: usize) -> Result<Vec<String>, RuntimeError> {
+        self.verb("logs", |state| state.container(id).map(|_| Vec::new()))
     }
 }
 
@@ -293,35 +291,32 @@ impl Networks for FakeRuntime {
 
     async fn remove_network(&self, id: &NetworkId) -> Result<(), RuntimeError> {
         self.verb("remove_network", |state| {
-            let used = state
-                .containers
-                .values()
-                .any(|c| c.runs() && c.networks.contains(id));
-            if used {
+            let number = network_number(id).ok_or_else(|| absent(&id.0))?;
+            let is_in = |c: &Container| c.runs() && c.network_numbers().contains(&number);
+            if state.containers().any(|(_, c)| is_in(c)) {
                 return Err(RuntimeError::NetworkInUse);
             }
-            state
-                .networks
-                .remove(&id.0)
-                .map(drop)
-                .ok_or_else(|| absent(&id.0))
+            let gone = state.networks.remove(&number);
+            gone.map(drop).ok_or_else(|| absent(&id.0))
         })
     }
 
     async fn attach(&self, id: &ContainerId, attachment: &Attachment) -> Result<(), RuntimeError> {
         self.verb("attach", |state| {
-            if !state.networks.contains_key(&attachment.network.0) {
-                return Err(absent(&attachment.network.0));
-            }
-            let networks = &mut state.container(id)?.networks;
-            networks.insert(attachment.network.clone());
+            let number = network_number(&attachment.network)
+                .filter(|number| state.networks.contains_key(number))
+                .ok_or_else(|| absent(&attachment.network.0))?;
+            state.container(id)?.join(number);
             Ok(())
         })
     }
 
     async fn is_network_used(&self, id: &NetworkId) -> Result<bool, RuntimeError> {
         self.verb("is_network_used", |state| {
-            Ok(state.containers.values().any(|c| c.networks.contains(id)))
+            Ok(network_number(id).is_some_and(|number| {
+                let mut containers = state.containers();
+                containers.any(|(_, c)| c.network_numbers().contains(&number))
+            }))
         })
     }
 }
@@ -384,8 +379,3 @@ impl Events for FakeRuntime {
 /// Enough for a benchmark with a thousand databases.
 const FAKE_CORES: u32 = 64;
 const FAKE_MEMORY_MB: u64 = 4 * 1024 * 1024;
-
-/// Whether a container is one that serves rather than makes something.
-pub(super) fn serves(container: &Container, role: Role) -> bool {
-    container.runs() && container.labels().role == role
-}

@@ -11,7 +11,7 @@ use crate::network::Choosing;
 use crate::record::Record;
 use crate::runtime::{ContainerRuntime, Found, Role, RuntimeEvent};
 use crate::sessions::{self, Dialer, Sessions};
-use crate::spares;
+use crate::spares::{self, Spares};
 use crate::{Layout, volatile};
 use async_trait::async_trait;
 
@@ -29,7 +29,8 @@ use images::{Attempts, NoSource};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OnceCell, RwLock};
 
 /// What is fixed for the life of a platform.
@@ -59,10 +60,12 @@ pub struct ContainerPlatform {
     ready: OnceCell<()>,
     choosing_addresses: Choosing,
     initialising: tokio::sync::Mutex<()>,
+    /// Whether something failed that may have left an initialisation behind.
+    untidy: AtomicBool,
     /// Held shared while something is put into a network or below the run directory, alone
     /// while an unused one is taken away.
     using: RwLock<()>,
-    turns: Mutex<HashMap<InstanceId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<InstanceId, Weak<tokio::sync::Mutex<()>>>>,
     last_seen: Mutex<HashMap<InstanceId, Status>>,
 }
 
@@ -84,6 +87,7 @@ impl ContainerPlatform {
             ready: OnceCell::new(),
             choosing_addresses: Choosing::default(),
             initialising: tokio::sync::Mutex::new(()),
+            untidy: AtomicBool::new(false),
             using: RwLock::new(()),
             turns: Mutex::new(HashMap::new()),
             last_seen: Mutex::new(HashMap::new()),
@@ -130,6 +134,18 @@ impl ContainerPlatform {
         spares::sweep(self.runtime.as_ref(), self.layout(), installation).await
     }
 
+    async fn fill(&self, spares: &Spares<'_>, count: usize) -> Result<(), Error> {
+        for wanted in 1..=count {
+            // A create that needs one now goes before the next of ours.
+            let _turn = self.initialising.lock().await;
+            if wanted == 1 {
+                self.sweep().await?;
+            }
+            spares.fill(wanted, self.settings.fresh_id.as_ref()).await?;
+        }
+        Ok(())
+    }
+
     /// The directory for keys and sockets; it is empty after a reboot and goes with the last
     /// instance, so it is looked at each time.
     async fn run_directory(&self) -> Result<(), Error> {
@@ -147,7 +163,14 @@ impl ContainerPlatform {
     /// One call for an instance at a time.
     fn turn(&self, instance: &InstanceId) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(instance.clone()).or_default())
+        if let Some(turn) = turns.get(instance).and_then(Weak::upgrade) {
+            return turn;
+        }
+        // What nobody holds is forgotten here, so that the map stays as small as the work.
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        turns.insert(instance.clone(), Arc::downgrade(&turn));
+        turn
     }
 
     fn remember(&self, instance: &InstanceId, status: Status) {
@@ -156,6 +179,14 @@ impl ContainerPlatform {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         seen.insert(instance.clone(), status);
+    }
+
+    fn forget(&self, instance: &InstanceId) {
+        let mut seen = self
+            .last_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.remove(instance);
     }
 
     fn last_seen(&self, instance: &InstanceId) -> Status {
@@ -207,7 +238,9 @@ impl Platform for ContainerPlatform {
         self.restore(&spec.instance).await?;
         self.expect_data(spec)?;
         let (bound, found) = tokio::try_join!(self.bind(spec), self.find(&spec.instance))?;
-        self.provide(spec, &bound, &found).await
+        let provided = self.provide(spec, &bound, &found).await;
+        self.untidy.fetch_or(provided.is_err(), Ordering::Relaxed);
+        provided
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Observed, Error> {
@@ -237,6 +270,7 @@ impl Platform for ContainerPlatform {
         let _turn = turn.lock().await;
         self.ready().await?;
         self.sessions.forget(instance).await;
+        self.forget(instance);
         let trashed = self.layout().trashed(instance);
         let record = match self.record(instance).await? {
             Some(record) => Some(record),
@@ -298,17 +332,14 @@ impl Platform for ContainerPlatform {
         let image = self
             .image(None, version.image, Some(version.recipe))
             .await?;
-        for wanted in 1..=count {
-            // A create that needs one now goes before the next of ours.
-            let _turn = self.initialising.lock().await;
-            if wanted == 1 {
-                self.sweep().await?;
-            }
-            self.spares(engine, version, &image)
-                .fill(wanted, self.settings.fresh_id.as_ref())
-                .await?;
+        let spares = self.spares(engine, version, &image);
+        let untidy = self.untidy.swap(false, Ordering::Relaxed);
+        if !untidy && spares.are_as_many_as(count).await? {
+            return Ok(());
         }
-        Ok(())
+        let filled = self.fill(&spares, count).await;
+        self.untidy.fetch_or(filled.is_err(), Ordering::Relaxed);
+        filled
     }
 
     async fn logs(
