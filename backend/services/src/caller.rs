@@ -2,8 +2,8 @@
 //! else: its scopes, the project it is bound to, and what its user is in each project.
 
 use crate::{Code, Error};
-use berth_domain::{Actor, ProjectId, Role, Scope, Scopes, TokenId, UserId};
-use berth_store::Reach;
+use berth_domain::{Actor, ActorUser, ProjectId, Role, Scope, Scopes, TokenId, UserId};
+use berth_store::{Bearer, Reach};
 use std::collections::BTreeMap;
 
 /// Who asks.
@@ -32,6 +32,33 @@ impl Caller {
             roles: None,
             asks: None,
         }
+    }
+
+    /// Who bears a token; none where its user is gone, since a token outlives its user in lists
+    /// only.
+    pub(crate) fn of(bearer: &Bearer, address: Option<String>) -> Option<Self> {
+        let Bearer {
+            token,
+            user_name,
+            roles,
+        } = bearer;
+        let user = ActorUser {
+            id: token.user_id.clone(),
+            name: user_name.clone()?,
+        };
+        let is_administrator = user.id == UserId::administrator();
+        Some(Self {
+            actor: Actor::Token {
+                id: token.id.clone(),
+                name: token.name.clone(),
+                user: Some(user),
+                address,
+            },
+            scopes: token.scopes.clone(),
+            project: token.project_id.clone(),
+            roles: (!is_administrator).then(|| roles.clone()),
+            asks: None,
+        })
     }
 
     /// The same caller, for a request that is about a right.
@@ -166,7 +193,6 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use berth_domain::ActorUser;
     use proptest::prelude::*;
 
     fn project(number: u8) -> ProjectId {

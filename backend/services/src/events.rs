@@ -109,7 +109,7 @@ impl Services {
                 let found = self
                     .database(caller, reference.database, reference.project)
                     .await?;
-                Some(found.database.id)
+                Some(found.database.id.clone())
             }
             None => None,
         };

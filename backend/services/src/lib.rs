@@ -45,4 +45,6 @@ pub use tokens::{MadeToken, NewToken, TOKEN_PREFIX, TokenConfig};
 pub use users::{NewUser, UserConfig};
 
 // What crosses from the store to the adapters as it is.
-pub use berth_store::{DatabaseRecord, Page, SnapshotKind, SnapshotPage, SnapshotRows};
+pub use berth_store::{
+    DatabaseRecord, Page, SharedDatabase, SnapshotKind, SnapshotPage, SnapshotRows,
+};

@@ -6,10 +6,8 @@ use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes
 use crate::token_secrets;
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Given, Services, random};
-use berth_domain::{
-    Actor, ActorUser, FieldChange, Preset, Scope, Scopes, Secret, Timestamp, Token, TokenId, UserId,
-};
-use berth_store::{Bearer, Page, TokenFilter, Tx};
+use berth_domain::{FieldChange, Preset, Scope, Scopes, Secret, Timestamp, Token, TokenId, UserId};
+use berth_store::{Page, TokenFilter, Tx};
 use sha2::{Digest, Sha256};
 
 /// What every token's secret begins with, so that it is known when it leaks.
@@ -68,46 +66,20 @@ impl Services {
             .await
             .doing("look for a token")?
             .ok_or_else(refused)?;
-        let Bearer {
-            token: found,
-            user_name,
-        } = found;
         let now = self.clock.now();
-        if found.revoked_at.is_some() {
+        if found.token.revoked_at.is_some() {
             return Err(Error::refused(
                 Code::Unauthenticated,
                 "This token was revoked",
             ));
         }
-        if found.expires_at.is_some_and(|end| end <= now) {
+        if found.token.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::refused(
                 Code::Unauthenticated,
                 "This token has expired",
             ));
         }
-        // A token outlives its user in lists only.
-        let user = ActorUser {
-            id: found.user_id,
-            name: user_name.ok_or_else(refused)?,
-        };
-        let roles = if user.id == UserId::administrator() {
-            None
-        } else {
-            let roles = self.store.roles_of(&user.id).await;
-            Some(roles.doing("read what a user is in which project")?)
-        };
-        Ok(Caller {
-            actor: Actor::Token {
-                id: found.id,
-                name: found.name,
-                user: Some(user),
-                address,
-            },
-            scopes: found.scopes,
-            project: found.project_id,
-            roles,
-            asks: None,
-        })
+        Caller::of(&found, address).ok_or_else(refused)
     }
 
     /// Makes a token with a secret of its own.

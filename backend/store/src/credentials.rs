@@ -1,5 +1,6 @@
 //! Passwords and their verifiers, sealed.
 
+use crate::kept::Touches;
 use crate::sealing::Place;
 use crate::sql::{Fields, Link};
 use crate::{Error, Tx};
@@ -100,7 +101,7 @@ impl Tx {
         credential: &CredentialVersion,
     ) -> Result<(), Error> {
         let name = row_name(id, credential.version);
-        let mut link = self.write();
+        let mut link = self.write(Touches::Nothing);
         let key = link.keys.new_row_key(TABLE, &name)?;
         let password = key.seal(place(&name, "password"), &credential.password)?;
         let verifier = key.seal(place(&name, "verifier"), &credential.verifier)?;
@@ -135,7 +136,7 @@ impl Tx {
         id: &DatabaseId,
         version: i64,
     ) -> Result<(), Error> {
-        let mut link = self.write();
+        let mut link = self.write(Touches::Nothing);
         sql!(
             "promote_credentials_forget",
             "DELETE FROM credentials WHERE database_id = $1 AND version <> $2"
@@ -168,7 +169,7 @@ impl Tx {
             "DELETE FROM credentials WHERE database_id = $1"
         )
         .bind(id.as_str())
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Databases as they are wanted.
 
+use crate::kept::Touches;
 use crate::observations;
 use crate::projects::{claim_columns, read_claim};
 use crate::reach::reached;
@@ -41,6 +42,20 @@ macro_rules! record {
     };
 }
 pub(crate) use record;
+
+/// What a page of a filter shows: its place, its filter's texts, its length.
+macro_rules! page_of_filter {
+    () => {
+        concat!(
+            "WHERE (databases.created_at, databases.id) > ($1, $2) AND ",
+            reached!("databases.project_id", "$3", "$4"),
+            " AND ($5 = '' OR engine = $5) AND ($6 = '' OR name = $6) \
+             AND ($7 = 'all' OR ($7 = 'living' AND intent <> 'destroy') \
+                  OR ($7 = 'recoverable' AND intent = 'destroy' AND purged_at IS NULL)) \
+             ORDER BY databases.created_at, databases.id LIMIT $8"
+        )
+    };
+}
 
 use crate::observations::observation_columns;
 
@@ -117,7 +132,7 @@ async fn database_by_id(link: &mut Link<'_>, id: &DatabaseId) -> Result<Option<D
     .transpose()
 }
 
-async fn database_record(
+pub(crate) async fn database_record(
     link: &mut Link<'_>,
     id: &DatabaseId,
 ) -> Result<Option<DatabaseRecord>, Error> {
@@ -199,46 +214,72 @@ async fn sleeping_databases(link: &mut Link<'_>) -> Result<Vec<DatabaseRecord>, 
     .collect()
 }
 
-async fn databases_page(
+pub(crate) async fn databases_page(
     link: &mut Link<'_>,
     filter: &DatabaseFilter,
     after: Option<&DatabaseId>,
     limit: u32,
 ) -> Result<Page<DatabaseRecord>, Error> {
-    let (since, id) = match after {
-        None => (i64::MIN, ""),
-        Some(id) => {
-            let row = database_by_id(link, id).await?.ok_or(Error::PageGone)?;
-            (row.created_at.as_millis(), id.as_str())
-        }
+    let since = since(link, after).await?;
+    let statement = sql!("databases_page", record!(), page_of_filter!());
+    let rows = bind_filter(statement, filter, since, limit)
+        .all(link)
+        .await?;
+    let rows = rows.iter().map(read_record).collect::<Result<_, _>>()?;
+    Ok(Page::cut(rows, limit))
+}
+
+/// The ids of the same page, and of the row after it.
+pub(crate) async fn ids_page(
+    link: &mut Link<'_>,
+    filter: &DatabaseFilter,
+    after: Option<&DatabaseId>,
+    limit: u32,
+) -> Result<Vec<DatabaseId>, Error> {
+    let since = since(link, after).await?;
+    let statement = sql!(
+        "database_ids_page",
+        "SELECT databases.id FROM databases ",
+        page_of_filter!()
+    );
+    let rows = bind_filter(statement, filter, since, limit)
+        .all(link)
+        .await?;
+    rows.iter().map(read_id).collect()
+}
+
+/// Where a page begins.
+async fn since<'a>(
+    link: &mut Link<'_>,
+    after: Option<&'a DatabaseId>,
+) -> Result<(i64, &'a str), Error> {
+    let Some(id) = after else {
+        return Ok((i64::MIN, ""));
     };
+    let row = database_by_id(link, id).await?.ok_or(Error::PageGone)?;
+    Ok((row.created_at.as_millis(), id.as_str()))
+}
+
+fn bind_filter<'q>(
+    statement: Statement<'q>,
+    filter: &'q DatabaseFilter,
+    (since, id): (i64, &'q str),
+    limit: u32,
+) -> Statement<'q> {
     let lifetime = match filter.lifetime {
         Lifetime::Living => "living",
         Lifetime::Recoverable => "recoverable",
         Lifetime::All => "all",
     };
-    let rows = sql!(
-        "databases_page",
-        record!(),
-        "WHERE (databases.created_at, databases.id) > ($1, $2) AND ",
-        reached!("databases.project_id", "$3", "$4"),
-        " AND ($5 = '' OR engine = $5) AND ($6 = '' OR name = $6) \
-         AND ($7 = 'all' OR ($7 = 'living' AND intent <> 'destroy') \
-              OR ($7 = 'recoverable' AND intent = 'destroy' AND purged_at IS NULL)) \
-         ORDER BY databases.created_at, databases.id LIMIT $8"
-    )
-    .bind(since)
-    .bind(id)
-    .bind(filter.project.as_ref().map_or("", ProjectId::as_str))
-    .bind(filter.member.as_ref().map_or("", UserId::as_str))
-    .bind(filter.engine.as_ref().map_or("", EngineName::as_str))
-    .bind(filter.name.as_ref().map_or("", Name::as_str))
-    .bind(lifetime)
-    .bind(i64::from(limit) + 1)
-    .all(link)
-    .await?;
-    let rows = rows.iter().map(read_record).collect::<Result<_, _>>()?;
-    Ok(Page::cut(rows, limit))
+    statement
+        .bind(since)
+        .bind(id)
+        .bind(filter.project.as_ref().map_or("", ProjectId::as_str))
+        .bind(filter.member.as_ref().map_or("", UserId::as_str))
+        .bind(filter.engine.as_ref().map_or("", EngineName::as_str))
+        .bind(filter.name.as_ref().map_or("", Name::as_str))
+        .bind(lifetime)
+        .bind(i64::from(limit) + 1)
 }
 
 impl Tx {
@@ -254,7 +295,7 @@ impl Tx {
              $34)"
         );
         bind(statement, database)?
-            .execute(&mut self.write())
+            .execute(&mut self.write(Touches::Database(&database.id)))
             .await?;
         Ok(())
     }
@@ -275,7 +316,7 @@ impl Tx {
              inject_env = $34 WHERE id = $1 AND generation = $27 - 1"
         );
         match bind(statement, database)?
-            .execute(&mut self.write())
+            .execute(&mut self.write(Touches::Database(&database.id)))
             .await?
         {
             0 => Err(Error::Conflict {
@@ -294,7 +335,7 @@ impl Tx {
              CASE WHEN intent = 'destroy' THEN recoverable_until END WHERE id = $1"
         )
         .bind(id.as_str())
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Database(id)))
         .await?;
         match touched {
             0 => Err(Error::Conflict { id: id.to_string() }),
@@ -355,6 +396,10 @@ fn bind<'q>(statement: Statement<'q>, database: &'q Database) -> Result<Statemen
         .bind_optional_time(database.purged_at)
         .bind(database.sleep_after_minutes.map(i64::from))
         .bind(to_json(TABLE, "inject_env", &inject_env)?))
+}
+
+pub(crate) fn read_id(row: &AnyRow) -> Result<DatabaseId, Error> {
+    Fields::of(TABLE, row).parsed("id", DatabaseId::parse)
 }
 
 pub(crate) fn read(row: &AnyRow) -> Result<Database, Error> {

@@ -1,5 +1,6 @@
 //! Variables that users gave to projects, sealed.
 
+use crate::kept::Touches;
 use crate::sealing::Place;
 use crate::sql::{Fields, Link};
 use crate::{Error, Tx};
@@ -65,7 +66,7 @@ impl Tx {
     /// Seals a variable, over the one of that name; the moment of the first one stays.
     pub async fn put_env_variable(&mut self, variable: &EnvVariable) -> Result<(), Error> {
         let row = row_name(&variable.project_id, &variable.name);
-        let mut link = self.write();
+        let mut link = self.write(Touches::Nothing);
         let key = link.keys.new_row_key(TABLE, &row)?;
         let value = key.seal(place(&row), &variable.value)?;
         sql!(
@@ -101,7 +102,7 @@ impl Tx {
         )
         .bind(project.as_str())
         .bind(name.as_str())
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await?;
         Ok(removed > 0)
     }
@@ -120,7 +121,7 @@ impl Tx {
         )
         .bind(project.as_str())
         .bind_time(at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await?;
         Ok(marked > 0)
     }

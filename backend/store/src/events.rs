@@ -1,5 +1,6 @@
 //! The journal.
 
+use crate::kept::Touches;
 use crate::reach::reached;
 use crate::sql::{Fields, Link, Statement, to_json};
 use crate::{Error, Page, Reach, Tx};
@@ -167,7 +168,7 @@ impl Tx {
         .bind(user.map(|user| user.id.as_str()))
         .bind(user.map(|user| user.name.as_str()))
         .bind(to_json(TABLE, "changes", &changes)?)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await?;
         Ok(sequence)
     }
@@ -176,7 +177,7 @@ impl Tx {
     pub async fn forget_events(&mut self, before: Timestamp) -> Result<u64, Error> {
         sql!("forget_events", "DELETE FROM events WHERE at < $1")
             .bind_time(before)
-            .execute(&mut self.write())
+            .execute(&mut self.write(Touches::Nothing))
             .await
     }
 }

@@ -1,5 +1,6 @@
 //! Answers that are given again when a request comes again with the same key.
 
+use crate::kept::Touches;
 use crate::sealing::Place;
 use crate::sql::{Fields, Link};
 use crate::{Error, Tx};
@@ -78,7 +79,7 @@ impl Tx {
         record: &IdempotencyRecord,
     ) -> Result<(), Error> {
         let name = row_name(&record.caller, &record.key);
-        let mut link = self.write();
+        let mut link = self.write(Touches::Nothing);
         let row_key = link.keys.new_row_key(TABLE, &name)?;
         let sealed = row_key.seal(place(&name), &record.body)?;
         sql!(
@@ -105,7 +106,7 @@ impl Tx {
             "DELETE FROM idempotency_records WHERE created_at < $1"
         )
         .bind_time(before)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await
     }
 }

@@ -1,5 +1,6 @@
 //! Who may do what in which project.
 
+use crate::kept::Touches;
 use crate::sql::{Fields, Link};
 use crate::{Error, Page, Tx};
 use berth_domain::{Member, ProjectId, Role, UserId};
@@ -74,7 +75,10 @@ async fn members_page(
     Ok(Page::cut(rows, limit))
 }
 
-async fn roles_of(link: &mut Link<'_>, user: &UserId) -> Result<BTreeMap<ProjectId, Role>, Error> {
+pub(crate) async fn roles_of(
+    link: &mut Link<'_>,
+    user: &UserId,
+) -> Result<BTreeMap<ProjectId, Role>, Error> {
     let rows = sql!(
         "roles_of",
         "SELECT ",
@@ -115,7 +119,7 @@ impl Tx {
         .bind(member.role.as_str())
         .bind_time(member.created_at)
         .bind_time(member.updated_at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         Ok(())
     }
@@ -132,7 +136,7 @@ impl Tx {
         )
         .bind(project.as_str())
         .bind(user.as_str())
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         Ok(touched > 0)
     }

@@ -1,5 +1,6 @@
 //! What was last seen of databases.
 
+use crate::kept::Touches;
 use crate::sql::{Fields, Link, to_json};
 use crate::{Error, Tx};
 use berth_domain::{Condition, DatabaseId, Observation, Observed, Status, Timestamp, Truth};
@@ -72,7 +73,7 @@ impl Tx {
         .bind(bytes)
         .bind(seen.connections.map(i64::from))
         .bind_time(seen.observed_at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Database(id)))
         .await?;
         Ok(())
     }

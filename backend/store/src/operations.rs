@@ -1,5 +1,6 @@
 //! Operations, their steps and their leases.
 
+use crate::kept::Touches;
 use crate::sql::{Fields, Link, Statement};
 use crate::{Error, Page, Tx};
 use berth_domain::{
@@ -178,7 +179,7 @@ impl Tx {
         );
         bind(statement, operation)
             .bind(ordinal)
-            .execute(&mut self.write())
+            .execute(&mut self.write(Touches::Database(&operation.database_id)))
             .await?;
         Ok(())
     }
@@ -209,7 +210,7 @@ impl Tx {
         let mut leased = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         // Asking in vain is no change: the version stays.
         if !leased.is_empty() {
-            self.mark_changed();
+            self.touch(Touches::Nothing);
         }
         // `RETURNING` promises no order.
         leased.sort_by(|a, b| (a.due_at, &a.id).cmp(&(b.due_at, &b.id)));
@@ -238,7 +239,7 @@ impl Tx {
         .bind_time(advance.due_at)
         .bind_optional_time(advance.lease_until)
         .bind(i64::from(advance.lease_until.is_some()))
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await?;
         Ok(held(touched))
     }
@@ -268,7 +269,7 @@ impl Tx {
         .bind(state.as_str())
         .bind(failure.map(|f| f.code.as_str()))
         .bind(failure.map(|f| f.message.as_str()))
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await?;
         Ok(held(touched))
     }
@@ -287,7 +288,7 @@ impl Tx {
         )
         .bind(database.as_str())
         .bind_time(now)
-        .all(&mut self.write())
+        .all(&mut self.write(Touches::Nothing))
         .await?;
         rows.iter()
             .map(|row| Fields::of(TABLE, row).parsed("id", OperationId::parse))
@@ -305,7 +306,7 @@ impl Tx {
         .execute(&mut self.link())
         .await?;
         if touched > 0 {
-            self.mark_changed();
+            self.touch(Touches::Nothing);
         }
         Ok(touched)
     }
@@ -320,7 +321,7 @@ impl Tx {
               AND later.ordinal > operations.ordinal)"
         )
         .bind_time(before)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await
     }
 }

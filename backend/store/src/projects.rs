@@ -1,5 +1,6 @@
 //! Projects.
 
+use crate::kept::Touches;
 use crate::reach::reached;
 use crate::sql::{Fields, Link, to_json};
 use crate::{Error, Page, Reach, Tx};
@@ -121,7 +122,9 @@ impl Tx {
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
              $15, $16, $17)"
         );
-        bind(statement, project)?.execute(&mut self.write()).await?;
+        bind(statement, project)?
+            .execute(&mut self.write(Touches::Nothing))
+            .await?;
         Ok(())
     }
 
@@ -136,7 +139,10 @@ impl Tx {
              destroyed_at = $14, sleep_after_minutes = $15, quota = $16, \
              auto_provision = $17 WHERE id = $1 AND generation = $11 - 1"
         );
-        match bind(statement, project)?.execute(&mut self.write()).await? {
+        match bind(statement, project)?
+            .execute(&mut self.write(Touches::Nothing))
+            .await?
+        {
             0 => Err(Error::Conflict {
                 id: project.id.to_string(),
             }),
@@ -151,7 +157,7 @@ impl Tx {
             "UPDATE projects SET claim_token = NULL, claim_request = NULL WHERE id = $1"
         )
         .bind(id.as_str())
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await?;
         match touched {
             0 => Err(Error::Conflict { id: id.to_string() }),
@@ -169,7 +175,7 @@ impl Tx {
              AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.project_id = projects.id)"
         )
         .bind_time(before)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await
     }
 }

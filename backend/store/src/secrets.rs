@@ -1,5 +1,6 @@
 //! Sealed texts by name: the authority's key, certificates of instances.
 
+use crate::kept::Touches;
 use crate::sealing::Place;
 use crate::sql::{Fields, Link};
 use crate::{Error, Tx};
@@ -37,7 +38,7 @@ async fn secret(link: &mut Link<'_>, name: &str) -> Result<Option<Secret>, Error
 impl Tx {
     /// Seals a text under a name, over the one that is there.
     pub async fn put_secret(&mut self, name: &str, secret: &Secret) -> Result<(), Error> {
-        let mut link = self.write();
+        let mut link = self.write(Touches::Nothing);
         let key = link.keys.new_row_key(TABLE, name)?;
         let sealed = key.seal(place(name), secret)?;
         sql!(
@@ -58,7 +59,7 @@ impl Tx {
     pub async fn remove_secret(&mut self, name: &str) -> Result<(), Error> {
         sql!("remove_secret", "DELETE FROM secrets WHERE name = $1")
             .bind(name)
-            .execute(&mut self.write())
+            .execute(&mut self.write(Touches::Nothing))
             .await?;
         Ok(())
     }

@@ -5,13 +5,13 @@
 //! are one version whatever happens in between.
 
 use crate::databases::database_columns;
-use crate::databases::{DatabaseRecord, read_record, record};
+use crate::databases::{DatabaseRecord, read_id, read_record, record};
 use crate::observations::observation_columns;
 use crate::projects;
 use crate::reach::reached;
-use crate::sql::{Fields, Link};
-use crate::{Error, Reach, Store};
-use berth_domain::{Project, Timestamp};
+use crate::sql::Link;
+use crate::{Error, Page, Reach, SharedDatabase, Store};
+use berth_domain::{DatabaseId, Project, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -35,7 +35,7 @@ pub enum SnapshotRows {
     /// Projects.
     Projects(Vec<Project>),
     /// Databases.
-    Databases(Vec<DatabaseRecord>),
+    Databases(Vec<Arc<SharedDatabase>>),
 }
 
 /// One page of a snapshot.
@@ -141,31 +141,26 @@ impl Store {
         kind: SnapshotKind,
         reach: &Reach,
     ) -> Result<(i64, SnapshotRows), Error> {
-        let mut transaction = self.inner().begin_read().await?;
-        let mut link = Link {
-            conn: &mut transaction,
-            keys: self.inner().keys(),
-        };
-        let row = sql!(
-            "snapshot_version",
-            "SELECT value FROM counters WHERE name = 'version'"
-        )
-        .one(&mut link)
-        .await?;
-        let version = Fields::of("counters", &row).integer("value")?;
-        let rows = match kind {
+        match kind {
             SnapshotKind::Project => {
-                SnapshotRows::Projects(living_projects(&mut link, reach).await?)
+                let (version, rows) = self
+                    .at_one_version("snapshot_page", async |link, _| {
+                        living_projects(link, reach).await
+                    })
+                    .await?;
+                Ok((version, SnapshotRows::Projects(rows)))
             }
             SnapshotKind::Database => {
-                SnapshotRows::Databases(living_databases(&mut link, reach).await?)
+                let (version, page) = self
+                    .kept_or_read(
+                        "snapshot_page",
+                        async |link| living_ids(link, reach).await.map(Page::whole),
+                        async |link| living_databases(link, reach).await.map(Page::whole),
+                    )
+                    .await?;
+                Ok((version, SnapshotRows::Databases(page.rows)))
             }
-        };
-        transaction
-            .commit()
-            .await
-            .map_err(|source| Error::of_statement("snapshot_page", source))?;
-        Ok((version, rows))
+        }
     }
 }
 
@@ -182,6 +177,22 @@ async fn living_projects(link: &mut Link<'_>, reach: &Reach) -> Result<Vec<Proje
     .await?
     .iter()
     .map(projects::read)
+    .collect()
+}
+
+async fn living_ids(link: &mut Link<'_>, reach: &Reach) -> Result<Vec<DatabaseId>, Error> {
+    sql!(
+        "snapshot_ids",
+        "SELECT id FROM databases WHERE intent <> 'destroy' AND ",
+        reached!("databases.project_id", "$1", "$2"),
+        " ORDER BY created_at, id"
+    )
+    .bind(reach.project_text())
+    .bind(reach.member_text())
+    .all(link)
+    .await?
+    .iter()
+    .map(read_id)
     .collect()
 }
 

@@ -1,6 +1,7 @@
 //! The store as a whole: opening, reading, beginning to write.
 
 use crate::connect::Location;
+use crate::kept::{Kept, Touched};
 use crate::sealing::Keys;
 use crate::snapshot::Answers;
 use crate::sql::{Fields, Link};
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     /// Whether the last attempt to get the writer's lock failed.
     locked_out: Arc<AtomicBool>,
     version: watch::Sender<i64>,
+    pub(crate) kept: Kept,
     pub(crate) answers: Mutex<Answers>,
     /// Keeps a second berthd off a file; a server has a lock of its own.
     file_lock: Mutex<Option<File>>,
@@ -83,6 +85,11 @@ impl Store {
             inner: Arc::new(Inner {
                 writer: location.writer(Arc::clone(&locked_out))?,
                 readers: location.readers()?,
+                kept: if location.is_postgres() {
+                    Kept::never()
+                } else {
+                    Kept::at(version)
+                },
                 location,
                 keys,
                 locked_out,
@@ -126,6 +133,26 @@ impl Store {
         self.version().await.map(drop)
     }
 
+    /// Reads several things as they are at one version, and tells which that is.
+    pub(crate) async fn at_one_version<T>(
+        &self,
+        act: &'static str,
+        read: impl AsyncFnOnce(&mut Link<'_>, i64) -> Result<T, Error>,
+    ) -> Result<(i64, T), Error> {
+        let mut transaction = self.inner.begin_read().await?;
+        let mut link = Link {
+            conn: &mut transaction,
+            keys: &self.inner.keys,
+        };
+        let version = version(&mut link).await?;
+        let found = read(&mut link, version).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|source| Error::of_statement(act, source))?;
+        Ok((version, found))
+    }
+
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner
     }
@@ -149,7 +176,8 @@ impl Inner {
         &self.keys
     }
 
-    pub(crate) fn told(&self, version: i64) {
+    pub(crate) fn told(&self, version: i64, touched: &Touched) {
+        self.kept.committed(version, touched);
         self.version.send_replace(version);
     }
 
@@ -214,7 +242,7 @@ mod tests {
         say(&mut tx, "ROLLBACK").await.unwrap();
         drop(tx);
         let mut tx = store.begin().await.unwrap();
-        tx.mark_changed();
+        tx.touch(crate::kept::Touches::Nothing);
         tx.commit().await.unwrap();
     }
 }

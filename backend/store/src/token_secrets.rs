@@ -1,5 +1,6 @@
 //! Secrets of tokens that are kept, sealed, for who hands them on.
 
+use crate::kept::Touches;
 use crate::{Error, Tx};
 use berth_domain::{Secret, TokenId};
 
@@ -33,7 +34,7 @@ impl Tx {
             "DELETE FROM secrets WHERE substr(name, 1, 6) = 'token/' \
              AND substr(name, 7) NOT IN (SELECT id FROM tokens)"
         )
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Nothing))
         .await
     }
 }

@@ -1,9 +1,13 @@
 //! API tokens; only the hash of each is kept.
 
+use crate::kept::Touches;
+use crate::members::roles_of;
 use crate::sql::{Fields, Link};
-use crate::{Error, Page, Tx};
-use berth_domain::{ProjectId, Scope, Scopes, Timestamp, Token, TokenId, UserId};
+use crate::{Error, Page, Store, Tx};
+use berth_domain::{ProjectId, Role, Scope, Scopes, Timestamp, Token, TokenId, UserId};
 use sqlx::any::AnyRow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const TABLE: &str = "tokens";
 
@@ -20,6 +24,8 @@ pub struct Bearer {
     pub token: Token,
     /// The name of its user; none when that one is gone.
     pub user_name: Option<String>,
+    /// What its user is in which project.
+    pub roles: BTreeMap<ProjectId, Role>,
 }
 
 /// Which tokens to list; what is left out does not narrow.
@@ -32,8 +38,6 @@ pub struct TokenFilter {
 }
 
 reads! {
-    /// The token whose secret has that SHA-256, revoked and expired ones included, and its user.
-    fn bearer_by_hash(hash: &str) -> Option<Bearer>;
     /// The token whose secret has that SHA-256, revoked and expired ones included.
     fn token_by_hash(hash: &str) -> Option<Token>;
     /// The token with that id.
@@ -46,6 +50,25 @@ reads! {
     ) -> Page<Token>;
 }
 
+impl Store {
+    /// The token whose secret has that SHA-256, revoked and expired ones included, and its user.
+    pub async fn bearer_by_hash(&self, hash: &str) -> Result<Option<Arc<Bearer>>, Error> {
+        let kept = &self.inner().kept;
+        if let Some(bearer) = kept.bearer(hash) {
+            return Ok(Some(bearer));
+        }
+        let read = self.at_one_version("bearer_by_hash", async |link, _| {
+            bearer_by_hash(link, hash).await
+        });
+        let (version, found) = read.await?;
+        let found = found.map(Arc::new);
+        if let Some(bearer) = &found {
+            kept.keep_bearer(version, hash, bearer);
+        }
+        Ok(found)
+    }
+}
+
 async fn bearer_by_hash(link: &mut Link<'_>, hash: &str) -> Result<Option<Bearer>, Error> {
     let found = sql!(
         "bearer_by_hash",
@@ -56,9 +79,11 @@ async fn bearer_by_hash(link: &mut Link<'_>, hash: &str) -> Result<Option<Bearer
     .optional(link)
     .await?;
     let Some(row) = found else { return Ok(None) };
+    let token = read(&row)?;
     Ok(Some(Bearer {
-        token: read(&row)?,
         user_name: Fields::of("users", &row).optional_text("user_name")?,
+        roles: roles_of(link, &token.user_id).await?,
+        token,
     }))
 }
 
@@ -140,7 +165,7 @@ impl Tx {
         .bind_time(token.created_at)
         .bind_optional_time(token.expires_at)
         .bind_optional_time(token.revoked_at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         Ok(())
     }
@@ -157,7 +182,7 @@ impl Tx {
         )
         .bind(id.as_str())
         .bind_optional_time(expires_at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         Ok(touched > 0)
     }
@@ -170,7 +195,7 @@ impl Tx {
         )
         .bind(id.as_str())
         .bind(name)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         Ok(touched > 0)
     }
@@ -181,7 +206,7 @@ impl Tx {
         user: &UserId,
         at: Timestamp,
     ) -> Result<Vec<Token>, Error> {
-        self.mark_changed();
+        self.touch(Touches::People);
         sql!(
             "revoke_tokens_of",
             "UPDATE tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL \
@@ -205,7 +230,7 @@ impl Tx {
         )
         .bind(id.as_str())
         .bind_time(at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         Ok(touched > 0)
     }
@@ -222,7 +247,7 @@ impl Tx {
               AND (other.expires_at IS NULL OR other.expires_at >= $1))"
         )
         .bind_time(before)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         if forgotten > 0 {
             self.forget_secrets_without_tokens().await?;

@@ -1,6 +1,7 @@
 //! Destroyed databases: restorable, due to be purged, forgotten.
 
 use crate::databases::{database_columns, read};
+use crate::kept::Touches;
 use crate::sql::Link;
 use crate::{Error, Tx};
 use berth_domain::{Database, DatabaseId, ProjectId, Timestamp};
@@ -65,7 +66,7 @@ impl Tx {
         )
         .bind(id.as_str())
         .bind_time(at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::Database(id)))
         .await?;
         if touched == 0 {
             return Err(Error::Conflict { id: id.to_string() });
@@ -76,7 +77,7 @@ impl Tx {
     /// Removes the rows of databases that were purged before a moment, with all that belongs to
     /// them; tells how many. Events stay.
     pub async fn forget_purged_databases(&mut self, before: Timestamp) -> Result<u64, Error> {
-        let mut link = self.write();
+        let mut link = self.write(Touches::Everything);
         sql!(
             "forget_purged_operations",
             "DELETE FROM operations WHERE database_id IN \

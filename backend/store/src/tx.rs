@@ -1,6 +1,7 @@
 //! The one transaction that writes.
 
 use crate::Error;
+use crate::kept::{Touched, Touches};
 use crate::sql::{Fields, Link};
 use crate::store::Inner;
 use sqlx::{Any, Transaction};
@@ -14,6 +15,7 @@ pub struct Tx {
     transaction: Transaction<'static, Any>,
     inner: Arc<Inner>,
     changed: bool,
+    touched: Touched,
 }
 
 impl Tx {
@@ -22,6 +24,7 @@ impl Tx {
             transaction,
             inner,
             changed: false,
+            touched: Touched::default(),
         }
     }
 
@@ -33,15 +36,16 @@ impl Tx {
         }
     }
 
-    /// The connection, for a statement that writes.
-    pub(crate) fn write(&mut self) -> Link<'_> {
-        self.mark_changed();
+    /// The connection, for a statement that writes, and what that touches of what is kept.
+    pub(crate) fn write(&mut self, touches: Touches<'_>) -> Link<'_> {
+        self.touch(touches);
         self.link()
     }
 
     /// Makes the commit count; for a statement that is known to have written only afterwards.
-    pub(crate) fn mark_changed(&mut self) {
+    pub(crate) fn touch(&mut self, touches: Touches<'_>) {
         self.changed = true;
+        self.touched.add(touches);
     }
 
     /// The next value of a counter.
@@ -51,7 +55,7 @@ impl Tx {
             "UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value"
         )
         .bind(counter)
-        .one(&mut self.write())
+        .one(&mut self.write(Touches::Nothing))
         .await?;
         Fields::of("counters", &row).integer("value")
     }
@@ -79,13 +83,14 @@ impl Tx {
         } else {
             self.version().await?
         };
-        self.transaction
-            .commit()
-            .await
-            .map_err(|source| Error::of_statement("commit", source))?;
+        let committed = self.transaction.commit().await;
         if self.changed {
-            self.inner.told(version);
+            match &committed {
+                Ok(()) => self.inner.told(version, &self.touched),
+                Err(_) => self.inner.kept.doubt(version),
+            }
         }
+        committed.map_err(|source| Error::of_statement("commit", source))?;
         Ok(version)
     }
 

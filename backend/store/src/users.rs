@@ -1,5 +1,6 @@
 //! People.
 
+use crate::kept::Touches;
 use crate::sql::{Fields, Link};
 use crate::{Error, Page, Tx};
 use berth_domain::{User, UserId};
@@ -91,7 +92,7 @@ impl Tx {
         .bind(user.email.as_deref())
         .bind_time(user.created_at)
         .bind_time(user.updated_at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         Ok(())
     }
@@ -106,7 +107,7 @@ impl Tx {
         .bind(user.name.as_str())
         .bind(user.email.as_deref())
         .bind_time(user.updated_at)
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         match touched {
             0 => Err(Error::Conflict {
@@ -124,11 +125,11 @@ impl Tx {
             "DELETE FROM project_members WHERE user_id = $1"
         )
         .bind(id.as_str())
-        .execute(&mut self.write())
+        .execute(&mut self.write(Touches::People))
         .await?;
         let touched = sql!("remove_user", "DELETE FROM users WHERE id = $1")
             .bind(id.as_str())
-            .execute(&mut self.write())
+            .execute(&mut self.write(Touches::People))
             .await?;
         Ok(touched > 0)
     }

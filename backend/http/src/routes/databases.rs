@@ -62,20 +62,10 @@ pub(crate) async fn list(
         .services
         .databases(&caller, &list, after.as_ref(), size)
         .await?;
-    json(StatusCode::OK, &listed(&found, state.services.rules()))
-}
-
-/// A page of databases on the wire.
-pub(super) fn listed(found: &berth_services::Page<DatabaseRecord>, rules: &Rules) -> DatabaseList {
-    let last = found.rows.last().filter(|_| found.more);
-    DatabaseList {
-        next_page_token: last.map(|record| page::token(record.database.id.as_str())),
-        databases: found
-            .rows
-            .iter()
-            .map(|record| wire::database(record, rules))
-            .collect(),
-    }
+    json(
+        StatusCode::OK,
+        &wire::shown_list(&found, state.services.rules())?,
+    )
 }
 
 /// Orders a database. It is made after the answer; its operation says when it is there.
@@ -120,7 +110,8 @@ pub(crate) async fn read(
         .services
         .database(&caller, &database, narrowed.project_id.as_deref())
         .await?;
-    let answer = json(StatusCode::OK, &envelope(&record, state.services.rules()))?;
+    let shown = wire::shown_envelope(&record, state.services.rules())?;
+    let answer = json(StatusCode::OK, &shown)?;
     Ok(tagged(answer, record.database.generation))
 }
 

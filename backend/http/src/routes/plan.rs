@@ -81,21 +81,21 @@ pub(crate) async fn snapshot(
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     let rules = state.services.rules();
-    let (projects, databases) = match &page.rows {
-        SnapshotRows::Projects(rows) => (
-            Some(rows.iter().map(|row| wire::project(row, rules)).collect()),
-            None,
-        ),
-        SnapshotRows::Databases(rows) => (
-            None,
-            Some(rows.iter().map(|row| wire::database(row, rules)).collect()),
-        ),
-    };
-    let body = Snapshot {
-        version: page.version,
-        projects,
-        databases,
-        next_page_token: page.next_page_token,
-    };
-    Ok(([(header::ETAG, etag)], axum::Json(body)).into_response())
+    let etag = [(header::ETAG, etag)];
+    match &page.rows {
+        SnapshotRows::Projects(rows) => {
+            let body = Snapshot {
+                version: page.version,
+                projects: Some(rows.iter().map(|row| wire::project(row, rules)).collect()),
+                databases: None,
+                next_page_token: page.next_page_token,
+            };
+            Ok((etag, axum::Json(body)).into_response())
+        }
+        SnapshotRows::Databases(rows) => {
+            let next = page.next_page_token.as_deref();
+            let body = wire::shown_snapshot(page.version, rows, next, rules)?;
+            Ok((etag, axum::Json(body)).into_response())
+        }
+    }
 }

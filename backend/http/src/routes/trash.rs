@@ -1,6 +1,6 @@
 //! `/v1/trash`: destroyed databases that can still be restored.
 
-use super::{Answer, Paged, Shared, Who, databases::listed, json};
+use super::{Answer, Paged, Shared, Who, json};
 use crate::body::{Params, Segment};
 use crate::{page, wire};
 use axum::Extension;
@@ -21,7 +21,10 @@ pub(crate) async fn list(
     let after = page::after(paged.page_token.as_deref(), DatabaseId::parse)?;
     let size = page::size(paged.page_size)?;
     let found = state.services.trash(&caller, after.as_ref(), size).await?;
-    json(StatusCode::OK, &listed(&found, state.services.rules()))
+    json(
+        StatusCode::OK,
+        &wire::shown_list(&found, state.services.rules())?,
+    )
 }
 
 /// Removes the data of a destroyed database for good, before its window ends.

@@ -8,6 +8,7 @@ mod people;
 mod plan;
 mod project;
 mod rest;
+mod shown;
 
 pub(crate) use config::{database_config, given, project_config};
 pub(crate) use database::{database, planned_database};
@@ -17,6 +18,7 @@ pub(crate) use people::{event, member, token, user, user_config};
 pub(crate) use plan::{planned_item, wish};
 pub(crate) use project::{planned_project, project};
 pub(crate) use rest::{catalogue, credentials, operation, server};
+pub(crate) use shown::{shown_envelope, shown_list, shown_snapshot};
 
 use berth_services::Maybe;
 use std::fmt::Display;

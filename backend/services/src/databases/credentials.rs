@@ -110,10 +110,10 @@ impl Services {
         if inert && !caller.scopes.allow(Scope::Plan) {
             return Err(Error::scope_missing(Scope::Credentials));
         }
-        let row = self
+        let found = self
             .database(caller, reference.database, reference.project)
-            .await?
-            .database;
+            .await?;
+        let row = &found.database;
         let right = if inert {
             Scope::Plan
         } else {
@@ -126,13 +126,13 @@ impl Services {
                 format!("{} is destroyed", row.name),
             ));
         }
-        let network = chosen(&row, network)?;
+        let network = chosen(row, network)?;
         let (password, version) = if inert {
             (Secret::password([0; 16]), row.credential_version)
         } else {
-            self.current_password(caller, &row).await?
+            self.current_password(caller, row).await?
         };
-        let mut found = self.with_password(&row, network, tls, password)?;
+        let mut found = self.with_password(row, network, tls, password)?;
         found.credential_version = version;
         found.inert = inert;
         Ok(found)

@@ -14,7 +14,8 @@ use crate::{Caller, Code, Error, FieldError, Given, Note, Services};
 use berth_domain::{
     Claim, Database, DatabaseId, Intent, Observation, OperationKind, Scope, Timestamp,
 };
-use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, Tx};
+use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, SharedDatabase, Tx};
+use std::sync::Arc;
 
 impl Services {
     /// Takes a database away; its data stays in the trash until the window ends. Repeatable: a
@@ -175,7 +176,7 @@ impl Services {
         caller: &Caller,
         after: Option<&DatabaseId>,
         limit: u32,
-    ) -> Result<Page<DatabaseRecord>, Error> {
+    ) -> Result<Page<Arc<SharedDatabase>>, Error> {
         let reach = caller.reach();
         let filter = DatabaseFilter {
             project: reach.project,
@@ -184,7 +185,7 @@ impl Services {
             ..DatabaseFilter::default()
         };
         self.store
-            .databases_page(&filter, after, limit)
+            .shared_databases_page(&filter, after, limit)
             .await
             .doing("list the trash")
     }

@@ -4,7 +4,9 @@ use crate::error::Doing;
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Services};
 use berth_domain::{DatabaseId, EngineName, Name, ProjectId, Timestamp};
-use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page};
+use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, SharedDatabase};
+use std::borrow::Borrow;
+use std::sync::Arc;
 
 /// How long a purged database still says that it is destroyed.
 const PURGED_VISIBLE_DAYS: i64 = 30;
@@ -28,9 +30,12 @@ impl Services {
         caller: &Caller,
         reference: &str,
         project: Option<&str>,
-    ) -> Result<DatabaseRecord, Error> {
+    ) -> Result<Arc<SharedDatabase>, Error> {
         let mut view = View::Store(&self.store);
-        self.find(&mut view, caller, reference, project).await
+        let project = self.narrowed(&mut view, caller, project).await?;
+        let id = find_id(&mut view, caller, reference, project.as_ref()).await?;
+        let found = self.store.shared_database(&id).await;
+        self.admitted(caller, project.as_ref(), found.doing("read a database")?)
     }
 
     pub(crate) async fn find(
@@ -41,38 +46,28 @@ impl Services {
         project: Option<&str>,
     ) -> Result<DatabaseRecord, Error> {
         let project = self.narrowed(view, caller, project).await?;
-        if let Ok(id) = DatabaseId::parse(reference) {
-            let found = view.database_record(&id).await.doing("read a database")?;
-            let now = self.clock.now();
-            let found = found
-                .filter(|record| caller.sees(&record.database.project_id))
-                .filter(|record| {
-                    project
-                        .as_ref()
-                        .is_none_or(|p| *p == record.database.project_id)
-                })
-                .filter(|record| !is_forgotten(record.database.purged_at, now))
-                .ok_or_else(not_found)?;
-            caller.admitted(&found.database.project_id)?;
-            return Ok(found);
+        let id = find_id(view, caller, reference, project.as_ref()).await?;
+        let found = view.database_record(&id).await.doing("read a database")?;
+        self.admitted(caller, project.as_ref(), found)
+    }
+
+    /// What was found, if it exists for the caller and the request may be about it.
+    fn admitted<R: Borrow<DatabaseRecord>>(
+        &self,
+        caller: &Caller,
+        project: Option<&ProjectId>,
+        found: Option<R>,
+    ) -> Result<R, Error> {
+        let found = found.ok_or_else(not_found)?;
+        let row = &found.borrow().database;
+        if !caller.sees(&row.project_id)
+            || project.is_some_and(|project| *project != row.project_id)
+            || is_forgotten(row.purged_at, self.clock.now())
+        {
+            return Err(not_found());
         }
-        let name = Name::parse(reference).map_err(|_| not_found())?;
-        let named = view
-            .databases_by_name(&name, project.as_ref().or(caller.project.as_ref()))
-            .await
-            .doing("look for a database by name")?;
-        let mut seen = named.into_iter().filter(|row| caller.sees(&row.project_id));
-        let first = seen.next().ok_or_else(not_found)?;
-        let others: Vec<_> = seen.collect();
-        if !others.is_empty() {
-            return Err(ambiguous(&name, std::iter::once(&first).chain(&others)));
-        }
-        caller.admitted(&first.project_id)?;
-        let record = view
-            .database_record(&first.id)
-            .await
-            .doing("read a database")?;
-        record.ok_or_else(not_found)
+        caller.admitted(&row.project_id)?;
+        Ok(found)
     }
 
     /// The project that narrows a question; a project that does not exist narrows it to nothing.
@@ -98,7 +93,7 @@ impl Services {
         list: &DatabaseList,
         after: Option<&DatabaseId>,
         limit: u32,
-    ) -> Result<Page<DatabaseRecord>, Error> {
+    ) -> Result<Page<Arc<SharedDatabase>>, Error> {
         let mut view = View::Store(&self.store);
         let project = self
             .narrowed(&mut view, caller, list.project.as_deref())
@@ -130,10 +125,35 @@ impl Services {
             name,
             lifetime: Lifetime::Living,
         };
-        view.databases_page(&filter, after, limit)
+        self.store
+            .shared_databases_page(&filter, after, limit)
             .await
             .doing("list databases")
     }
+}
+
+/// Which database a reference means: its id, or the name of a living one that the caller sees.
+async fn find_id(
+    view: &mut View<'_>,
+    caller: &Caller,
+    reference: &str,
+    project: Option<&ProjectId>,
+) -> Result<DatabaseId, Error> {
+    if let Ok(id) = DatabaseId::parse(reference) {
+        return Ok(id);
+    }
+    let name = Name::parse(reference).map_err(|_| not_found())?;
+    let named = view
+        .databases_by_name(&name, project.or(caller.project.as_ref()))
+        .await
+        .doing("look for a database by name")?;
+    let mut seen = named.into_iter().filter(|row| caller.sees(&row.project_id));
+    let first = seen.next().ok_or_else(not_found)?;
+    let others: Vec<_> = seen.collect();
+    if others.is_empty() {
+        return Ok(first.id);
+    }
+    Err(ambiguous(&name, std::iter::once(&first).chain(&others)))
 }
 
 /// Whether a purged database is not spoken of any more.

@@ -19,5 +19,6 @@ mod random;
 mod round_trip;
 mod samples;
 mod secrecy;
+mod shared;
 mod snapshots;
 mod transactions;

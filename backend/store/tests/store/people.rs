@@ -8,7 +8,7 @@ use berth_store::{
 };
 use std::collections::BTreeMap;
 
-fn user(number: u8) -> User {
+pub fn user(number: u8) -> User {
     User {
         id: UserId::from_entropy([number; 8]),
         name: format!("user {number}"),
@@ -202,7 +202,7 @@ on_both! {
         tx.insert_token(&two).await.unwrap();
         tx.commit().await.unwrap();
         let bearer = store.bearer_by_hash(&one.hash).await.unwrap().unwrap();
-        assert_eq!((bearer.token, bearer.user_name.as_deref()), (one.clone(), Some("user 1")));
+        assert_eq!((&bearer.token, bearer.user_name.as_deref()), (&one, Some("user 1")));
         // Nobody of that id is there in a bare store.
         assert_eq!(store.bearer_by_hash(&two.hash).await.unwrap().unwrap().user_name, None);
         let own = TokenFilter { project: None, user: Some(person.id.clone()) };

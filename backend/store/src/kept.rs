@@ -1,0 +1,264 @@
+//! What was read and has not been changed since.
+//!
+//! A file has one writer, and that is this process: each commit passes here and says which rows
+//! it touched. So what is kept is exactly what the store holds at the version that stands beside
+//! it, and a request for a row that was asked for before costs no statement. A server's rows are
+//! not kept: when its writer's lock is lost, another berthd may write without being heard here.
+
+use crate::shared::SharedDatabase;
+use crate::tokens::Bearer;
+use berth_domain::DatabaseId;
+use hashlink::LruCache;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Databases that are kept, some 4 KB each; the one that was not asked for the longest goes first.
+const DATABASES_MAX: usize = 2_048;
+/// Tokens that are kept.
+const BEARERS_MAX: usize = 1_024;
+
+/// Which of the rows that may be kept a statement changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Touches<'a> {
+    /// None of them.
+    Nothing,
+    /// A database, what was seen of it, or which operation is its last.
+    Database(&'a DatabaseId),
+    /// Tokens, users or members.
+    People,
+    /// Any of them.
+    Everything,
+}
+
+/// What a transaction has touched so far.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    databases: Vec<DatabaseId>,
+    people: bool,
+    everything: bool,
+}
+
+impl Touched {
+    pub(crate) fn add(&mut self, touches: Touches<'_>) {
+        match touches {
+            Touches::Nothing => {}
+            Touches::Database(id) => self.databases.push(id.clone()),
+            Touches::People => self.people = true,
+            Touches::Everything => self.everything = true,
+        }
+    }
+}
+
+/// Rows in memory, for a store whose commits all pass here.
+pub(crate) struct Kept {
+    rows: Option<Mutex<Rows>>,
+}
+
+struct Rows {
+    /// The version that everything here shows; none while that is not known.
+    version: Option<i64>,
+    /// The version of which nobody knows whether it was made; none up to it is believed.
+    doubted: i64,
+    databases: LruCache<DatabaseId, Arc<SharedDatabase>>,
+    bearers: LruCache<String, Arc<Bearer>>,
+}
+
+impl Kept {
+    /// Nothing yet, at a version.
+    pub(crate) fn at(version: i64) -> Self {
+        Self {
+            rows: Some(Mutex::new(Rows {
+                version: Some(version),
+                doubted: 0,
+                databases: LruCache::new(DATABASES_MAX),
+                bearers: LruCache::new(BEARERS_MAX),
+            })),
+        }
+    }
+
+    /// Keeps nothing, ever.
+    pub(crate) fn never() -> Self {
+        Self { rows: None }
+    }
+
+    fn rows(&self) -> Option<MutexGuard<'_, Rows>> {
+        let rows = self.rows.as_ref()?;
+        // Nothing that holds it can stop half way through a change.
+        Some(rows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes a commit in before anybody is told of it.
+    pub(crate) fn committed(&self, version: i64, touched: &Touched) {
+        if let Some(mut rows) = self.rows() {
+            rows.committed(version, touched);
+        }
+    }
+
+    /// Forgets everything, after a commit of which nobody knows whether it made that version.
+    pub(crate) fn doubt(&self, version: i64) {
+        if let Some(mut rows) = self.rows() {
+            rows.forget_all();
+            rows.version = None;
+            rows.doubted = version;
+        }
+    }
+
+    /// A database.
+    pub(crate) fn database(&self, id: &DatabaseId) -> Option<Arc<SharedDatabase>> {
+        self.rows()?.databases.get(id).cloned()
+    }
+
+    /// Whether there may be something of that version here.
+    pub(crate) fn shows(&self, version: i64) -> bool {
+        self.rows()
+            .is_some_and(|rows| rows.version == Some(version) && !rows.databases.is_empty())
+    }
+
+    /// Those of the databases that are kept at that very version, each in its place; none when
+    /// what is kept shows another version.
+    pub(crate) fn databases(
+        &self,
+        version: i64,
+        ids: &[DatabaseId],
+    ) -> Option<Vec<Option<Arc<SharedDatabase>>>> {
+        let mut rows = self.rows().filter(|rows| rows.version == Some(version))?;
+        let found = ids.iter().map(|id| rows.databases.get(id).cloned());
+        Some(found.collect())
+    }
+
+    /// Keeps databases that were read at a version, unless there is a newer one by now.
+    pub(crate) fn keep_databases<'a>(
+        &self,
+        version: i64,
+        databases: impl IntoIterator<Item = &'a Arc<SharedDatabase>>,
+    ) {
+        let rows = self.rows();
+        if let Some(mut rows) = rows.filter(|rows| rows.version == Some(version)) {
+            for kept in databases {
+                rows.databases
+                    .insert(kept.database.id.clone(), Arc::clone(kept));
+            }
+        }
+    }
+
+    /// The bearer of a token, by the token's hash.
+    pub(crate) fn bearer(&self, hash: &str) -> Option<Arc<Bearer>> {
+        self.rows()?.bearers.get(hash).cloned()
+    }
+
+    /// Keeps a bearer that was read at a version, unless there is a newer one by now.
+    pub(crate) fn keep_bearer(&self, version: i64, hash: &str, bearer: &Arc<Bearer>) {
+        let rows = self.rows();
+        if let Some(mut rows) = rows.filter(|rows| rows.version == Some(version)) {
+            rows.bearers.insert(hash.to_owned(), Arc::clone(bearer));
+        }
+    }
+}
+
+impl Rows {
+    fn committed(&mut self, version: i64, touched: &Touched) {
+        // Commits follow one another, but two may arrive here in the other order. What the late
+        // one touched was forgotten with everything else when the early one came.
+        let follows = self.version.is_some_and(|own| own + 1 == version);
+        let is_late = self.version.is_some_and(|own| own >= version);
+        if touched.everything || !(follows || is_late) {
+            self.forget_all();
+        }
+        if touched.people {
+            self.bearers.clear();
+        }
+        for id in &touched.databases {
+            self.databases.remove(id);
+        }
+        if !is_late && version > self.doubted {
+            self.version = Some(version);
+        }
+    }
+
+    fn forget_all(&mut self) {
+        self.databases.clear();
+        self.bearers.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_domain::{TokenId, UserId};
+
+    fn bearer() -> Arc<Bearer> {
+        Arc::new(Bearer {
+            token: berth_domain::Token {
+                id: TokenId::from_entropy([1; 8]),
+                name: "ci".to_owned(),
+                hash: "00".to_owned(),
+                scopes: berth_domain::Scopes::of([]),
+                project_id: None,
+                user_id: UserId::administrator(),
+                created_at: berth_domain::Timestamp::from_millis(0),
+                expires_at: None,
+                revoked_at: None,
+            },
+            user_name: None,
+            roles: std::collections::BTreeMap::new(),
+        })
+    }
+
+    fn touched(touches: Touches<'_>) -> Touched {
+        let mut touched = Touched::default();
+        touched.add(touches);
+        touched
+    }
+
+    #[test]
+    fn what_a_commit_touched_is_forgotten_and_the_rest_is_not() {
+        let kept = Kept::at(7);
+        kept.keep_bearer(7, "a", &bearer());
+        kept.committed(8, &touched(Touches::Nothing));
+        assert!(kept.bearer("a").is_some());
+        kept.committed(9, &touched(Touches::People));
+        assert!(kept.bearer("a").is_none());
+    }
+
+    #[test]
+    fn what_was_read_before_a_commit_is_not_kept_after_it() {
+        let kept = Kept::at(7);
+        kept.committed(8, &touched(Touches::People));
+        kept.keep_bearer(7, "a", &bearer());
+        assert!(kept.bearer("a").is_none());
+    }
+
+    #[test]
+    fn commits_that_arrive_in_the_other_order_leave_nothing_old() {
+        let kept = Kept::at(7);
+        kept.keep_bearer(7, "a", &bearer());
+        kept.committed(9, &touched(Touches::Nothing));
+        // What the commit 8 touched is not known yet.
+        assert!(kept.bearer("a").is_none());
+        kept.keep_bearer(9, "a", &bearer());
+        kept.committed(8, &touched(Touches::People));
+        assert!(kept.databases(9, &[]).is_some(), "the version went back");
+    }
+
+    #[test]
+    fn after_a_commit_in_doubt_nothing_is_kept_until_the_next() {
+        let kept = Kept::at(7);
+        kept.keep_bearer(7, "a", &bearer());
+        kept.doubt(8);
+        assert!(kept.bearer("a").is_none());
+        kept.keep_bearer(7, "a", &bearer());
+        // The one before it arrives late.
+        kept.committed(7, &touched(Touches::Nothing));
+        kept.keep_bearer(7, "a", &bearer());
+        assert!(kept.bearer("a").is_none());
+        kept.committed(9, &touched(Touches::Nothing));
+        kept.keep_bearer(9, "a", &bearer());
+        assert!(kept.bearer("a").is_some());
+    }
+
+    #[test]
+    fn a_store_of_many_writers_keeps_nothing() {
+        let kept = Kept::never();
+        kept.keep_bearer(1, "a", &bearer());
+        assert!(kept.bearer("a").is_none() && kept.databases(1, &[]).is_none());
+    }
+}
