@@ -70,10 +70,9 @@ async fn project_use(link: &mut Link<'_>, project: &ProjectId) -> Result<Project
 async fn address_use(link: &mut Link<'_>, project: &ProjectId) -> Result<AddressUse, Error> {
     let row = sql!(
         "address_use",
-        "SELECT COUNT(CASE WHEN project_id = $1 THEN 1 END) AS engines, \
-         COUNT(CASE WHEN project_id = $1 THEN pooler END) AS poolers, \
-         COUNT(CASE WHEN expose <> 0 THEN 1 END) AS exposed \
-         FROM databases WHERE intent <> 'destroy'"
+        "SELECT COUNT(*) AS engines, COUNT(pooler) AS poolers, \
+         (SELECT COUNT(*) FROM databases WHERE expose <> 0 AND intent <> 'destroy') AS exposed \
+         FROM databases WHERE project_id = $1 AND intent <> 'destroy'"
     )
     .bind(project.as_str())
     .optional(link)

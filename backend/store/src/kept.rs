@@ -46,6 +46,11 @@ impl Touched {
             Touches::Everything => self.everything = true,
         }
     }
+
+    /// The databases; none when any may be touched.
+    pub(crate) fn named(&self) -> Option<&[DatabaseId]> {
+        (!self.everything).then_some(&self.databases)
+    }
 }
 
 /// Rows in memory, for a store whose commits all pass here.

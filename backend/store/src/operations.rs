@@ -148,8 +148,12 @@ async fn operations_page(
 async fn next_due_at(link: &mut Link<'_>) -> Result<Option<Timestamp>, Error> {
     let row = sql!(
         "next_due_at",
-        "SELECT MIN(CASE WHEN lease_until > due_at THEN lease_until ELSE due_at END) AS at \
-         FROM operations WHERE state = 'pending'"
+        "SELECT MIN(at) AS at FROM (\
+         SELECT MIN(due_at) AS at FROM operations \
+          WHERE state = 'pending' AND lease_until IS NULL \
+         UNION ALL \
+         SELECT MIN(CASE WHEN lease_until > due_at THEN lease_until ELSE due_at END) AS at \
+          FROM operations WHERE state = 'pending' AND lease_until IS NOT NULL) AS next"
     )
     .one(link)
     .await?;
@@ -196,8 +200,16 @@ impl Tx {
         let rows = sql!(
             "lease_due_operations",
             "UPDATE operations SET lease_holder = $1, lease_until = $2 WHERE id IN \
-             (SELECT id FROM operations WHERE state = 'pending' AND due_at <= $3 \
-              AND (lease_until IS NULL OR lease_until <= $3) ORDER BY due_at, ordinal LIMIT $4) \
+             (SELECT id FROM (\
+               SELECT id, due_at, ordinal FROM (\
+                SELECT id, due_at, ordinal FROM operations \
+                WHERE state = 'pending' AND lease_until IS NULL AND due_at <= $3 \
+                ORDER BY due_at, ordinal LIMIT $4) AS free \
+               UNION ALL \
+               SELECT id, due_at, ordinal FROM operations \
+               WHERE state = 'pending' AND lease_until IS NOT NULL \
+               AND lease_until <= $3 AND due_at <= $3) AS due \
+              ORDER BY due_at, ordinal LIMIT $4) \
              RETURNING ",
             columns!()
         )

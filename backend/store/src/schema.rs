@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("migrations/0004_env.sql")),
     (5, include_str!("migrations/0005_sleep.sql")),
     (6, include_str!("migrations/0006_audit.sql")),
+    (7, include_str!("migrations/0007_many.sql")),
 ];
 
 /// Whether there is a table of that name.

@@ -1,6 +1,7 @@
 //! The store as a whole: opening, reading, beginning to write.
 
 use crate::connect::Location;
+use crate::follow::Followers;
 use crate::kept::{Kept, Touched};
 use crate::sealing::Keys;
 use crate::snapshot::Answers;
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     locked_out: Arc<AtomicBool>,
     version: watch::Sender<i64>,
     pub(crate) kept: Kept,
+    pub(crate) followers: Followers,
     pub(crate) answers: Mutex<Answers>,
     /// Keeps a second berthd off a file; a server has a lock of its own.
     file_lock: Mutex<Option<File>>,
@@ -90,6 +92,7 @@ impl Store {
                 } else {
                     Kept::at(version)
                 },
+                followers: Followers::default(),
                 location,
                 keys,
                 locked_out,
@@ -178,7 +181,14 @@ impl Inner {
 
     pub(crate) fn told(&self, version: i64, touched: &Touched) {
         self.kept.committed(version, touched);
+        self.followers.tell(touched.named());
         self.version.send_replace(version);
+    }
+
+    /// Takes note of a commit of which nobody knows whether it made that version.
+    pub(crate) fn doubt(&self, version: i64) {
+        self.kept.doubt(version);
+        self.followers.tell(None);
     }
 
     /// Begins a transaction that writes, on a new connection where the old one is spoilt.
