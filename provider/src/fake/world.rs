@@ -21,6 +21,8 @@ pub struct World {
     operations: BTreeMap<String, Fields>,
     sequence: u64,
     pub inert: bool,
+    /// The version of the passwords in force, while the ordered ones are on their way.
+    pub version_in_force: Option<i64>,
     /// Projects in one page of a snapshot; all when zero.
     pub page_size: usize,
     /// The fields that changes of databases carried.
@@ -478,16 +480,22 @@ impl World {
         } else {
             "public"
         };
-        let password = format!("secret-{}-{}", text(row, "slug"), row["credential_version"]);
+        let ordered = row["credential_version"].as_i64().unwrap();
+        let version = self.version_in_force.unwrap_or(ordered);
+        let password = match self.inert {
+            true => "0".repeat(32),
+            false => format!("secret-{}-{version}", text(row, "slug")),
+        };
+        let at = &row["public_port"];
         json!({
             "host": row["host"], "port": 5432, "pooler_host": row["pooler_host"],
             "pooler_port": 5432, "username": row["username"], "password": password,
             "database": row["database_name"], "ssl_mode": "disable",
-            "uri": format!("postgresql://u:{password}@h/d"),
-            "pooled_uri": format!("postgresql://u:{password}@p/d"),
+            "uri": format!("postgresql://u:{password}@h:{at}/d"),
+            "pooled_uri": format!("postgresql://u:{password}@p:{at}/d"),
             "connection_string": format!("postgresql://u:{password}@p/d"),
             "ca_certificate": "PEM", "network": network,
-            "credential_version": row["credential_version"], "inert": self.inert,
+            "credential_version": version, "inert": self.inert,
         })
     }
 }

@@ -26,12 +26,16 @@ use crate::journal::{self, Found};
 use crate::plan::{self, Kind};
 
 /// The attributes whose change makes new credentials, or new addresses in the URIs.
-const MOVES_CREDENTIALS: [&str; 6] = [
+const MOVES_CREDENTIALS: [&str; 10] = [
     "credential_version",
     "expose",
+    "host",
+    "pooler",
+    "pooler_host",
+    "public_host",
     "public_port",
     "tls_mode",
-    "pooler",
+    "uri_template",
     "username",
 ];
 
@@ -52,6 +56,13 @@ const CREATE_GOES_ON: &str = "berthd goes on making the database. The client has
     tainted: the next apply would destroy it and make it anew. To keep it, run `terraform \
     untaint ADDRESS` (or `tofu untaint ADDRESS`) and apply again. More time can be granted in \
     the block timeouts.";
+/// Why the state has no credentials although it should.
+const NOT_READ: &str = "The provider's token may not read credentials (the scope is named \
+    \"credentials\"), so that password, uri and pooled_uri are null. The next run with a token \
+    that may read them writes them.";
+/// Why the state does not have them yet.
+const NOT_YET: &str = "Another password was ordered and is not in force yet, so that password, uri \
+    and pooled_uri are null. The next run writes them.";
 /// What becomes of a change that was not waited for.
 const CHANGE_GOES_ON: &str = "The change goes on in berthd, and the state has it as ordered: the \
     next plan shows no difference, and a refresh warns while the change is under way or when it \
@@ -113,12 +124,35 @@ impl Database {
         Ok(response.private.set(plan::PRIVATE_ID, &answer.id)?)
     }
 
-    /// Writes the credentials into the state.
+    /// Writes the credentials into the state; null, with a warning, where they are not to be
+    /// had. What is null is planned as open, so that no state keeps it for good.
     async fn expose(&self, client: &Client, id: &str, response: &mut StateResponse) -> Outcome {
-        let credentials = client.credentials(id, None).await.map_err(self.told())?;
-        response.state.set("password", credentials.password)?;
-        response.state.set("uri", credentials.uri)?;
-        response.state.set("pooled_uri", credentials.pooled_uri)?;
+        let (found, reason) = match client.credentials(id, None).await {
+            Ok(found) if found.inert => (None, NOT_READ),
+            Ok(found) => {
+                let version = response.state.object().integer("credential_version")?;
+                // The one that opens the database now is not the one that was ordered.
+                let is_last = version == Some(found.credential_version);
+                (is_last.then_some(found), NOT_YET)
+            }
+            Err(error) if is_denied(&error) => (None, NOT_READ),
+            Err(error) => return Err(self.told()(error)),
+        };
+        let Some(found) = found else {
+            for name in schema::SECRETS {
+                response.state.set(name, Value::Null)?;
+            }
+            let name = response.state.object().string("name")?.unwrap_or(id);
+            let summary = format!("The credentials of {name} are not in the state");
+            let told = Diagnostic::warning(summary, reason);
+            response
+                .diagnostics
+                .push(told.at("expose_credentials_in_state"));
+            return Ok(());
+        };
+        response.state.set("password", found.password)?;
+        response.state.set("uri", found.uri)?;
+        response.state.set("pooled_uri", found.pooled_uri)?;
         Ok(())
     }
 
@@ -388,8 +422,10 @@ impl Resource for Database {
         let told = within(request.context, "reading the journal", told).await?;
         response.diagnostics.append(told);
         let wanted = state.boolean("expose_credentials_in_state")? == Some(true);
-        let known = state.integer("credential_version")? == Some(database.credential_version)
-            && !state.is_null("password")?;
+        let mut known = !state.is_null("password")?;
+        for name in MOVES_CREDENTIALS {
+            known &= state.get(name)? == response.state.object().get(name)?;
+        }
         if wanted && !known {
             self.expose(&backend.client, id, response).await?;
         }
