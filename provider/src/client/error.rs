@@ -149,6 +149,14 @@ pub enum Error {
         /// The time that was granted.
         seconds: u64,
     },
+    /// The waiting for something that was accepted ended while the backend was away.
+    #[error("{ended}, and no answer came at last")]
+    Away {
+        /// Why it was not waited for any longer.
+        ended: Shared,
+        /// Why no answer came.
+        source: Shared,
+    },
     /// The user asked to stop.
     #[error("{act} was stopped")]
     Stopped {
@@ -161,6 +169,30 @@ impl Error {
     /// Whether the backend says that the object does not exist.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Refused { status: 404, answer, .. } if answer.code.ends_with("_not_found"))
+    }
+
+    /// Whether the same question may well be answered a while later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::NotAsked { .. } => true,
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
+    /// Whether nobody waited any longer, and what was accepted goes on: how that is headed.
+    pub fn gave_up(&self) -> Option<&'static str> {
+        match self {
+            Self::TooLong { .. } => Some("Timeout"),
+            Self::Stopped { .. } => Some("Stopped"),
+            Self::Away { ended, .. } => ended.gave_up(),
+            _ => None,
+        }
+    }
+
+    /// The error and its causes, in one line.
+    pub fn in_full(&self) -> String {
+        chain(self)
     }
 
     /// The code of a refusal.
@@ -269,20 +301,12 @@ impl Error {
                     said(message)
                 ),
             ),
-            Self::TooLong { .. } => Diagnostic::error(
-                "Timeout",
+            Self::TooLong { .. } | Self::Stopped { .. } | Self::Away { .. } => Diagnostic::error(
+                self.gave_up().unwrap_or("Timeout"),
                 format!(
                     "{} What berthd has accepted goes on: run apply again to wait for the rest, \
                      or grant more time in the block timeouts.",
-                    sentence(&self.to_string())
-                ),
-            ),
-            Self::Stopped { .. } => Diagnostic::error(
-                "Stopped",
-                format!(
-                    "{} berthd goes on with what it has accepted; run apply again to see the \
-                     result.",
-                    sentence(&self.to_string())
+                    sentence(&chain(self))
                 ),
             ),
         }

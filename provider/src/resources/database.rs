@@ -5,7 +5,7 @@ mod schema;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_api::{Database as Answer, DatabaseBody};
+use berth_api::{Credentials, Database as Answer, DatabaseBody};
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
 use berth_plugin::object::Object;
 use berth_plugin::path::Path;
@@ -20,7 +20,7 @@ use berth_plugin::value::Value;
 
 use super::{body, is_denied, misfit};
 use crate::backend::Backend;
-use crate::client::{Client, Error, Shared, within};
+use crate::client::{Error, Shared, within};
 use crate::convert::{fields_of, state_of};
 use crate::journal::{self, Found};
 use crate::plan::{self, Kind};
@@ -92,12 +92,11 @@ impl Database {
 
     /// Why an order that berthd accepted was not seen through, and what becomes of it.
     fn unfinished(&self, error: Shared, what_goes_on: &str) -> Diagnostics {
-        let said = |summary| {
-            Diagnostic::error(summary, format!("Gave up waiting: {error}. {what_goes_on}")).into()
-        };
+        if let Some(summary) = error.gave_up() {
+            let detail = format!("Gave up waiting: {}. {what_goes_on}", error.in_full());
+            return Diagnostic::error(summary, detail).into();
+        }
         match &*error {
-            Error::TooLong { .. } => said("Timeout"),
-            Error::Stopped { .. } => said("Stopped"),
             // It has ended, and the backend says how.
             Error::Operation { .. } => self.told()(error),
             _ => {
@@ -126,8 +125,8 @@ impl Database {
 
     /// Writes the credentials into the state; null, with a warning, where they are not to be
     /// had. What is null is planned as open, so that no state keeps it for good.
-    async fn expose(&self, client: &Client, id: &str, response: &mut StateResponse) -> Outcome {
-        let (found, reason) = match client.credentials(id, None).await {
+    fn expose(&self, read: Result<Credentials, Shared>, response: &mut StateResponse) -> Outcome {
+        let (found, reason) = match read {
             Ok(found) if found.inert => (None, NOT_READ),
             Ok(found) => {
                 let version = response.state.object().integer("credential_version")?;
@@ -142,7 +141,7 @@ impl Database {
             for name in schema::SECRETS {
                 response.state.set(name, Value::Null)?;
             }
-            let name = response.state.object().string("name")?.unwrap_or(id);
+            let name = response.state.object().require_string("name")?;
             let summary = format!("The credentials of {name} are not in the state");
             let told = Diagnostic::warning(summary, reason);
             response
@@ -375,10 +374,14 @@ impl Resource for Database {
             .wait(&act, &made.id, made.operation_id, request.context)
             .await
             .map_err(|error| self.unfinished(error, CREATE_GOES_ON))?;
-        let claimed = client.claim_database(&made.id).await.map_err(self.told())?;
+        let claimed = client
+            .outlast(&act, request.context, || client.claim_database(&made.id))
+            .await
+            .map_err(|error| self.unfinished(error, CREATE_GOES_ON))?;
         self.state(&claimed, request.planned, response)?;
         if request.planned.get("password")?.is_unknown() {
-            self.expose(client, &made.id, response).await?;
+            let read = client.outlast(&act, request.context, || client.credentials(&made.id, None));
+            self.expose(read.await, response)?;
         }
         Ok(())
     }
@@ -427,7 +430,8 @@ impl Resource for Database {
             known &= state.get(name)? == response.state.object().get(name)?;
         }
         if wanted && !known {
-            self.expose(&backend.client, id, response).await?;
+            let read = backend.client.credentials(id, None).await;
+            self.expose(read, response)?;
         }
         Ok(())
     }
@@ -464,11 +468,14 @@ impl Resource for Database {
                 .wait(&act, id, changed.operation_id, request.context)
                 .await
                 .map_err(|error| self.unfinished(error, CHANGE_GOES_ON))?;
-            let settled = client.database(id, None).await.map_err(self.told())?;
+            let settled = client
+                .outlast(&act, request.context, || client.database(id, None))
+                .await
+                .map_err(self.told())?;
             self.state(&settled, request.planned, response)?;
         }
         if request.planned.get("password")?.is_unknown() {
-            self.expose(client, id, response).await?;
+            self.expose(client.credentials(id, None).await, response)?;
         }
         Ok(())
     }

@@ -279,6 +279,48 @@ async fn what_may_be_repeated_is_repeated_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_backend_that_is_away_during_a_create_is_waited_for() {
+    let stage = Stage::start().await;
+    let config = stage.database(&[
+        ("deletion_protection", false.into()),
+        ("expose_credentials_in_state", true.into()),
+    ]);
+    // More often than one request is repeated, and with other words than a restart has.
+    for request in [
+        "GET /v1/operations",
+        "POST /v1/databases/",
+        "GET /v1/databases/",
+    ] {
+        for status in [503, 502, 500, 429, 503, 504] {
+            let away = Fault::refusal(request, status, "away");
+            stage.fake.fail(away.with_header("retry-after", "0"));
+        }
+    }
+    let instance = stage.created(&config).await;
+    assert!(!instance.tainted);
+    assert_eq!(living(&stage)[0]["claimed"], json!(true));
+    let orders = stage.fake.requests();
+    let orders = orders.iter().filter(|line| *line == "POST /v1/databases");
+    assert_eq!(orders.count(), 1);
+}
+
+#[tokio::test]
+async fn a_backend_that_stays_away_is_named_when_the_time_is_over() {
+    let stage = Stage::start().await;
+    for _ in 0..50 {
+        let away = Fault::refusal("GET /v1/operations", 503, "away");
+        stage.fake.fail(away.with_header("retry-after", "0"));
+    }
+    let config = stage.database(&[("timeouts", Value::object([("create", "1s")]))]);
+    let mut instance = stage.host.instance("berth_database");
+    let reason = told(stage.host.apply(&mut instance, &config).await);
+    assert!(reason.contains("not finished after 1 second"), "{reason}");
+    assert!(reason.contains("refused for a test with 503"), "{reason}");
+    assert!(reason.contains("terraform untaint ADDRESS"), "{reason}");
+    assert!(instance.tainted);
+}
+
+#[tokio::test]
 async fn a_lost_answer_does_not_make_a_second_database() {
     let stage = Stage::start().await;
     let lost = Fault {
