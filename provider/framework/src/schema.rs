@@ -37,6 +37,7 @@ pub struct Attribute {
     pub(crate) optional: bool,
     pub(crate) computed: bool,
     pub(crate) sensitive: bool,
+    pub(crate) partly: bool,
     pub(crate) write_only: bool,
     pub(crate) description: String,
     pub(crate) deprecation: Option<String>,
@@ -281,6 +282,7 @@ impl Attribute {
             optional: false,
             computed: false,
             sensitive: false,
+            partly: false,
             write_only: false,
             description: String::new(),
             deprecation: None,
@@ -318,6 +320,15 @@ impl Attribute {
     pub fn sensitive(mut self) -> Self {
         self.sensitive = true;
         self
+    }
+
+    /// Sensitive to the host, although not each name and value in it is a secret: the author
+    /// hands those that are to [`crate::secrets::remember`], and the others stay readable in
+    /// logs and messages.
+    #[must_use]
+    pub fn partly_sensitive(mut self) -> Self {
+        self.partly = true;
+        self.sensitive()
     }
 
     /// The value reaches the provider and is never stored, in a plan or in a state.

@@ -15,7 +15,7 @@ use crate::resources::rules;
 
 /// What stands for a secret that is no URL and that the token may not read.
 const INERT: &str = "inert-value-of-a-plan";
-/// The same for URLs. Names under `.invalid` are promised to nobody.
+/// The same for the URL of a database. Names under `.invalid` are promised to nobody.
 const INERT_URL: &str = "postgresql://inert:inert-value-of-a-plan@plan.invalid:5432/inert";
 
 /// The ephemeral resource.
@@ -34,7 +34,8 @@ impl ProjectEnv {
 fn value(variable: &EnvVariable) -> &str {
     match &variable.value {
         Some(value) => value,
-        None if variable.name.ends_with("_URL") => INERT_URL,
+        // Whatever a user calls it, what berth manages is a URL, and nothing else is known to be.
+        None if variable.managed_by.is_some() => INERT_URL,
         None => INERT,
     }
 }
@@ -56,7 +57,7 @@ impl EphemeralResource for ProjectEnv {
                 )),
             Attribute::map("variables", Type::String)
                 .computed()
-                .sensitive()
+                .partly_sensitive()
                 .description("The variables by name, as the project's applications get them."),
         ])
         .description(

@@ -16,7 +16,8 @@ pub struct People {
     pub members: BTreeMap<(String, String), String>,
     /// The journal, the oldest first.
     pub events: Vec<Json>,
-    /// What every project's applications get: name, value, whether it is a secret.
+    /// What every project's applications get: name, value, whether it is a secret. What is a
+    /// URL is managed by berth.
     pub variables: Vec<(String, String, bool)>,
     /// The project that the provider's own token is bound to.
     pub bound: Option<String>,
@@ -28,6 +29,14 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     pairs
         .find(|(have, _)| *have == name)
         .map(|(_, value)| value)
+}
+
+/// Times are told without the fraction of a second.
+fn tell_seconds(token: &mut Fields) {
+    if let Some(at) = token["expires_at"].as_str() {
+        let (whole, _) = at.trim_end_matches('Z').split_once('.').unwrap_or((at, ""));
+        token["expires_at"] = json!(format!("{}Z", whole.trim_end_matches('Z')));
+    }
 }
 
 impl People {
@@ -66,6 +75,7 @@ impl People {
         token.entry("expires_at").or_insert(Json::Null);
         token.insert("created_at".into(), json!("2026-01-01T00:00:00Z"));
         token.insert("revoked_at".into(), Json::Null);
+        tell_seconds(&mut token);
         self.tokens.insert(id, token.clone());
         token.insert("secret".into(), json!(secret));
         (201, Json::Object(token))
@@ -77,7 +87,10 @@ impl People {
         };
         match method {
             "GET" => {}
-            "PATCH" => token.extend(body.clone()),
+            "PATCH" => {
+                token.extend(body.clone());
+                tell_seconds(token);
+            }
             "DELETE" => {
                 token.insert("revoked_at".into(), json!("2026-02-01T00:00:00Z"));
                 return (204, Json::Null);
@@ -127,11 +140,12 @@ impl People {
     }
 
     fn env(&self, inert: bool) -> Answer {
-        let variables = self.variables.iter().map(|(name, value, sensitive)| {
-            let value = (!(inert && *sensitive)).then_some(value);
+        let variables = self.variables.iter().map(|(name, variable, sensitive)| {
+            let value = (!(inert && *sensitive)).then_some(variable);
+            let managed = variable.starts_with("postgresql://");
             json!({
-                "name": name, "value": value, "sensitive": sensitive, "managed_by": "berth",
-                "source": "db_1",
+                "name": name, "value": value, "sensitive": sensitive,
+                "managed_by": managed.then_some("berth"), "source": managed.then_some("db_1"),
             })
         });
         let variables: Vec<Json> = variables.collect();

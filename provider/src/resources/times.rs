@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 /// The moment by this machine's clock.
 #[expect(
@@ -22,20 +22,27 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// Whether both name the same moment, to the millisecond that the backend keeps, or both none.
+/// The moment without the fraction of its second, which the backend does not tell.
+fn whole_second(text: &str) -> Option<Timestamp> {
+    let at = parse(text).ok()?;
+    let rounding = TimestampRound::new().smallest(Unit::Second);
+    at.round(rounding.mode(RoundMode::Floor)).ok()
+}
+
+/// Whether both name the same moment, to the second that the backend tells, or both none.
 pub fn same(one: Option<&str>, other: Option<&str>) -> bool {
-    let millis = |text: &str| parse(text).map(Timestamp::as_millisecond).ok();
     match (one, other) {
         (Some(one), Some(other)) => {
-            one == other || (millis(one) == millis(other) && millis(one).is_some())
+            let at = whole_second(one);
+            one == other || (at.is_some() && at == whole_second(other))
         }
         (one, other) => one == other,
     }
 }
 
-/// The spelling in UTC; `text` itself where it is no time.
+/// The spelling in UTC, in whole seconds; `text` itself where it is no time.
 pub fn canonical(text: &str) -> String {
-    parse(text).map_or_else(|_| text.to_owned(), |at| at.to_string())
+    whole_second(text).map_or_else(|| text.to_owned(), |at| at.to_string())
 }
 
 /// Whether that moment is not later than `now`. What is no time is never over.
@@ -54,11 +61,17 @@ mod tests {
         let utc = Some("2030-01-31T12:00:00Z");
         assert!(same(utc, Some("2030-01-31T14:00:00+02:00")));
         assert!(same(utc, Some("2030-01-31T12:00:00.000Z")));
+        assert!(same(utc, Some("2030-01-31T12:00:00.999Z")));
+        assert!(!same(utc, Some("2030-01-31T11:59:59.999Z")));
         assert!(!same(utc, Some("2030-01-31T12:00:01Z")));
         assert!(same(None, None) && !same(utc, None));
         assert!(!same(Some("soon"), Some("later")) && same(Some("soon"), Some("soon")));
         assert_eq!(
             canonical("2030-01-31T14:00:00+02:00"),
+            "2030-01-31T12:00:00Z"
+        );
+        assert_eq!(
+            canonical("2030-01-31T12:00:00.9999Z"),
             "2030-01-31T12:00:00Z"
         );
     }

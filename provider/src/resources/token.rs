@@ -119,7 +119,10 @@ fn schema() -> Schema {
         Attribute::string("expires_at")
             .optional()
             .same_meaning(|one, other| times::same(one.as_str(), other.as_str()))
-            .description("When it ends, in RFC 3339; never when left out. It changes in place.")
+            .description(
+                "When it ends, in RFC 3339 and to the second; never when left out. It changes \
+                 in place.",
+            )
             .validate(text(|at| times::parse(at).map(|_| ()))),
         Attribute::boolean("expose_secret_in_state")
             .optional()

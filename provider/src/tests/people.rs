@@ -404,7 +404,10 @@ async fn an_environment_is_handed_over_and_a_plan_gets_one_that_opens_nothing() 
         world.people.variables = vec![
             ("DATABASE_URL".to_owned(), url.to_owned(), true),
             ("API_KEY".to_owned(), "hunter33".to_owned(), true),
+            ("DSN".to_owned(), "postgresql://app@h/shop".to_owned(), true),
+            ("HOOK_URL".to_owned(), "hunter44".to_owned(), true),
             ("MODE".to_owned(), "live".to_owned(), false),
+            ("APPLICATION".to_owned(), "shop-of-env".to_owned(), false),
         ];
     });
     let project = || [("project_id", Value::from("proj_shop"))];
@@ -423,7 +426,8 @@ async fn an_environment_is_handed_over_and_a_plan_gets_one_that_opens_nothing() 
         berth_plugin::secrets::mask("hunter33"),
         berth_plugin::secrets::MASK
     );
-    assert_eq!(berth_plugin::secrets::mask("live"), "live");
+    let plain = "live shop-of-env APPLICATION HOOK_URL DATABASE_URL";
+    assert_eq!(berth_plugin::secrets::mask(plain), plain);
 
     stage.fake.change(|world| world.inert = true);
     let inert = stage
@@ -433,7 +437,15 @@ async fn an_environment_is_handed_over_and_a_plan_gets_one_that_opens_nothing() 
         .unwrap();
     let warned = warnings(&inert.diagnostics).join("\n");
     assert!(warned.contains("DATABASE_URL, API_KEY"), "{warned}");
-    assert!(value(&inert, "DATABASE_URL").parse::<url::Url>().is_ok());
+    for (name, is_url) in [
+        ("DATABASE_URL", true),
+        ("DSN", true),
+        ("API_KEY", false),
+        ("HOOK_URL", false),
+    ] {
+        let stand_in = value(&inert, name);
+        assert_eq!(stand_in.parse::<url::Url>().is_ok(), is_url, "{name}");
+    }
     assert_eq!(value(&inert, "MODE"), "live");
 }
 
@@ -444,6 +456,7 @@ async fn any_edit_of_a_token_settles() {
         None,
         Some("2099-01-01T00:00:00Z"),
         Some("2099-01-01T02:00:00+02:00"),
+        Some("2099-01-01T00:00:00.5Z"),
     ];
     let mut wishes = Vec::new();
     for end in ends {

@@ -4,7 +4,8 @@ use crate::schema::{Attribute, AttributeKind, Block, Nesting, Schema};
 use crate::secrets;
 use crate::value::Value;
 
-/// Has every text that `schema` calls sensitive or write-only kept out of logs from now on.
+/// Has every text that `schema` calls wholly sensitive or write-only kept out of logs from now
+/// on.
 pub(crate) fn remember(schema: &Schema, value: &Value) {
     in_block(&schema.root, value);
 }
@@ -26,7 +27,9 @@ fn in_block(block: &Block, value: &Value) {
 }
 
 fn in_attribute(attribute: &Attribute, value: &Value) {
-    if attribute.sensitive || attribute.write_only {
+    if attribute.partly {
+        // Its author has told which texts in it are secrets.
+    } else if attribute.sensitive || attribute.write_only {
         all_texts(value);
     } else if let AttributeKind::Nested(nesting, block) = &attribute.kind {
         in_nested(*nesting, block, value);
@@ -65,6 +68,9 @@ mod tests {
     fn secrets_are_found_at_any_depth_and_nothing_else_is() {
         let schema = Schema::new([
             Attribute::string("name").required(),
+            Attribute::map("variables", Type::String)
+                .optional()
+                .partly_sensitive(),
             Attribute::string("password_wo").optional().write_only(),
             Attribute::nested_map(
                 "users",
@@ -88,9 +94,14 @@ mod tests {
             ("name", Value::from("sensitive-test-name")),
             ("password_wo", Value::from("sensitive-test-password")),
             ("users", Value::map([("one", user)])),
+            (
+                "variables",
+                Value::map([("sensitive-test-variable", "sensitive-test-plain")]),
+            ),
         ]);
         remember(&schema, &value);
-        let seen = "sensitive-test-name sensitive-test-login";
+        let seen = "sensitive-test-name sensitive-test-login sensitive-test-variable \
+                    sensitive-test-plain";
         assert_eq!(secrets::mask(seen), seen);
         assert_eq!(secrets::mask("sensitive-test-password"), secrets::MASK);
         assert_eq!(secrets::mask("sensitive-test-key"), secrets::MASK);
