@@ -105,8 +105,12 @@ pub trait Platform: Send + Sync {
     async fn observe(&self, instance: &InstanceId) -> Result<Observed, Error>;
 
     /// Takes the instance away. Succeeds when there was nothing to take. The network of the
-    /// project goes with the last instance in it.
+    /// project goes with the last instance in it, unless something of others is in it.
     async fn remove(&self, instance: &InstanceId, data: DataFate) -> Result<(), Error>;
+
+    /// Takes away what was made for instances and stayed behind when the last of them went,
+    /// such as a network that something of others was in until now.
+    async fn take_unused_away(&self) -> Result<(), Error>;
 
     /// Whether the instance runs from an image in whose place there is a newer one by now. It
     /// goes on running from its own.

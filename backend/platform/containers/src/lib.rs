@@ -20,6 +20,7 @@ mod record;
 mod runtime;
 mod sessions;
 mod spares;
+mod turns;
 mod volatile;
 mod workload;
 

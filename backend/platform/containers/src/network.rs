@@ -2,10 +2,10 @@
 
 use crate::crash::crash_point;
 use crate::runtime::{ContainerRuntime, FoundNetwork, NetworkId, NetworkPlan, RuntimeError};
+use crate::turns::Turns;
 use ipnet::Ipv4Net;
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bits by which a project's slice is smaller than the range: 256 slices.
 const SLICES_BITS: u8 = 8;
@@ -49,7 +49,8 @@ pub(crate) enum NoNetwork {
 /// What creates that run at the same time have to agree on.
 #[derive(Debug, Default)]
 pub(crate) struct Choosing {
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// One create of a name at a time: names are not unique in a container engine.
+    turns: Turns<String>,
     reserved: Mutex<Vec<Ipv4Net>>,
 }
 
@@ -71,11 +72,6 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Choosing {
-    /// One create of a name at a time: names are not unique in a container engine.
-    fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(lock(&self.turns).entry(name.to_owned()).or_default())
-    }
-
     fn reserve(&self, range: Ipv4Net, prefix: u8, taken: &[Ipv4Net]) -> Option<Reserved<'_>> {
         let mut reserved = lock(&self.reserved);
         let slice = free_slices(range, prefix, taken)
@@ -100,7 +96,7 @@ pub(crate) async fn ensure(
     {
         return Ok(found);
     }
-    let turn = choosing.turn(&wish.name);
+    let turn = choosing.turns.of(&wish.name);
     let _turn = turn.lock().await;
     let existing = runtime.networks().await?;
     if let Some(found) = the_one(runtime, &existing, wish).await?.and_then(joined) {
@@ -141,28 +137,34 @@ pub(crate) async fn ensure(
     Err(NoNetwork::Full { range })
 }
 
-/// Removes those of the installation's networks that `may_go` names and that nothing is in
-/// any more, applications included.
+/// Those of the installation's networks that `may_go` names and that nothing is in any more,
+/// applications included.
+pub(crate) async fn unused(
+    runtime: &dyn ContainerRuntime,
+    installation: &str,
+    may_go: impl Fn(&str) -> bool + Send,
+) -> Result<Vec<FoundNetwork>, RuntimeError> {
+    let mut unused = Vec::new();
+    for network in runtime.networks().await? {
+        let is_ours = network.installation.as_deref() == Some(installation);
+        if is_ours && may_go(&network.name) && !runtime.is_network_used(&network.id).await? {
+            unused.push(network);
+        }
+    }
+    Ok(unused)
+}
+
+/// Removes those.
 pub(crate) async fn remove_unused(
     runtime: &dyn ContainerRuntime,
     installation: &str,
     may_go: impl Fn(&str) -> bool + Send,
 ) -> Result<(), RuntimeError> {
-    for network in runtime.networks().await? {
-        if !may_go(&network.name) || network.installation.as_deref() != Some(installation) {
-            continue;
-        }
-        if runtime.is_network_used(&network.id).await? {
-            continue;
-        }
+    for network in unused(runtime, installation, may_go).await? {
         crash_point("network.remove.before");
-        match runtime.remove_network(&network.id).await {
-            // Someone joined or removed it in between: both are fine.
-            Ok(()) | Err(RuntimeError::NotFound { .. } | RuntimeError::NetworkInUse) => {}
-            Err(error) => return Err(error),
-        }
+        // One that somebody has joined meanwhile stays.
+        goes(runtime, &network).await?;
         crash_point("network.remove.after");
-        tracing::info!(network.name = %network.name, "removed a network");
     }
     Ok(())
 }
@@ -190,18 +192,26 @@ async fn the_one<'a>(
         return Ok(None);
     };
     for other in same {
-        if !goes(runtime, &other.id).await? && goes(runtime, &chosen.id).await? {
+        if !goes(runtime, other).await? && goes(runtime, chosen).await? {
             chosen = other;
         }
-        tracing::info!(network.name = %wish.name, "removed a second network of one name");
     }
     Ok(Some(chosen))
 }
 
 /// Removes a network that nothing runs in; false when something does.
-async fn goes(runtime: &dyn ContainerRuntime, id: &NetworkId) -> Result<bool, RuntimeError> {
-    match runtime.remove_network(id).await {
-        Ok(()) | Err(RuntimeError::NotFound { .. }) => Ok(true),
+async fn goes(
+    runtime: &dyn ContainerRuntime,
+    network: &FoundNetwork,
+) -> Result<bool, RuntimeError> {
+    match runtime.remove_network(&network.id).await {
+        Ok(()) => {
+            let (name, id) = (&network.name, &network.id.0);
+            tracing::info!(network.name = %name, network.id = %id, "removed a network");
+            Ok(true)
+        }
+        // Somebody else was faster.
+        Err(RuntimeError::NotFound { .. }) => Ok(true),
         Err(RuntimeError::NetworkInUse) => Ok(false),
         Err(error) => Err(error),
     }

@@ -10,7 +10,8 @@
 
 use berth_containers::contract::{self, PlatformGround, RuntimeGround};
 use berth_containers::{
-    ContainerPlatform, FakeRuntime, Fault, Layout, NetworkPlan, Networks, Settings,
+    Attachment, ContainerId, ContainerPlatform, Containers, FakeRuntime, Fault, Labels, Layout,
+    Limits, NetworkPlan, Networks, Role, Settings, Signal, Stop, Workload,
 };
 use berth_domain::{EngineName, InstallationId, InstanceId, Secret, Statement, TlsMode};
 use berth_domain::{Observed, Status};
@@ -138,6 +139,74 @@ async fn one_network_of_a_name_stays() {
     }
     platform.ensure(&contract::spec(&ground)).await.unwrap();
     assert_eq!(fake.network_names(), std::slice::from_ref(&ground.network));
+}
+
+/// A container of somebody else, in that network.
+async fn application(fake: &FakeRuntime, network: &str) -> ContainerId {
+    let networks = fake.networks().await.unwrap();
+    let network = networks.into_iter().find(|n| n.name == network).unwrap();
+    let workload = Workload {
+        name: "application".to_owned(),
+        labels: Labels {
+            installation: "ffffffff".to_owned(),
+            instance: "application".to_owned(),
+            role: Role::Engine,
+            spec: String::new(),
+        },
+        image: "berth/postgresql:17".to_owned(),
+        command: Vec::new(),
+        owner: 999,
+        mounts: Vec::new(),
+        network: Some(Attachment {
+            network: network.id,
+            aliases: Vec::new(),
+        }),
+        published: None,
+        limits: Limits {
+            cpu_millis: 100,
+            memory_mb: 16,
+            processes_max: 8,
+        },
+        shared_memory_mb: 16,
+        stop: Stop {
+            signal: Signal::Interrupt,
+            timeout_seconds: 1,
+        },
+        restarts: false,
+    };
+    let id = fake.create(&workload).await.unwrap();
+    fake.start(&id).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_network_that_an_application_held_goes_when_that_has_left() {
+    let root = quick_directory();
+    let registry = registry();
+    let fake = FakeRuntime::new(Arc::clone(&registry));
+    let platform = platform_over(&fake, root.path());
+    let ground = ground(registry.get(&EngineName::new("postgresql")).unwrap());
+    let networks = std::slice::from_ref(&ground.network);
+    let spec = contract::spec(&ground);
+    platform.ensure(&spec).await.unwrap();
+    let application = application(&fake, &ground.network).await;
+    let remove = platform.remove(&spec.instance, DataFate::Trash);
+    remove.await.unwrap();
+    platform.take_unused_away().await.unwrap();
+    assert_eq!(fake.network_names(), networks, "somebody is in it");
+    fake.stop(&application).await.unwrap();
+    fake.remove(&application).await.unwrap();
+    platform.take_unused_away().await.unwrap();
+    assert_eq!(fake.network_names(), Vec::<String>::new());
+
+    // What an instance names stays, also when nothing stands in it at the moment.
+    platform.ensure(&spec).await.unwrap();
+    for container in fake.find("0123abcd", None).await.unwrap() {
+        fake.stop(&container.id).await.unwrap();
+        fake.remove(&container.id).await.unwrap();
+    }
+    platform.take_unused_away().await.unwrap();
+    assert_eq!(fake.network_names(), networks);
 }
 
 const VERBS: [&str; 12] = [

@@ -12,6 +12,7 @@ use crate::record::Record;
 use crate::runtime::{ContainerRuntime, Found, Role, RuntimeEvent};
 use crate::sessions::{self, Dialer, Sessions};
 use crate::spares::{self, Spares};
+use crate::turns::Turns;
 use crate::{Layout, volatile};
 use async_trait::async_trait;
 
@@ -30,7 +31,7 @@ use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, RwLock};
 
 /// What is fixed for the life of a platform.
@@ -65,7 +66,8 @@ pub struct ContainerPlatform {
     /// Held shared while something is put into a network or below the run directory, alone
     /// while an unused one is taken away.
     using: RwLock<()>,
-    turns: Mutex<HashMap<InstanceId, Weak<tokio::sync::Mutex<()>>>>,
+    /// One call for an instance at a time.
+    turns: Turns<InstanceId>,
     last_seen: Mutex<HashMap<InstanceId, Status>>,
 }
 
@@ -89,7 +91,7 @@ impl ContainerPlatform {
             initialising: tokio::sync::Mutex::new(()),
             untidy: AtomicBool::new(false),
             using: RwLock::new(()),
-            turns: Mutex::new(HashMap::new()),
+            turns: Turns::default(),
             last_seen: Mutex::new(HashMap::new()),
         }
     }
@@ -160,19 +162,6 @@ impl ContainerPlatform {
         .await
     }
 
-    /// One call for an instance at a time.
-    fn turn(&self, instance: &InstanceId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(instance).and_then(Weak::upgrade) {
-            return turn;
-        }
-        // What nobody holds is forgotten here, so that the map stays as small as the work.
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(instance.clone(), Arc::downgrade(&turn));
-        turn
-    }
-
     fn remember(&self, instance: &InstanceId, status: Status) {
         let mut seen = self
             .last_seen
@@ -231,7 +220,7 @@ impl Platform for ContainerPlatform {
     }
 
     async fn ensure(&self, spec: &InstanceSpec) -> Result<(), Error> {
-        let turn = self.turn(&spec.instance);
+        let turn = self.turns.of(&spec.instance);
         let _turn = turn.lock().await;
         self.ready().await?;
         let _using = self.using.read().await;
@@ -266,7 +255,7 @@ impl Platform for ContainerPlatform {
     }
 
     async fn remove(&self, instance: &InstanceId, data: DataFate) -> Result<(), Error> {
-        let turn = self.turn(instance);
+        let turn = self.turns.of(instance);
         let _turn = turn.lock().await;
         self.ready().await?;
         self.sessions.forget(instance).await;
@@ -291,6 +280,10 @@ impl Platform for ContainerPlatform {
         .await?;
         self.withdraw(record.as_ref()).await?;
         self.dispose(instance, data).await
+    }
+
+    async fn take_unused_away(&self) -> Result<(), Error> {
+        self.withdraw_unused().await
     }
 
     async fn session(

@@ -8,6 +8,7 @@ use crate::record::Record;
 use crate::{network, volatile};
 use berth_domain::InstanceId;
 use berth_platform::{DataFate, Error};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long a removal waits politely for its moment: ten seconds in all.
@@ -41,6 +42,36 @@ impl ContainerPlatform {
         let root = self.layout().run_root();
         on_host("remove the directory for sockets and keys", move || {
             volatile::withdraw(&root)
+        })
+        .await
+    }
+
+    /// Takes away the networks that no instance is in and nothing else is in any more.
+    pub(super) async fn withdraw_unused(&self) -> Result<(), Error> {
+        let act = "remove networks that were left behind";
+        let (runtime, installation) = (self.runtime.as_ref(), self.settings.installation.as_str());
+        let named = self.named_networks().await?;
+        let may_go = |name: &str| !named.contains(name);
+        let unused = network::unused(runtime, installation, may_go);
+        if unused.await.map_err(|e| failed(act, e))?.is_empty() {
+            return Ok(());
+        }
+        // A network may have been taken for an instance since.
+        let _alone = self.alone().await;
+        network::remove_unused(runtime, installation, may_go)
+            .await
+            .map_err(|e| failed(act, e))
+    }
+
+    /// The networks that the records of instances name.
+    async fn named_networks(&self) -> Result<HashSet<String>, Error> {
+        let directory = self.layout().instances();
+        on_host("read the records of all instances", move || {
+            let mut named = HashSet::new();
+            for name in host::names(&directory)? {
+                named.extend(Record::read(&directory.join(name))?.map(|record| record.network));
+            }
+            Ok(named)
         })
         .await
     }
