@@ -80,6 +80,14 @@ pub(crate) async fn ensure(
         crash_point("container.attach.after");
     }
     match (wanted.running, state) {
+        (true, ContainerState::Running) if volatile::is_unseen(wanted) => {
+            tracing::warn!(
+                instance.id = %wanted.workload.labels.instance, container.name = %name,
+                "the directories of a container were gone; it starts anew",
+            );
+            stop(runtime, name, &id).await?;
+            start(runtime, wanted, &id, false).await
+        }
         (true, ContainerState::Running) => tell(runtime, wanted, &id).await,
         (true, _) => start(runtime, wanted, &id, kept.is_none()).await,
         (false, ContainerState::Running | ContainerState::Restarting) => {
@@ -160,6 +168,13 @@ async fn start(
             .limit(id, &wanted.workload.limits)
             .await
             .map_err(|e| failed(format!("limit container {name}"), e))?;
+    }
+    if volatile::is_unseen(wanted) {
+        let mounting = wanted.clone();
+        on_host("forget that directories were lost", move || {
+            volatile::will_be_seen(&mounting)
+        })
+        .await?;
     }
     crash_point("container.start.before");
     runtime

@@ -16,6 +16,43 @@ fn told_file(wanted: &Wanted) -> PathBuf {
     wanted.config.with_extension("told")
 }
 
+/// What that file says when the directories are others than the running process has mounted.
+/// It sees nothing of what is written into these; only a new start helps.
+const UNSEEN: &str = "unseen";
+
+fn directories(wanted: &Wanted) -> impl Iterator<Item = &PathBuf> {
+    std::iter::once(&wanted.config).chain(&wanted.sockets)
+}
+
+/// Notes when directories are gone that a container mounts. To be said before any of them is
+/// made again: from then on nothing else tells.
+pub(crate) fn note_lost(wanted: &Wanted) -> io::Result<()> {
+    for directory in directories(wanted) {
+        if directory.try_exists()? {
+            continue;
+        }
+        if let Some(parent) = wanted.config.parent() {
+            host::directory(parent, Owner::PRIVATE)?;
+        }
+        return host::file(&told_file(wanted), UNSEEN.as_bytes(), Owner::PRIVATE).map(drop);
+    }
+    Ok(())
+}
+
+/// Whether a process that runs sees other directories than those that are there.
+pub(crate) fn is_unseen(wanted: &Wanted) -> bool {
+    says(wanted, UNSEEN)
+}
+
+/// Forgets that, since whatever starts from now on mounts those that are there.
+pub(crate) fn will_be_seen(wanted: &Wanted) -> io::Result<()> {
+    host::absent(&told_file(wanted))
+}
+
+fn says(wanted: &Wanted, text: &str) -> bool {
+    std::fs::read_to_string(told_file(wanted)).is_ok_and(|told| told == text)
+}
+
 /// Writes the configuration and makes the directories that a container mounts.
 pub(crate) fn write(wanted: &Wanted) -> io::Result<()> {
     if let Some(parent) = wanted.config.parent() {
@@ -34,7 +71,7 @@ pub(crate) fn write(wanted: &Wanted) -> io::Result<()> {
 
 /// Whether the running process already knows its configuration and its limits.
 pub(crate) fn is_told(wanted: &Wanted) -> bool {
-    std::fs::read_to_string(told_file(wanted)).is_ok_and(|told| told == wanted.live)
+    says(wanted, &wanted.live)
 }
 
 /// Remembers that it does.

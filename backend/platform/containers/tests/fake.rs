@@ -17,6 +17,7 @@ use berth_domain::{EngineName, InstallationId, InstanceId, Secret, Statement, Tl
 use berth_domain::{Observed, Status};
 use berth_engines::Registry;
 use berth_platform::{DataFate, ErrorKind, InstanceSpec, Origin, Platform, Tls};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -207,6 +208,48 @@ async fn a_network_that_an_application_held_goes_when_that_has_left() {
     }
     platform.take_unused_away().await.unwrap();
     assert_eq!(fake.network_names(), networks);
+}
+
+#[tokio::test]
+async fn whoever_runs_on_lost_directories_starts_anew() {
+    let registry = registry();
+    let ground = ground(registry.get(&EngineName::new("postgresql")).unwrap());
+    let spec = contract::spec(&ground);
+    let short = &spec.instance.as_str()[..8];
+    // What is lost, and how many containers have mounted it.
+    let losses: [(&[&str], u32); 5] = [
+        (&["."], 2),
+        (&["engine.conf", "engine", "pooler.conf", "pooler"], 2),
+        (&["engine"], 2),
+        (&["engine.conf"], 1),
+        (&["pooler"], 1),
+    ];
+    for (lost, restarts) in losses {
+        let root = quick_directory();
+        let fake = FakeRuntime::new(Arc::clone(&registry));
+        let platform = platform_over(&fake, root.path());
+        platform.ensure(&spec).await.unwrap();
+        let calls = || ["stop", "start", "signal", "create"].map(|verb| fake.calls(verb));
+        let before = calls();
+        platform.ensure(&spec).await.unwrap();
+        assert_eq!(calls(), before, "nothing was lost");
+
+        let volatile = root.path().join("run/0123abcd").join(short);
+        for name in lost {
+            let path = volatile.join(name).components().collect::<PathBuf>();
+            std::fs::remove_dir_all(path).unwrap();
+        }
+        // The directories are there again when another berthd takes it up.
+        fake.fail("stop", 1, Fault::Fails);
+        platform.ensure(&spec).await.unwrap_err();
+        let platform = platform_over(&fake, root.path());
+        for _ in 0..2 {
+            platform.ensure(&spec).await.unwrap();
+            let [stops, starts, signals, creates] = before;
+            let wanted = [stops + restarts + 1, starts + restarts, signals, creates];
+            assert_eq!(calls(), wanted, "{lost:?}");
+        }
+    }
 }
 
 const VERBS: [&str; 12] = [

@@ -330,12 +330,15 @@ impl ContainerPlatform {
         let (engine, pooler) = workload::render(spec, &context);
         self.run_directory().await?;
         let files = (engine.clone(), pooler.clone());
+        let stands = !found.is_empty();
         on_host("write an instance's configuration", move || {
             crash_point("files.write.before");
-            volatile::write(&files.0)?;
-            if let Some(pooler) = &files.1 {
-                volatile::write(pooler)?;
+            let both = || std::iter::once(&files.0).chain(&files.1);
+            if stands {
+                // Of both before either: they share directories.
+                both().try_for_each(volatile::note_lost)?;
             }
+            both().try_for_each(volatile::write)?;
             crash_point("files.write.after");
             Ok(())
         })
