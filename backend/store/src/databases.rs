@@ -1,14 +1,13 @@
 //! Databases as they are wanted.
 
 use crate::kept::Touches;
-use crate::observations;
+use crate::observations::{self, observation_columns};
 use crate::projects::{claim_columns, read_claim};
-use crate::reach::reached;
 use crate::sql::{Fields, Link, Statement, to_json};
-use crate::{Error, Page, Tx};
+use crate::{Error, Tx};
 use berth_domain::{
     Database, DatabaseId, EngineName, EnvName, InstanceId, Intent, InvalidEnvName, Name,
-    Observation, OperationId, PoolMode, Pooler, ProjectId, Slug, TlsMode, UserId,
+    Observation, OperationId, PoolMode, Pooler, ProjectId, Slug, TlsMode,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -43,49 +42,6 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// What a page of a filter shows: its place, its filter's texts, its length.
-macro_rules! page_of_filter {
-    () => {
-        concat!(
-            "WHERE (databases.created_at, databases.id) > ($1, $2) AND ",
-            reached!("databases.project_id", "$3", "$4"),
-            " AND ($5 = '' OR engine = $5) AND ($6 = '' OR name = $6) \
-             AND ($7 = 'all' OR ($7 = 'living' AND intent <> 'destroy') \
-                  OR ($7 = 'recoverable' AND intent = 'destroy' AND purged_at IS NULL)) \
-             ORDER BY databases.created_at, databases.id LIMIT $8"
-        )
-    };
-}
-
-use crate::observations::observation_columns;
-
-/// Which databases to list by their life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Lifetime {
-    /// Those that are there for their users.
-    #[default]
-    Living,
-    /// Those that are destroyed and whose data is not yet purged.
-    Recoverable,
-    /// All rows.
-    All,
-}
-
-/// Which databases to list; what is left out does not narrow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DatabaseFilter {
-    /// Those of one project.
-    pub project: Option<ProjectId>,
-    /// Those of the projects that this person is a member of.
-    pub member: Option<UserId>,
-    /// Those of one engine.
-    pub engine: Option<EngineName>,
-    /// Those of one name.
-    pub name: Option<Name>,
-    /// The living, unless said otherwise.
-    pub lifetime: Lifetime,
-}
-
 /// A database with what was last seen of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseRecord {
@@ -110,15 +66,12 @@ reads! {
     fn living_database_by_slug(project: &ProjectId, slug: &Slug) -> Option<Database>;
     /// The databases that sleep.
     fn sleeping_databases() -> Vec<DatabaseRecord>;
-    /// Databases, oldest first, that follow the one named.
-    fn databases_page(
-        filter: &DatabaseFilter,
-        after: Option<&DatabaseId>,
-        limit: u32,
-    ) -> Page<DatabaseRecord>;
 }
 
-async fn database_by_id(link: &mut Link<'_>, id: &DatabaseId) -> Result<Option<Database>, Error> {
+pub(crate) async fn database_by_id(
+    link: &mut Link<'_>,
+    id: &DatabaseId,
+) -> Result<Option<Database>, Error> {
     sql!(
         "database_by_id",
         "SELECT ",
@@ -212,74 +165,6 @@ async fn sleeping_databases(link: &mut Link<'_>) -> Result<Vec<DatabaseRecord>, 
     .iter()
     .map(read_record)
     .collect()
-}
-
-pub(crate) async fn databases_page(
-    link: &mut Link<'_>,
-    filter: &DatabaseFilter,
-    after: Option<&DatabaseId>,
-    limit: u32,
-) -> Result<Page<DatabaseRecord>, Error> {
-    let since = since(link, after).await?;
-    let statement = sql!("databases_page", record!(), page_of_filter!());
-    let rows = bind_filter(statement, filter, since, limit)
-        .all(link)
-        .await?;
-    let rows = rows.iter().map(read_record).collect::<Result<_, _>>()?;
-    Ok(Page::cut(rows, limit))
-}
-
-/// The ids of the same page, and of the row after it.
-pub(crate) async fn ids_page(
-    link: &mut Link<'_>,
-    filter: &DatabaseFilter,
-    after: Option<&DatabaseId>,
-    limit: u32,
-) -> Result<Vec<DatabaseId>, Error> {
-    let since = since(link, after).await?;
-    let statement = sql!(
-        "database_ids_page",
-        "SELECT databases.id FROM databases ",
-        page_of_filter!()
-    );
-    let rows = bind_filter(statement, filter, since, limit)
-        .all(link)
-        .await?;
-    rows.iter().map(read_id).collect()
-}
-
-/// Where a page begins.
-async fn since<'a>(
-    link: &mut Link<'_>,
-    after: Option<&'a DatabaseId>,
-) -> Result<(i64, &'a str), Error> {
-    let Some(id) = after else {
-        return Ok((i64::MIN, ""));
-    };
-    let row = database_by_id(link, id).await?.ok_or(Error::PageGone)?;
-    Ok((row.created_at.as_millis(), id.as_str()))
-}
-
-fn bind_filter<'q>(
-    statement: Statement<'q>,
-    filter: &'q DatabaseFilter,
-    (since, id): (i64, &'q str),
-    limit: u32,
-) -> Statement<'q> {
-    let lifetime = match filter.lifetime {
-        Lifetime::Living => "living",
-        Lifetime::Recoverable => "recoverable",
-        Lifetime::All => "all",
-    };
-    statement
-        .bind(since)
-        .bind(id)
-        .bind(filter.project.as_ref().map_or("", ProjectId::as_str))
-        .bind(filter.member.as_ref().map_or("", UserId::as_str))
-        .bind(filter.engine.as_ref().map_or("", EngineName::as_str))
-        .bind(filter.name.as_ref().map_or("", Name::as_str))
-        .bind(lifetime)
-        .bind(i64::from(limit) + 1)
 }
 
 impl Tx {
@@ -396,10 +281,6 @@ fn bind<'q>(statement: Statement<'q>, database: &'q Database) -> Result<Statemen
         .bind_optional_time(database.purged_at)
         .bind(database.sleep_after_minutes.map(i64::from))
         .bind(to_json(TABLE, "inject_env", &inject_env)?))
-}
-
-pub(crate) fn read_id(row: &AnyRow) -> Result<DatabaseId, Error> {
-    Fields::of(TABLE, row).parsed("id", DatabaseId::parse)
 }
 
 pub(crate) fn read(row: &AnyRow) -> Result<Database, Error> {

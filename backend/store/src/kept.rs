@@ -112,10 +112,9 @@ impl Kept {
         self.rows()?.databases.get(id).cloned()
     }
 
-    /// Whether there may be something of that version here.
-    pub(crate) fn shows(&self, version: i64) -> bool {
-        self.rows()
-            .is_some_and(|rows| rows.version == Some(version) && !rows.databases.is_empty())
+    /// Whether anything is ever kept.
+    pub(crate) fn is_on(&self) -> bool {
+        self.rows.is_some()
     }
 
     /// Those of the databases that are kept at that very version, each in its place; none when

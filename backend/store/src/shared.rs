@@ -1,7 +1,8 @@
 //! Databases as they are read again and again: from memory, where they have not changed since.
 
-use crate::databases::{self, DatabaseFilter, DatabaseRecord, database_record};
-use crate::sql::Link;
+use crate::databases::{DatabaseRecord, database_record};
+use crate::listing::{DatabaseFilter, ids_page, page_since, told_ids};
+use crate::sql::{Link, Statement};
 use crate::{Error, Page, Store};
 use berth_domain::DatabaseId;
 use serde_json::value::RawValue;
@@ -95,51 +96,81 @@ impl Store {
         after: Option<&DatabaseId>,
         limit: u32,
     ) -> Result<Page<Arc<SharedDatabase>>, Error> {
+        let since = match after {
+            None => None,
+            Some(id) => Some(self.shared_database(id).await?.ok_or(Error::PageGone)?),
+        };
+        let since = since.as_ref().map(|shared| &shared.database);
         let (_, page) = self
             .kept_or_read(
-                "databases_page",
-                async |link| {
-                    let ids = databases::ids_page(link, filter, after, limit).await?;
-                    Ok(Page::cut(ids, limit))
-                },
-                async |link| databases::databases_page(link, filter, after, limit).await,
+                "shared_databases_page",
+                ids_page(filter, since, limit),
+                Some(limit),
+                async |link| page_since(link, filter, since, limit).await,
             )
             .await?;
         Ok(page)
     }
 
-    /// Databases at one version of the store: those of `ids` from what is kept, or else what
-    /// `read` finds.
+    /// Databases at one version of the store: those whose ids a statement tells, from what is
+    /// kept; or else, by another statement, what `read` finds.
     pub(crate) async fn kept_or_read(
         &self,
         act: &'static str,
-        ids: impl AsyncFnOnce(&mut Link<'_>) -> Result<Page<DatabaseId>, Error>,
+        ids: Statement<'_>,
+        limit: Option<u32>,
         read: impl AsyncFnOnce(&mut Link<'_>) -> Result<Page<DatabaseRecord>, Error>,
     ) -> Result<(i64, Page<Arc<SharedDatabase>>), Error> {
         let kept = &self.inner().kept;
+        let mut known = None;
+        if kept.is_on() {
+            let (version, ids) = told_ids(ids, &mut self.reader().await?.link()).await?;
+            let found = kept.databases(version, &ids).unwrap_or_default();
+            let missing = found.iter().filter(|found| found.is_none()).count();
+            if found.len() == ids.len() && missing == 0 {
+                return Ok((version, cut(found.into_iter().flatten().collect(), limit)));
+            }
+            if found.len() == ids.len() && missing <= READ_ONE_BY_ONE_MAX {
+                known = Some((version, ids, found));
+            }
+        }
         self.at_one_version(act, async |link, version| {
-            if kept.shows(version) {
-                let Page { rows: ids, more } = ids(link).await?;
-                let found = kept.databases(version, &ids).unwrap_or_default();
-                let missing = found.iter().filter(|found| found.is_none()).count();
-                if found.len() == ids.len() && missing <= READ_ONE_BY_ONE_MAX {
-                    let mut rows = Vec::with_capacity(ids.len());
-                    for (id, found) in ids.iter().zip(found) {
-                        rows.extend(match found {
-                            Some(found) => Some(found),
-                            None => database_record(link, id).await?.map(shared),
-                        });
-                    }
+            let rows = match known {
+                Some((of, ids, found)) if of == version => missing_read(link, &ids, found).await?,
+                _ => {
+                    let Page { rows, more } = read(link).await?;
+                    let rows: Vec<_> = rows.into_iter().map(shared).collect();
                     kept.keep_databases(version, &rows);
                     return Ok(Page { rows, more });
                 }
-            }
-            let Page { rows, more } = read(link).await?;
-            let rows: Vec<_> = rows.into_iter().map(shared).collect();
+            };
             kept.keep_databases(version, &rows);
-            Ok(Page { rows, more })
+            Ok(cut(rows, limit))
         })
         .await
+    }
+}
+
+/// What was found, and each of the others read.
+async fn missing_read(
+    link: &mut Link<'_>,
+    ids: &[DatabaseId],
+    found: Vec<Option<Arc<SharedDatabase>>>,
+) -> Result<Vec<Arc<SharedDatabase>>, Error> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for (id, found) in ids.iter().zip(found) {
+        rows.extend(match found {
+            Some(found) => Some(found),
+            None => database_record(link, id).await?.map(shared),
+        });
+    }
+    Ok(rows)
+}
+
+fn cut<T>(rows: Vec<T>, limit: Option<u32>) -> Page<T> {
+    match limit {
+        Some(limit) => Page::cut(rows, limit),
+        None => Page::whole(rows),
     }
 }
 

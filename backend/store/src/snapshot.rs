@@ -5,13 +5,14 @@
 //! are one version whatever happens in between.
 
 use crate::databases::database_columns;
-use crate::databases::{DatabaseRecord, read_id, read_record, record};
+use crate::databases::{DatabaseRecord, read_record, record};
+use crate::listing::ids_of;
 use crate::observations::observation_columns;
 use crate::projects;
 use crate::reach::reached;
-use crate::sql::Link;
+use crate::sql::{Link, Statement};
 use crate::{Error, Page, Reach, SharedDatabase, Store};
-use berth_domain::{DatabaseId, Project, Timestamp};
+use berth_domain::{Project, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -152,11 +153,9 @@ impl Store {
             }
             SnapshotKind::Database => {
                 let (version, page) = self
-                    .kept_or_read(
-                        "snapshot_page",
-                        async |link| living_ids(link, reach).await.map(Page::whole),
-                        async |link| living_databases(link, reach).await.map(Page::whole),
-                    )
+                    .kept_or_read("snapshot_page", living_ids(reach), None, async |link| {
+                        living_databases(link, reach).await.map(Page::whole)
+                    })
                     .await?;
                 Ok((version, SnapshotRows::Databases(page.rows)))
             }
@@ -180,20 +179,17 @@ async fn living_projects(link: &mut Link<'_>, reach: &Reach) -> Result<Vec<Proje
     .collect()
 }
 
-async fn living_ids(link: &mut Link<'_>, reach: &Reach) -> Result<Vec<DatabaseId>, Error> {
+/// The ids of the same databases, for `told_ids`.
+fn living_ids(reach: &Reach) -> Statement<'_> {
     sql!(
         "snapshot_ids",
-        "SELECT id FROM databases WHERE intent <> 'destroy' AND ",
-        reached!("databases.project_id", "$1", "$2"),
-        " ORDER BY created_at, id"
+        ids_of!(concat!(
+            "WHERE intent <> 'destroy' AND ",
+            reached!("databases.project_id", "$1", "$2")
+        ))
     )
     .bind(reach.project_text())
     .bind(reach.member_text())
-    .all(link)
-    .await?
-    .iter()
-    .map(read_id)
-    .collect()
 }
 
 async fn living_databases(

@@ -38,6 +38,8 @@ const CLIENTS: usize = 8;
 /// Requests of one client in a round, of one object.
 const REQUESTS: usize = 500;
 const ROUNDS: usize = 7;
+/// From one path to the next.
+const STRIDE: usize = 7;
 /// Requests in a round, of many objects.
 const LARGE_REQUESTS: usize = 15;
 /// How long berthd may take to make what was ordered.
@@ -84,7 +86,7 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     let filled = fill(&berthd, &berth)?;
 
     let objects = [
-        ("one", format!("/v1/databases/{}", filled.database)),
+        ("one", filled.of_one[0].clone()),
         ("page", "/v1/databases?page_size=100".to_owned()),
         (
             "snapshot",
@@ -99,29 +101,18 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     }
     let constants = Constants::start(&folder)?;
     let mut verdict = Verdict::default();
-    let rounds = (0..ROUNDS)
-        .map(|_| {
-            let bare = crowd(&constants.target, "/one")?;
-            Ok((bare, crowd(&berth, &objects[0].1)?))
-        })
-        .collect::<Outcome<Vec<_>>>()?;
-    println!(
-        "one: {:.0} a second of {:.0}; p99 {:.2} ms of {:.2} ms",
-        median(rounds.iter().map(|(_, own)| own.rate).collect()),
-        median(rounds.iter().map(|(bare, _)| bare.rate).collect()),
-        median(rounds.iter().map(|(_, own)| own.p99_millis).collect()),
-        median(rounds.iter().map(|(bare, _)| bare.p99_millis).collect()),
-    );
-    let of_rounds = |ratio: fn(&(Crowd, Crowd)) -> f64| median(rounds.iter().map(ratio).collect());
-    let slower = of_rounds(|(bare, own)| bare.rate / own.rate);
+    let constant = ["/one".to_owned()];
+    let of_one = compared(&constants.target, &constant, &berth, &filled.of_one)?;
+    of_one.say("of one project's");
     verdict.ratio(
         "the bare handler's rate over a GET by id's",
-        slower,
+        1.0 / of_one.rate,
         1.0,
         1.0 / RATE_MIN,
     );
-    let p99 = of_rounds(|(bare, own)| own.p99_millis / bare.p99_millis);
-    verdict.ratio("p99 of a GET by id", p99, 1.0, P99_MAX);
+    verdict.ratio("p99 of a GET by id", of_one.p99, 1.0, P99_MAX);
+    // More than anything keeps in memory, so most of them are read from the store.
+    compared(&constants.target, &constant, &berth, &filled.all)?.say("of all, for comparison");
     for ((name, path), limit) in objects[1..].iter().zip([PAGE_MAX, SNAPSHOT_MAX]) {
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
@@ -210,23 +201,69 @@ struct Crowd {
     p99_millis: f64,
 }
 
-fn crowd(target: &Target, path: &str) -> Outcome<Crowd> {
+/// What a GET by id costs beside the constant, each figure the median of all rounds.
+struct Compared {
+    rate: f64,
+    p99: f64,
+    rounds: Vec<(Crowd, Crowd)>,
+}
+
+impl Compared {
+    fn say(&self, of_which: &str) {
+        let figure = |of: fn(&(Crowd, Crowd)) -> f64| median(self.rounds.iter().map(of).collect());
+        println!(
+            "GET by id {of_which}: {:.0} a second of {:.0} ({:.2}); p99 {:.2} ms of {:.2} ms ({:.2})",
+            figure(|(_, own)| own.rate),
+            figure(|(bare, _)| bare.rate),
+            self.rate,
+            figure(|(_, own)| own.p99_millis),
+            figure(|(bare, _)| bare.p99_millis),
+            self.p99,
+        );
+    }
+}
+
+fn compared(
+    bare: &Target,
+    constant: &[String],
+    berth: &Target,
+    paths: &[String],
+) -> Outcome<Compared> {
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        rounds.push((crowd(bare, constant)?, crowd(berth, paths)?));
+    }
+    let ratio = |of: fn(&(Crowd, Crowd)) -> f64| median(rounds.iter().map(of).collect());
+    Ok(Compared {
+        rate: ratio(|(bare, own)| own.rate / bare.rate),
+        p99: ratio(|(bare, own)| own.p99_millis / bare.p99_millis),
+        rounds,
+    })
+}
+
+/// Several clients, each of which asks for the paths one after another, from another place on.
+fn crowd(target: &Target, paths: &[String]) -> Outcome<Crowd> {
     let mut connections = Vec::new();
     for _ in 0..CLIENTS {
         let mut connection = target.connect()?;
-        connection.get(path)?;
+        connection.get(&paths[0])?;
         connections.push(connection);
     }
+    let paths: Arc<[String]> = paths.into();
     let begun = Instant::now();
     let clients: Vec<_> = connections
         .into_iter()
-        .map(|mut connection| {
-            let path = path.to_owned();
+        .enumerate()
+        .map(|(client, mut connection)| {
+            let paths = Arc::clone(&paths);
             thread::spawn(move || -> Outcome<Vec<f64>> {
                 let mut millis = Vec::with_capacity(REQUESTS);
-                for _ in 0..REQUESTS {
+                let first = client * paths.len() / CLIENTS;
+                // A stride without a factor in common with their number meets all of them.
+                for number in 0..REQUESTS {
+                    let path = &paths[(first + number * STRIDE) % paths.len()];
                     let begun = Instant::now();
-                    connection.get(&path)?;
+                    connection.get(path)?;
                     millis.push(begun.elapsed().as_secs_f64() * 1000.0);
                 }
                 Ok(millis)
@@ -262,7 +299,10 @@ fn alone(target: &Target, path: &str) -> Outcome<f64> {
 
 struct Filled {
     project: String,
-    database: String,
+    /// The paths of that project's databases.
+    of_one: Vec<String>,
+    /// The paths of all databases.
+    all: Vec<String>,
     bytes_a_database: u64,
 }
 
@@ -296,14 +336,31 @@ fn fill(berthd: &Berthd, berth: &Target) -> Outcome<Filled> {
     println!("ordered after {:.0} s", begun.elapsed().as_secs_f64());
     settled(berth)?;
     println!("made after {:.0} s", begun.elapsed().as_secs_f64());
-    let page: Value = serde_json::from_slice(&connection.get("/v1/databases?page_size=1")?)?;
     gather(berthd, &projects[0])?;
     let grown = resident_bytes(berthd.pid())?.saturating_sub(before);
     Ok(Filled {
         project: projects[0].clone(),
-        database: text(&page["databases"][0]["id"])?,
+        of_one: paths(&mut connection, &format!("&project_id={}", projects[0]))?,
+        all: paths(&mut connection, "")?,
         bytes_a_database: grown / u64::from(DATABASES),
     })
+}
+
+/// The paths of the databases that a list shows.
+fn paths(connection: &mut Connection, narrowed: &str) -> Outcome<Vec<String>> {
+    let mut paths = Vec::new();
+    let mut next = String::new();
+    loop {
+        let asked = format!("/v1/databases?page_size=100{narrowed}{next}");
+        let page: Value = serde_json::from_slice(&connection.get(&asked)?)?;
+        for database in page["databases"].as_array().into_iter().flatten() {
+            paths.push(format!("/v1/databases/{}", text(&database["id"])?));
+        }
+        match &page["next_page_token"] {
+            Value::Null => return Ok(paths),
+            token => next = format!("&page_token={}", text(token)?),
+        }
+    }
 }
 
 /// Moves databases into one project, past the API: no network has room for as many, and what is
