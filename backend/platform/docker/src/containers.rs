@@ -213,10 +213,7 @@ impl Containers for Docker {
     }
 
     async fn stop(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        self.client()?
-            .stop_container(&id.0, None)
-            .await
-            .map_err(|e| meaning("stop a container", Subject::Container(&id.0), e))
+        self.end(id).await
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {

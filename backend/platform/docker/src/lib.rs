@@ -10,6 +10,7 @@ mod events;
 mod images;
 mod members;
 mod networks;
+mod stopping;
 
 use berth_containers::{RuntimeError, RuntimeFacts};
 use bollard::{ClientVersion, Docker as Client};
