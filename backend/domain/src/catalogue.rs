@@ -42,8 +42,14 @@ impl Catalogue {
     }
 }
 
+/// Words longer than this are nobody's slip of the pen; comparing takes the square of the length.
+const WORD_BYTES_MAX: usize = 64;
+
 /// The known word nearest to `word`, when one is near enough to have been meant.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > WORD_BYTES_MAX {
+        return None;
+    }
     known
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
@@ -63,5 +69,7 @@ mod tests {
             Some("postgresql")
         );
         assert_eq!(nearest("zzz", ["mysql", "postgresql"]), None);
+        let long = format!("postgresql{}", "l".repeat(WORD_BYTES_MAX));
+        assert_eq!(nearest(&long, ["mysql", "postgresql"]), None);
     }
 }

@@ -11,8 +11,10 @@ pub struct Config {
     pub requests_per_second: u32,
     /// Requests that a token may make at once.
     pub requests_burst: u32,
-    /// The largest body that is read.
+    /// The largest body that is read, but of a plan.
     pub body_bytes_max: usize,
+    /// The largest body of a plan.
+    pub plan_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_seconds_max: u64,
     /// How long a request may take, beside the time it asked to wait.
@@ -35,7 +37,8 @@ impl Default for Config {
         Self {
             requests_per_second: 500,
             requests_burst: 5000,
-            body_bytes_max: 8 * 1024 * 1024,
+            body_bytes_max: 256 * 1024,
+            plan_bytes_max: 4 * 1024 * 1024,
             body_seconds_max: 20,
             request_seconds_max: 30,
             stream_seconds_max: 3600,

@@ -5,6 +5,13 @@ use axum::response::{IntoResponse, Response};
 use berth_api::{ApiError, ErrorDetail};
 use berth_services::{Class, Code, Error as ServiceError, FieldError};
 
+/// Wrong fields that one answer names; more help nobody.
+pub(crate) const DETAILS_MAX: usize = 50;
+/// How much of a sentence and of a field's path is shown. Most is berthd's own words; the rest
+/// is what was sent, which may be anything.
+const MESSAGE_CHARACTERS_MAX: usize = 1000;
+const FIELD_CHARACTERS_MAX: usize = 128;
+
 /// An answer that is not a success. It is written out at the outermost layer, which knows the
 /// request's id.
 #[derive(Debug, Clone)]
@@ -107,8 +114,15 @@ impl From<ServiceError> for Refusal {
                 message,
                 details,
             } => {
+                let more = details.len() > DETAILS_MAX;
+                let mut message = shortened(message, MESSAGE_CHARACTERS_MAX);
+                if more {
+                    let told =
+                        format!(" (more is wrong: the first {DETAILS_MAX} fields are named)");
+                    message.push_str(&told);
+                }
                 let mut refusal = Self::new(status_of(code), code.as_str(), message);
-                refusal.details = details.into_iter().map(detail).collect();
+                refusal.details = details.into_iter().take(DETAILS_MAX).map(detail).collect();
                 match code.class() {
                     Class::Unauthenticated => refusal.headers.push(challenge()),
                     Class::Unavailable => {
@@ -133,9 +147,18 @@ impl From<ServiceError> for Refusal {
 /// One wrong field, on the wire.
 pub(crate) fn detail(error: FieldError) -> ErrorDetail {
     ErrorDetail {
-        field: error.field,
-        message: error.message,
+        field: shortened(error.field, FIELD_CHARACTERS_MAX),
+        message: shortened(error.message, MESSAGE_CHARACTERS_MAX),
     }
+}
+
+/// The beginning of a text, and a sign where it went on.
+fn shortened(mut text: String, characters_max: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(characters_max) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// An error and its causes, on one line.

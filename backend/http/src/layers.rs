@@ -2,9 +2,9 @@
 //! whose errors have one shape.
 
 use crate::access::{self, Need};
-use crate::body::Reading;
 use crate::error::Refusal;
 use crate::proxies::{client_address, limited_as};
+use crate::reading::Reading;
 use crate::state::{Door, State};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
@@ -181,10 +181,10 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
             Refusal::from(error).into_response()
         }
         None => {
-            request
-                .extensions_mut()
-                .insert(access::asking(need, caller));
-            request.extensions_mut().insert(Reading::of(&state));
+            let reading = Reading::of(&state, &path, caller.token());
+            let extensions = request.extensions_mut();
+            extensions.insert(reading);
+            extensions.insert(access::asking(need, caller));
             next.run(request).await
         }
     };

@@ -8,7 +8,7 @@ use crate::routes::{
 use crate::state::{Door, State};
 use crate::{Config, layers, outside};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::routing::{delete, get, post, put};
@@ -36,7 +36,6 @@ fn layered(routes: Router<Arc<State>>, state: State) -> Router {
     let router = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(DefaultBodyLimit::max(state.config.body_bytes_max))
         .layer(from_fn(move |request: Request, next: Next| {
             layers::admit(Arc::clone(&inner), request, next)
         }))

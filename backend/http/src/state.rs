@@ -3,15 +3,12 @@
 use crate::Config;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
+use crate::reading::Turns;
 use berth_domain::TokenId;
 use berth_services::Services;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Semaphore;
-
-/// Large bodies that are in memory at once; further ones wait for their turn.
-const LARGE_BODIES_AT_ONCE: usize = 8;
 
 /// Through which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +28,7 @@ pub(crate) struct State {
     /// What comes without a valid token, by where it comes from.
     pub(crate) strangers: Limiter<IpAddr>,
     /// Turns for reading large bodies.
-    pub(crate) large_bodies: Arc<Semaphore>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) metrics: Metrics,
     begun: Instant,
 }
@@ -41,7 +38,7 @@ impl State {
         Self {
             limiter: Limiter::new(config.requests_per_second, config.requests_burst),
             strangers: Limiter::new(config.requests_per_second, config.requests_burst),
-            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
+            turns: Arc::default(),
             services,
             config,
             door,

@@ -9,13 +9,13 @@ const VALUE_CHARACTERS_MAX: usize = 256;
 
 /// What is wrong with `tags`, key by key.
 pub(crate) fn check_tags(tags: &BTreeMap<String, String>) -> Vec<FieldError> {
-    let mut wrong = Vec::new();
     if tags.len() > TAGS_MAX {
-        wrong.push(FieldError::invalid(
+        return vec![FieldError::invalid(
             "tags",
             format!("has {} keys: use at most {TAGS_MAX}", tags.len()),
-        ));
+        )];
     }
+    let mut wrong = Vec::new();
     for (key, value) in tags {
         let plain = |text: &str| !text.chars().any(char::is_control);
         let length = key.chars().count();

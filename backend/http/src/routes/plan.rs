@@ -27,10 +27,7 @@ pub(crate) async fn plan(State(state): Shared, Extension(caller): Who, body: Jso
     let outcomes = state.services.plan(&caller, &wishes).await?;
     let rules = state.services.rules();
     let body = PlanAnswer {
-        resources: outcomes
-            .into_iter()
-            .map(|o| wire::planned_item(o, rules))
-            .collect(),
+        resources: wire::planned_items(outcomes, rules),
     };
     json(StatusCode::OK, &body)
 }

@@ -1,6 +1,7 @@
 //! Bodies to wishes.
 
-use crate::body::{Fields, canonical, typed};
+use crate::body::Fields;
+use crate::fields::{canonical, typed};
 use berth_api::{DatabaseBody, Field, PoolerBody, ProjectBody, Quota, RestoreFrom};
 use berth_services::databases::{DatabaseConfig, PoolerConfig};
 use berth_services::projects::{ProjectConfig, QuotaConfig};
@@ -20,12 +21,12 @@ pub(crate) fn database_config(fields: Fields) -> Result<(DatabaseConfig, bool), 
     let fields = canonical(fields)?;
     // What is nested is read first, for its errors have longer paths.
     if let Some(Value::Object(pooler)) = fields.get("pooler") {
-        typed::<PoolerBody>(pooler.clone(), "pooler.")?;
+        typed::<PoolerBody>(pooler, "pooler.")?;
     }
     if let Some(Value::Object(restore)) = fields.get("restore_from") {
-        typed::<RestoreFrom>(restore.clone(), "restore_from.")?;
+        typed::<RestoreFrom>(restore, "restore_from.")?;
     }
-    let body: DatabaseBody = typed(fields, "")?;
+    let body: DatabaseBody = typed(&fields, "")?;
     let unclaimed = body.unclaimed.clone().value().unwrap_or(false);
     let config = DatabaseConfig {
         name: given(body.name),
@@ -91,9 +92,9 @@ fn restore(field: Field<RestoreFrom>) -> Result<Given<String>, Vec<FieldError>> 
 pub(crate) fn project_config(fields: Fields) -> Result<(ProjectConfig, bool), Vec<FieldError>> {
     // What is nested is read first, for its errors have longer paths.
     if let Some(Value::Object(quota)) = fields.get("quota") {
-        typed::<Quota>(quota.clone(), "quota.")?;
+        typed::<Quota>(quota, "quota.")?;
     }
-    let body: ProjectBody = typed(fields, "")?;
+    let body: ProjectBody = typed(&fields, "")?;
     let unclaimed = body.unclaimed.clone().value().unwrap_or(false);
     let config = ProjectConfig {
         name: given(body.name),

@@ -1,7 +1,7 @@
 //! Plans, both ways.
 
 use super::{database_config, planned_database, planned_project, project_config};
-use crate::error::detail;
+use crate::error::{DETAILS_MAX, detail};
 use berth_api::{PlanItem, PlannedItem};
 use berth_services::databases::{DatabaseConfig, PoolerConfig, Rules};
 use berth_services::projects::{ProjectConfig, QuotaConfig};
@@ -99,6 +99,9 @@ fn project_wish(
             "auto_provision" => wish.auto_provision = Given::Unknown,
             _ => errors.push(no_such_path(path)),
         }
+        if errors.len() > DETAILS_MAX {
+            break;
+        }
     }
     if errors.is_empty() {
         Ok(wish)
@@ -116,6 +119,9 @@ fn database_wish(
     for path in unknown {
         if !hide(&mut wish, path) {
             errors.push(no_such_path(path));
+        }
+        if errors.len() > DETAILS_MAX {
+            break;
         }
     }
     if errors.is_empty() {
@@ -200,8 +206,26 @@ fn no_such_path(path: &str) -> FieldError {
     )
 }
 
-/// The outcome for one resource, on the wire.
-pub(crate) fn planned_item(outcome: Outcome, rules: &Rules) -> PlannedItem {
+/// Outcomes on the wire. Each that is refused says why; all of them together name so many
+/// fields as one answer does.
+pub(crate) fn planned_items(outcomes: Vec<Outcome>, rules: &Rules) -> Vec<PlannedItem> {
+    let mut left = DETAILS_MAX;
+    let mut items = Vec::with_capacity(outcomes.len());
+    for mut outcome in outcomes {
+        let told = outcome.errors.len().min(left.max(1));
+        left = left.saturating_sub(told);
+        if outcome.errors.len() > told {
+            outcome.errors.truncate(told);
+            if let Some(last) = outcome.errors.last_mut() {
+                last.message.push_str(" (more is wrong with this one)");
+            }
+        }
+        items.push(planned_item(outcome, rules));
+    }
+    items
+}
+
+fn planned_item(outcome: Outcome, rules: &Rules) -> PlannedItem {
     let (planned, unknown) = match &outcome.planned {
         PlannedResource::Project(planned) => planned_project(planned, rules),
         PlannedResource::Database(planned) => planned_database(planned, rules),

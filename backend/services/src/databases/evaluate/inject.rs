@@ -6,6 +6,9 @@ use crate::{Given, Maybe, Note};
 use berth_domain::{EnvName, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The most entries of `inject_env` that are looked at; a database has three variables.
+const INJECTED_MAX: usize = 16;
+
 impl Evaluator<'_> {
     pub(super) fn inject_env(&mut self, slug: &Maybe<Slug>) -> Maybe<BTreeMap<String, EnvName>> {
         self.nameless(slug);
@@ -24,6 +27,11 @@ impl Evaluator<'_> {
         map: &BTreeMap<String, String>,
         slug: &Maybe<Slug>,
     ) -> Maybe<BTreeMap<String, EnvName>> {
+        if map.len() > INJECTED_MAX {
+            let message = format!("has {} entries: use at most {INJECTED_MAX}", map.len());
+            self.refuse("inject_env", message);
+            return Maybe::Unknown;
+        }
         let mut names = BTreeMap::new();
         let mut taken = BTreeSet::new();
         let errors = self.errors.len();

@@ -22,6 +22,9 @@ use crate::{Code, FieldError, Given, Maybe, Note};
 use berth_domain::{Database, DatabaseId, Fingerprint};
 use sha2::{Digest, Sha256};
 
+/// Errors that are kept; more help nobody, and a wish may have as many as it has entries.
+const ERRORS_MAX: usize = 64;
+
 /// What becomes of a wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
@@ -194,11 +197,17 @@ impl Evaluator<'_> {
     }
 
     fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.errors.push(FieldError::invalid(field, message));
+        self.keep(|| FieldError::invalid(field, message));
     }
 
     fn refuse_as(&mut self, code: Code, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError::of(code, field, message));
+        self.keep(|| FieldError::of(code, field, message));
+    }
+
+    fn keep(&mut self, error: impl FnOnce() -> FieldError) {
+        if self.errors.len() < ERRORS_MAX {
+            self.errors.push(error());
+        }
     }
 
     /// The value of a field: what was given and stands up to `read`; else the row's, else `fresh`.

@@ -116,6 +116,7 @@ impl Evaluator<'_> {
                     entries.len()
                 ),
             );
+            return Maybe::Unknown;
         }
         let mut networks = BTreeSet::new();
         for entry in entries {

@@ -1,0 +1,300 @@
+//! Reading bodies within bounds of size, time and memory.
+//!
+//! What a body may take up is far more than its bytes: it is read into values, and those into a
+//! wish. So only a few large ones are in memory at once, and of one caller fewer still: whoever
+//! sends slowly is in its own way.
+
+use crate::error::Refusal;
+use crate::state::State;
+use axum::body::{BodyDataStream, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use berth_domain::TokenId;
+use futures_util::StreamExt;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// Large bodies that are in memory at once.
+const LARGE_AT_ONCE: usize = 8;
+/// Large bodies of one token that are in memory at once.
+const LARGE_OF_ONE_AT_ONCE: usize = 2;
+/// Bodies up to this size are read without a turn, and what comes first of every other one.
+const SMALL_BYTES_MAX: usize = 64 * 1024;
+/// How long a body waits for its turn.
+const TURN_SECONDS_MAX: u64 = 5;
+/// What a body that has a turn brings in a second, at least.
+const BYTES_A_SECOND_MIN: u64 = 16 * 1024;
+/// Seconds of a turn in which a body may bring nothing.
+const SLOW_SECONDS_MAX: u64 = 2;
+
+/// Turns for large bodies.
+#[derive(Default)]
+pub(crate) struct Turns {
+    all: Seats<LARGE_AT_ONCE>,
+    /// By token; the host's administrator has none.
+    each: Mutex<HashMap<Option<TokenId>, Seats<LARGE_OF_ONE_AT_ONCE>>>,
+}
+
+#[derive(Clone)]
+struct Seats<const COUNT: usize>(Arc<Semaphore>);
+
+impl<const COUNT: usize> Default for Seats<COUNT> {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(COUNT)))
+    }
+}
+
+impl<const COUNT: usize> Seats<COUNT> {
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+}
+
+/// The turn of one body, until it is dropped.
+pub(crate) struct Turn {
+    _own: OwnedSemaphorePermit,
+    _shared: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// Waits for a turn; none when others have theirs for too long.
+    async fn take(&self, whose: Option<&TokenId>) -> Option<Turn> {
+        let own = self.of(whose);
+        let taking = async {
+            // Its own first: whoever waits for itself takes nobody else's place.
+            Some(Turn {
+                _own: own.take().await?,
+                _shared: self.all.take().await?,
+            })
+        };
+        let patience = Duration::from_secs(TURN_SECONDS_MAX);
+        tokio::time::timeout(patience, taking).await.ok().flatten()
+    }
+
+    fn of(&self, whose: Option<&TokenId>) -> Seats<LARGE_OF_ONE_AT_ONCE> {
+        // Nothing that holds it can stop half way through a change.
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held by the map alone, they are as good as new ones.
+        each.retain(|_, seats| Arc::strong_count(&seats.0) > 1);
+        each.entry(whose.cloned()).or_default().clone()
+    }
+}
+
+/// The bounds of reading a body; the layers leave them with each request.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    bytes_max: usize,
+    time_max: Duration,
+    turns: Arc<Turns>,
+    whose: Option<TokenId>,
+}
+
+/// A body, and its turn if it needed one.
+pub(crate) struct Read {
+    pub(crate) bytes: Bytes,
+    pub(crate) turn: Option<Turn>,
+}
+
+impl Reading {
+    /// The bounds for a caller's request on a route.
+    pub(crate) fn of(state: &State, path: &str, whose: Option<&TokenId>) -> Self {
+        let config = &state.config;
+        Self {
+            bytes_max: match path {
+                "/v1/plan" => config.plan_bytes_max,
+                _ => config.body_bytes_max,
+            },
+            time_max: Duration::from_secs(config.body_seconds_max),
+            turns: Arc::clone(&state.turns),
+            whose: whose.cloned(),
+        }
+    }
+
+    /// Reads a body to its end.
+    async fn read(&self, request: Request) -> Result<Read, Refusal> {
+        let told = request
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if told.is_some_and(|bytes| bytes > self.bytes_max) {
+            return Err(too_large());
+        }
+        let body = request.into_body();
+        if body.is_end_stream() {
+            let (bytes, turn) = (Bytes::new(), None);
+            return Ok(Read { bytes, turn });
+        }
+        let mut arriving = Arriving {
+            body: body.into_data_stream(),
+            bytes: Vec::with_capacity(told.unwrap_or_default().min(SMALL_BYTES_MAX)),
+            bytes_max: self.bytes_max,
+        };
+        let end = Instant::now() + self.time_max;
+        while arriving.bytes.len() <= SMALL_BYTES_MAX {
+            if !arriving.more(end, || self.too_long()).await? {
+                let (bytes, turn) = (arriving.bytes.into(), None);
+                return Ok(Read { bytes, turn });
+            }
+        }
+        let before = Instant::now();
+        let turn = self.turns.take(self.whose.as_ref()).await;
+        let turn = Some(turn.ok_or_else(no_turn)?);
+        let begun = Instant::now();
+        // Others made it wait, not its client.
+        let end = end + begun.duration_since(before);
+        let first = arriving.bytes.len();
+        loop {
+            let brisk = begun + allowed(arriving.bytes.len() - first);
+            let more = match brisk < end {
+                true => arriving.more(brisk, too_little).await?,
+                false => arriving.more(end, || self.too_long()).await?,
+            };
+            if !more {
+                let bytes = arriving.bytes.into();
+                return Ok(Read { bytes, turn });
+            }
+        }
+    }
+
+    fn too_long(&self) -> Refusal {
+        let seconds = self.time_max.as_secs();
+        too_slow(format!("The body did not arrive within {seconds} seconds"))
+    }
+}
+
+/// What has come of a body.
+struct Arriving {
+    body: BodyDataStream,
+    bytes: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl Arriving {
+    /// Takes what comes next; false at the end.
+    async fn more(
+        &mut self,
+        until: Instant,
+        late: impl FnOnce() -> Refusal,
+    ) -> Result<bool, Refusal> {
+        let next = tokio::time::timeout_at(until, self.body.next()).await;
+        match next.map_err(|_| late())? {
+            None => Ok(false),
+            Some(Ok(part)) if self.bytes.len() + part.len() > self.bytes_max => Err(too_large()),
+            Some(Ok(part)) => {
+                self.bytes.extend_from_slice(&part);
+                Ok(true)
+            }
+            Some(Err(_)) => Err(Refusal::unreadable("The body could not be read to its end")),
+        }
+    }
+}
+
+/// How long a turn lasts that has brought so many bytes.
+fn allowed(bytes: usize) -> Duration {
+    let earned = bytes as u64 * 1000 / BYTES_A_SECOND_MIN;
+    Duration::from_secs(SLOW_SECONDS_MAX) + Duration::from_millis(earned)
+}
+
+/// Reads the body of a request whose bounds the layers have left with it.
+pub(crate) async fn read(request: Request) -> Result<Read, Refusal> {
+    let Some(reading) = request.extensions().get::<Reading>().cloned() else {
+        tracing::error!("a request came to its route without bounds for its body");
+        return Err(Refusal::internal());
+    };
+    reading.read(request).await
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "The body is too large",
+    )
+}
+
+fn too_little() -> Refusal {
+    let least = BYTES_A_SECOND_MIN / 1024;
+    too_slow(format!(
+        "The body came more slowly than {least} KiB a second"
+    ))
+}
+
+fn too_slow(message: String) -> Refusal {
+    let mut refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message);
+    refusal.headers.push(closing());
+    refusal
+}
+
+fn no_turn() -> Refusal {
+    let mut refusal = Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "bodies_busy",
+        "Other large bodies are being read: try again",
+    );
+    refusal.headers.push(closing());
+    refusal.with(header::RETRY_AFTER, 1)
+}
+
+/// What is still to come of a body cannot be told from a next request.
+fn closing() -> (HeaderName, HeaderValue) {
+    (header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::JsonObject;
+    use axum::body::Body;
+    use axum::extract::FromRequest;
+    use futures_util::stream;
+    use std::convert::Infallible;
+
+    fn reading() -> Reading {
+        Reading {
+            bytes_max: 1024 * 1024,
+            time_max: Duration::from_secs(600),
+            turns: Arc::default(),
+            whose: None,
+        }
+    }
+
+    fn request(reading: &Reading, body: Body) -> Request {
+        let mut request = Request::new(body);
+        request.extensions_mut().insert(reading.clone());
+        request
+    }
+
+    #[tokio::test]
+    async fn a_large_body_has_its_turn_until_it_is_let_go() {
+        let reading = reading();
+        let free = || reading.turns.all.0.available_permits();
+        let text = format!("{{\"x\": \"{}\"}}", "y".repeat(SMALL_BYTES_MAX));
+        let large = JsonObject::from_request(request(&reading, Body::from(text)), &()).await;
+        assert_eq!(free(), LARGE_AT_ONCE - 1);
+        let small = JsonObject::from_request(request(&reading, Body::from("{}")), &()).await;
+        assert_eq!(free(), LARGE_AT_ONCE - 1);
+        assert!(large.is_ok() && small.is_ok());
+        drop(large);
+        assert_eq!(free(), LARGE_AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_trickles_has_no_turn_before_it_is_large() {
+        let reading = reading();
+        let part = Bytes::from(vec![b' '; SMALL_BYTES_MAX]);
+        let parts = stream::iter([Ok::<_, Infallible>(part)]).chain(stream::pending());
+        let slow = reading.read(request(&reading, Body::from_stream(parts)));
+        assert!(tokio::time::timeout(Duration::ZERO, slow).await.is_err());
+        assert_eq!(reading.turns.all.0.available_permits(), LARGE_AT_ONCE);
+    }
+
+    #[test]
+    fn a_turn_lasts_as_long_as_it_brings_something() {
+        let second = BYTES_A_SECOND_MIN as usize;
+        assert_eq!(allowed(0).as_secs(), SLOW_SECONDS_MAX);
+        assert_eq!(allowed(10 * second).as_secs(), SLOW_SECONDS_MAX + 10);
+    }
+}
