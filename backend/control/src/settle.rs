@@ -194,6 +194,9 @@ fn success_sentence(kind: OperationKind, subject: &Subject) -> String {
     match (kind, subject.database.intent) {
         (OperationKind::Provision, Intent::Run) => format!("{name} runs"),
         (OperationKind::Restore, Intent::Run) => format!("{name} is back"),
+        (OperationKind::Restart, Intent::Run) if subject.next.is_some() => format!(
+            "{name} has restarted with a new password, proven by a login; the old one is refused"
+        ),
         (OperationKind::Restart, Intent::Run) => format!("{name} has restarted"),
         (OperationKind::Rotate, Intent::Run) => {
             format!("{name} has a new password, proven by a login; the old one is refused")

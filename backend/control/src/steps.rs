@@ -253,7 +253,8 @@ impl Control {
         match self.look(&subject.database.instance).await? {
             // It is down, and a new password needs an engine to be told of it.
             Observed::Stopped | Observed::Absent | Observed::Failed { .. }
-                if kind == OperationKind::Rotate =>
+                if kind == OperationKind::Rotate
+                    || (kind == OperationKind::Restart && subject.next.is_some()) =>
             {
                 Err(Error::StoppedWhileRotating)
             }

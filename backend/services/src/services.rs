@@ -304,6 +304,8 @@ fn stronger(pending: OperationKind, new: OperationKind) -> OperationKind {
         // To make a database is more than to change it.
         (Provision | Restore, Change | Rotate | Restart) => pending,
         (Rotate | Restart, Change) => pending,
+        // A start takes up the new password, too; a rotation alone would restart nothing.
+        (Restart, Rotate) => pending,
         (_, Change | Rotate | Restart) => new,
     }
 }
@@ -321,6 +323,8 @@ mod tests {
         }
         assert_eq!(stronger(Rotate, Change), Rotate);
         assert_eq!(stronger(Change, Rotate), Rotate);
+        assert_eq!(stronger(Restart, Rotate), Restart);
+        assert_eq!(stronger(Rotate, Restart), Restart);
         for kind in OperationKind::ALL {
             assert_eq!(stronger(kind, Destroy), Destroy);
         }

@@ -79,6 +79,28 @@ async fn a_new_password_is_proven_and_the_old_one_refused() {
 }
 
 #[tokio::test]
+async fn a_restart_that_took_a_rotation_over_does_both() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    let old = bench.credentials(&id).await.remove(0);
+    let stops = bench.runtime.calls("stop");
+    bench
+        .change(&id, OperationKind::Restart, |row| {
+            row.credential_version = 2;
+        })
+        .await;
+    bench.run_until_idle(&control).await;
+    assert!(bench.runtime.calls("stop") > stops);
+    let now = bench.credentials(&id).await;
+    assert_eq!((now.len(), now[0].version), (1, 2));
+    assert!(bench.gets_in(&control, &id, &now[0]).await);
+    assert!(!bench.gets_in(&control, &id, &old).await);
+    assert_eq!(bench.latest(&id).await.state, OperationState::Succeeded);
+}
+
+#[tokio::test]
 async fn a_stopped_database_takes_its_new_password_when_it_starts() {
     let bench = Bench::new().await;
     let control = bench.control();
