@@ -2,57 +2,89 @@
 //! is not as its row says.
 
 use crate::error::Class;
-use crate::figures::{judge, moved, stale};
+use crate::figures::{judge, worth_telling};
 use crate::findings::{differs, fold, silence};
 use crate::repair::RECOVERING;
+use crate::roster::{Patient, Told};
 use crate::storage::Pressure;
 use crate::subject::Subject;
 use crate::{Control, Error, error};
-use berth_domain::{Database, DatabaseId, InstanceId, Intent, Observation, Observed, Statement};
+use berth_domain::{
+    Database, DatabaseId, EngineName, InstanceId, Intent, Observation, Observed, Statement,
+};
 use berth_platform::Endpoint;
-use berth_store::DatabaseRecord;
 
 /// Seconds that a running engine or pooler is given to answer a probe.
 const PROBE_SECONDS_MAX: u64 = 3;
 /// Seconds before what goes down again and again is started once more.
 const LOOP_PAUSE_SECONDS: i64 = 10;
 
+/// What a probe came to.
+enum Found {
+    /// Nobody could be asked.
+    Silence,
+    /// What is there.
+    State(Observed),
+}
+
+/// The processes that a database has.
+#[derive(Clone, Copy)]
+struct Processes<'a> {
+    instance: &'a InstanceId,
+    engine: &'a EngineName,
+    has_pooler: bool,
+}
+
+impl<'a> Processes<'a> {
+    fn of(database: &'a Database) -> Self {
+        Self {
+            instance: &database.instance,
+            engine: &database.engine,
+            has_pooler: database.pooler.is_some(),
+        }
+    }
+
+    fn of_patient(patient: &'a Patient) -> Self {
+        Self {
+            instance: &patient.instance,
+            engine: &patient.kind.engine,
+            has_pooler: patient.has_pooler,
+        }
+    }
+}
+
 impl Control {
     /// What is well costs its probes and nothing of the store; everything else is looked at
     /// through rows that are read anew.
-    pub(crate) async fn care(&self, record: &DatabaseRecord) -> Result<(), Error> {
-        let database = &record.database;
-        let trusted = self.charts.with(&database.instance, |chart| chart.adopted);
-        let before = record
-            .observation
-            .as_ref()
-            .filter(|seen| trusted && seen.generation == database.generation);
+    pub(crate) async fn care(&self, id: &DatabaseId, patient: &Patient) -> Result<(), Error> {
+        let trusted = self.charts.with(&patient.instance, |chart| chart.adopted);
+        let processes = Processes::of_patient(patient);
         let mut found = None;
-        match (database.intent, before) {
+        match (patient.intent, patient.told) {
             (Intent::Destroy, _) => return Ok(()),
-            (Intent::Stop, Some(seen)) if seen.observed == Observed::Stopped => return Ok(()),
-            (Intent::Sleep, Some(seen))
-                if seen.observed == Observed::Stopped && self.pooler_stands(database).await? =>
-            {
+            _ if !trusted => {}
+            (Intent::Stop, Told::Stopped) => return Ok(()),
+            (Intent::Sleep, Told::Stopped) if self.pooler_stands(processes).await? => {
                 return Ok(());
             }
-            (Intent::Run, Some(seen)) if seen.observed == Observed::Ready => {
-                let answer = self.probe(database, seen).await?;
-                if answer == Observed::Ready && self.measures_the_same(database, seen).await {
+            (Intent::Run, Told::Ready) => {
+                let answer = self.probe(processes).await?;
+                let is_well = matches!(answer, Found::State(Observed::Ready));
+                if is_well && self.measures_the_same(id, patient).await {
                     return Ok(());
                 }
                 found = Some(answer);
             }
             _ => {}
         }
-        let pending = self.parts.store.pending_operation(&database.id).await;
+        let pending = self.parts.store.pending_operation(id).await;
         if pending
             .map_err(error::store("look for an operation"))?
             .is_some()
         {
             return Ok(());
         }
-        let Some(subject) = self.subject(&database.id).await? else {
+        let Some(subject) = self.subject(id).await? else {
             return Ok(());
         };
         match subject.database.intent {
@@ -61,22 +93,24 @@ impl Control {
             Intent::Run => {
                 let found = match found {
                     Some(found) => found,
-                    None => self.probe(&subject.database, &subject.observation).await?,
+                    None => self.probe(Processes::of(&subject.database)).await?,
                 };
                 self.act_on(&subject, found, trusted).await
             }
         }
     }
 
-    async fn act_on(&self, subject: &Subject, found: Observed, trusted: bool) -> Result<(), Error> {
+    async fn act_on(&self, subject: &Subject, found: Found, trusted: bool) -> Result<(), Error> {
         let settled = trusted
             && subject.observation.generation == subject.database.generation
             && subject.next.is_none();
         match found {
-            Observed::Ready if settled => self.well(subject).await,
-            Observed::Ready => self.repair(subject).await,
-            Observed::Unknown { .. } => self.tell_silence(&subject.database.id).await,
-            Observed::Absent | Observed::Starting | Observed::Stopped | Observed::Failed { .. } => {
+            Found::Silence | Found::State(Observed::Unknown { .. }) => {
+                self.tell_silence(&subject.database.id).await
+            }
+            Found::State(Observed::Ready) if settled => self.well(subject).await,
+            Found::State(Observed::Ready) => self.repair(subject).await,
+            Found::State(found) => {
                 self.unwell(subject, found).await?;
                 self.repair(subject).await
             }
@@ -84,50 +118,46 @@ impl Control {
     }
 
     /// Asks engine and pooler for an answer; when they give none, the platform for the reason.
-    async fn probe(&self, database: &Database, before: &Observation) -> Result<Observed, Error> {
-        let engine = self.engine(database)?;
-        let instance = &database.instance;
+    async fn probe(&self, processes: Processes<'_>) -> Result<Found, Error> {
+        let engine = self.engine_named(processes.engine)?;
+        let instance = processes.instance;
         let asked = async {
             self.answers(instance, Endpoint::Engine, &engine.probe())
                 .await?;
-            match database.pooler {
-                Some(_) => {
-                    self.answers(instance, Endpoint::Pooler, &engine.probe_pooler())
-                        .await
-                }
-                None => Ok(()),
+            if processes.has_pooler {
+                self.answers(instance, Endpoint::Pooler, &engine.probe_pooler())
+                    .await?;
             }
+            Ok::<_, Error>(())
         };
         let error = match asked.await {
             Ok(()) => {
                 let now = self.now();
                 self.charts
                     .with(instance, |chart| chart.answered_at = Some(now));
-                return Ok(Observed::Ready);
+                return Ok(Found::State(Observed::Ready));
             }
             Err(error) => error,
         };
-        let silent = || silence(before, before.status(database.intent));
         if error.class() == Class::Unreachable {
-            return Ok(silent());
+            return Ok(Found::Silence);
         }
         match self.look(instance).await {
             // It runs, only the answer is missing.
-            Ok(Observed::Ready) => Ok(Observed::Starting),
-            Ok(Observed::Unknown { .. }) => Ok(silent()),
-            Ok(found) => Ok(found),
-            Err(error) if error.class() == Class::Unreachable => Ok(silent()),
+            Ok(Observed::Ready) => Ok(Found::State(Observed::Starting)),
+            Ok(found) => Ok(Found::State(found)),
+            Err(error) if error.class() == Class::Unreachable => Ok(Found::Silence),
             Err(error) => Err(error),
         }
     }
 
     /// Whether the pooler of what sleeps answers; true where there is none.
-    async fn pooler_stands(&self, database: &Database) -> Result<bool, Error> {
-        if database.pooler.is_none() {
+    async fn pooler_stands(&self, processes: Processes<'_>) -> Result<bool, Error> {
+        if !processes.has_pooler {
             return Ok(true);
         }
-        let question = self.engine(database)?.probe_pooler();
-        let answer = self.answers(&database.instance, Endpoint::Pooler, &question);
+        let question = self.engine_named(processes.engine)?.probe_pooler();
+        let answer = self.answers(processes.instance, Endpoint::Pooler, &question);
         match answer.await {
             Ok(()) => Ok(true),
             Err(error) if error.class() == Class::Unreachable => Err(error),
@@ -201,13 +231,15 @@ impl Control {
         let instance = &subject.database.instance;
         let was_ready = subject.observation.observed == Observed::Ready;
         let verdict = self.charts.with(instance, |chart| {
-            if was_ready || chart.up {
-                chart.falls.note(now);
-            }
+            let falls = was_ready || chart.up;
             chart.up = false;
-            let verdict = chart.falls.verdict(now);
-            if verdict.is_some() && chart.repair_due.is_none() {
-                chart.repair_due = Some(now.plus_seconds(LOOP_PAUSE_SECONDS));
+            let trouble = chart.trouble();
+            if falls {
+                trouble.falls.note(now);
+            }
+            let verdict = trouble.falls.verdict(now);
+            if verdict.is_some() && trouble.repair_due.is_none() {
+                trouble.repair_due = Some(now.plus_seconds(LOOP_PAUSE_SECONDS));
             }
             verdict
         });
@@ -257,8 +289,7 @@ impl Control {
         figures: bool,
     ) -> Result<(), Error> {
         let before = &subject.observation;
-        let news =
-            differs(before, &told) || (figures && (moved(before, &told) || stale(before, &told)));
+        let news = differs(before, &told) || (figures && worth_telling(before, &told));
         if !news {
             return Ok(());
         }

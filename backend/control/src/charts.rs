@@ -19,13 +19,32 @@ pub(crate) struct Chart {
     pub(crate) up: bool,
     /// When it answered last.
     pub(crate) answered_at: Option<Timestamp>,
-    /// When it went down lately.
+    /// When its figures were taken last.
+    pub(crate) measured_at: Option<Timestamp>,
+    /// What went wrong lately; most have had no trouble.
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What went wrong with an instance lately.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    /// When it went down.
     pub(crate) falls: Falls,
     /// Repairs that failed in a row, and when the next may be tried.
     pub(crate) repairs: u32,
     pub(crate) repair_due: Option<Timestamp>,
-    /// When its figures were taken last.
-    pub(crate) measured_at: Option<Timestamp>,
+}
+
+impl Chart {
+    /// Its trouble, where there is some.
+    pub(crate) fn known_trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_deref()
+    }
+
+    /// Its trouble, from here on.
+    pub(crate) fn trouble(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
+    }
 }
 
 impl Charts {
@@ -45,8 +64,10 @@ impl Charts {
         self.with(instance, |chart| {
             chart.adopted = true;
             chart.up = true;
-            chart.repairs = 0;
-            chart.repair_due = None;
+            if let Some(trouble) = chart.trouble.as_mut() {
+                trouble.repairs = 0;
+                trouble.repair_due = None;
+            }
         });
     }
 
@@ -57,7 +78,10 @@ impl Charts {
         instance: &InstanceId,
         now: Timestamp,
     ) -> (Observed, &'static str) {
-        match self.with(instance, |chart| chart.falls.verdict(now)) {
+        let verdict = self.with(instance, |chart| {
+            chart.known_trouble()?.falls.verdict(now)
+        });
+        match verdict {
             None => (Observed::Ready, READY),
             Some(reason) => (Observed::Failed { reason }, RECOVERING),
         }

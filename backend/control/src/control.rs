@@ -3,19 +3,22 @@
 use crate::charts::Charts;
 use crate::error::{self, chain};
 use crate::failpoint::Failpoints;
+use crate::figures::Unchanged;
 use crate::known::Known;
 use crate::locks::Locks;
+use crate::roster::Roster;
 use crate::sessions::Sessions;
 use crate::sleep::Idle;
+use crate::visits::News;
 use crate::{Certificates, Error};
 use berth_domain::{Addresses, Catalogue, Clock, EngineName, ProjectId, Timestamp};
 use berth_engines::Registry;
 use berth_platform::Platform;
 use berth_services::{Entropy, random};
-use berth_store::{DatabaseRecord, Store};
+use berth_store::{Follower, Store};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -115,8 +118,15 @@ pub struct Control {
     pub(crate) busy: AtomicUsize,
     /// The store's version.
     pub(crate) versions: watch::Receiver<i64>,
-    /// The living databases.
-    pub(crate) roster: Known<Arc<Vec<DatabaseRecord>>>,
+    /// The living databases, and who tells which of them have changed since they were read.
+    pub(crate) roster: Mutex<Roster>,
+    pub(crate) follower: Follower,
+    /// Held while they are read.
+    pub(crate) refreshing: tokio::sync::Mutex<()>,
+    /// What the platform has told of.
+    pub(crate) news: News,
+    /// What was looked at and found unchanged.
+    pub(crate) unchanged: Unchanged,
     /// When the next operation is due.
     pub(crate) next_due: Known<Option<Timestamp>>,
     closing: watch::Sender<bool>,
@@ -129,7 +139,11 @@ impl Control {
         let holder = hex(random(parts.entropy.as_ref()));
         Self {
             versions: parts.store.watch_version(),
-            roster: Known::default(),
+            roster: Mutex::default(),
+            follower: parts.store.follow_databases(),
+            refreshing: tokio::sync::Mutex::default(),
+            news: News::default(),
+            unchanged: Unchanged::default(),
             next_due: Known::default(),
             parts,
             holder,
@@ -164,6 +178,7 @@ impl Control {
         loops.spawn(Arc::clone(&self).keep_up());
         loops.spawn(Arc::clone(&self).fill_up());
         loops.spawn(Arc::clone(&self).watch_sleepers());
+        loops.spawn(Arc::clone(&self).listen());
         loops.spawn(Arc::clone(&self).send_to_sleep());
         tokio::select! {
             () = shutdown => {}

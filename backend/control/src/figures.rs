@@ -1,18 +1,65 @@
 //! How much an instance takes, and what follows from it.
 
 use crate::error::chain;
+use crate::roster::Patient;
 use crate::steps::ASK_SECONDS_MAX;
 use crate::storage::{DISK_PRESSURE, Pressure};
-use crate::{Control, Error, findings};
-use berth_domain::{Condition, Database, InstanceId, Observation, Statement, Timestamp, Truth};
+use crate::{Control, Error, error, findings};
+use berth_domain::{
+    Condition, Database, DatabaseId, EngineName, InstanceId, Observation, Statement, Timestamp,
+    Truth,
+};
 use berth_platform::{Endpoint, Session};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The condition that tells of a newer image.
-const UPGRADE_AVAILABLE: &str = "UpgradeAvailable";
+pub(crate) const UPGRADE_AVAILABLE: &str = "UpgradeAvailable";
 /// After that long what was found is told again, so that its age shows that somebody looks.
 const TOLD_SECONDS_MAX: i64 = 600;
 /// How much a size must have moved to be told.
 const BYTES_WORTH_A_WRITE: u64 = 1 << 20;
+
+/// What was measured of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Figures {
+    pub(crate) version: Option<Arc<String>>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) connections: Option<u32>,
+}
+
+impl Figures {
+    fn of(seen: &Observation) -> Self {
+        Self {
+            version: seen.version_actual.clone().map(Arc::new),
+            bytes: seen.storage_used_bytes,
+            connections: seen.connections,
+        }
+    }
+
+    /// These, and where there is none the earlier one.
+    fn or(self, before: &Self) -> Self {
+        Self {
+            version: self.version.or_else(|| before.version.clone()),
+            bytes: self.bytes.or(before.bytes),
+            connections: self.connections.or(before.connections),
+        }
+    }
+}
+
+/// What was found as it had been told a while ago, with the time at which that was.
+#[derive(Debug, Default)]
+pub(crate) struct Unchanged(Mutex<Vec<(DatabaseId, Timestamp)>>);
+
+impl Unchanged {
+    fn note(&self, id: &DatabaseId, told_at: Timestamp) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.push((id.clone(), told_at));
+    }
+
+    fn take(&self) -> Vec<(DatabaseId, Timestamp)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl Control {
     pub(crate) fn is_measuring_due(&self, instance: &InstanceId) -> bool {
@@ -23,34 +70,64 @@ impl Control {
 
     /// Whether there is nothing new to tell: its figures are fresh enough, or measured again
     /// they say the same.
-    pub(crate) async fn measures_the_same(&self, database: &Database, seen: &Observation) -> bool {
-        if !self.is_measuring_due(&database.instance) {
+    pub(crate) async fn measures_the_same(&self, id: &DatabaseId, patient: &Patient) -> bool {
+        let instance = &patient.instance;
+        if !self.is_measuring_due(instance) {
             return true;
         }
-        let mut told = self.measure(database, seen.clone()).await;
-        let before = Pressure::of(&seen.conditions);
-        let now = self.now();
-        told.observed_at = now;
-        self.look_for_newer_image(&database.instance, &mut told)
-            .await;
-        let same = !stale(seen, &told)
-            && has(seen, UPGRADE_AVAILABLE) == has(&told, UPGRADE_AVAILABLE)
-            && judge(database, &mut told, before, now) == before
-            && !moved(seen, &told);
+        let found = match self.figures(instance, &patient.kind.engine).await {
+            Ok(found) => found.or(&patient.figures),
+            Err(error) => {
+                tracing::debug!(database.id = %id, error = chain(&error), "could not measure");
+                patient.figures.clone()
+            }
+        };
+        let is_outdated = self.is_outdated(instance).await;
+        let pressure = found.bytes.map_or(patient.pressure, |bytes| {
+            Pressure::judge(bytes, patient.storage_gb, patient.pressure)
+        });
+        let same = is_outdated.is_none_or(|found| found == patient.is_outdated)
+            && pressure == patient.pressure
+            && !moved(&patient.figures, &found);
         if same {
+            let now = self.now();
             self.charts
-                .with(&database.instance, |chart| chart.measured_at = Some(now));
+                .with(instance, |chart| chart.measured_at = Some(now));
+            if stale(patient.told_at, now) {
+                self.unchanged.note(id, patient.told_at);
+            }
         }
         same
     }
 
+    /// Tells of everything that was found unchanged that somebody has looked.
+    pub(crate) async fn tell_of_looks(&self) -> Result<(), Error> {
+        let looked = self.unchanged.take();
+        if looked.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let write = async {
+            let mut tx = self.parts.store.begin().await?;
+            for (id, told_at) in &looked {
+                tx.confirm_observation(id, *told_at, now).await?;
+            }
+            tx.commit().await
+        };
+        write
+            .await
+            .map(drop)
+            .map_err(error::store("tell that somebody has looked"))
+    }
+
     /// Puts version, size and connections into an observation, as far as they can be had.
     pub(crate) async fn measure(&self, database: &Database, mut told: Observation) -> Observation {
-        match self.figures(database).await {
-            Ok((version, bytes, connections)) => {
-                told.version_actual = version.or(told.version_actual);
-                told.connections = connections.or(told.connections);
-                told.storage_used_bytes = bytes.or(told.storage_used_bytes);
+        match self.figures(&database.instance, &database.engine).await {
+            Ok(found) => {
+                let found = found.or(&Figures::of(&told));
+                told.version_actual = found.version.map(|version| version.as_ref().clone());
+                told.connections = found.connections;
+                told.storage_used_bytes = found.bytes;
             }
             Err(error) => {
                 tracing::debug!(database.id = %database.id, error = chain(&error), "could not measure");
@@ -61,32 +138,38 @@ impl Control {
 
     /// Puts into the conditions whether there is a newer image than the one it runs from.
     pub(crate) async fn look_for_newer_image(&self, instance: &InstanceId, told: &mut Observation) {
+        match self.is_outdated(instance).await {
+            Some(true) => findings::put(&mut told.conditions, upgrade_available(told.observed_at)),
+            Some(false) => findings::clear(&mut told.conditions, UPGRADE_AVAILABLE),
+            None => {}
+        }
+    }
+
+    /// Whether there is a newer image than the one it runs from; none when that is not known.
+    async fn is_outdated(&self, instance: &InstanceId) -> Option<bool> {
         let newer = self.parts.platform.has_newer_image(instance);
         match self.within(ASK_SECONDS_MAX, "compare images", newer).await {
-            Ok(true) => findings::put(&mut told.conditions, upgrade_available(told.observed_at)),
-            Ok(false) => findings::clear(&mut told.conditions, UPGRADE_AVAILABLE),
+            Ok(newer) => Some(newer),
             Err(error) => {
                 tracing::debug!(instance.id = %instance, error = chain(&error), "could not compare images");
+                None
             }
         }
     }
 
-    async fn figures(
-        &self,
-        database: &Database,
-    ) -> Result<(Option<String>, Option<u64>, Option<u32>), Error> {
-        let engine = self.engine(database)?;
-        let session = self.session(&database.instance, Endpoint::Engine).await?;
+    async fn figures(&self, instance: &InstanceId, engine: &EngineName) -> Result<Figures, Error> {
+        let engine = self.engine_named(engine)?;
+        let session = self.session(instance, Endpoint::Engine).await?;
         let version = self.ask(session.as_ref(), &engine.ask_version()).await?;
         let bytes = self.ask(session.as_ref(), &engine.ask_size()).await?;
         let connections = self
             .ask(session.as_ref(), &engine.ask_connections())
             .await?;
-        Ok((
-            version,
-            bytes.and_then(|text| text.parse().ok()),
-            connections.and_then(|text| text.parse().ok()),
-        ))
+        Ok(Figures {
+            version: version.map(Arc::new),
+            bytes: bytes.and_then(|text| text.parse().ok()),
+            connections: connections.and_then(|text| text.parse().ok()),
+        })
     }
 
     /// The one value that a question is answered with.
@@ -115,8 +198,8 @@ fn upgrade_available(since: Timestamp) -> Condition {
     }
 }
 
-fn has(seen: &Observation, kind: &str) -> bool {
-    seen.conditions.iter().any(|c| c.kind == kind)
+pub(crate) fn has(conditions: &[Condition], kind: &str) -> bool {
+    conditions.iter().any(|c| c.kind == kind)
 }
 
 /// Puts what the measured size means into the conditions.
@@ -137,15 +220,20 @@ pub(crate) fn judge(
     pressure
 }
 
-/// Whether what was found is too old to stand without being told again.
-pub(crate) fn stale(before: &Observation, after: &Observation) -> bool {
-    before.observed_at.plus_seconds(TOLD_SECONDS_MAX) <= after.observed_at
+/// Whether what was told is too old to stand without being told again.
+fn stale(told_at: Timestamp, now: Timestamp) -> bool {
+    told_at.plus_seconds(TOLD_SECONDS_MAX) <= now
 }
 
 /// Whether the figures moved far enough to be worth a write.
-pub(crate) fn moved(before: &Observation, after: &Observation) -> bool {
-    let bytes = |of: &Observation| of.storage_used_bytes.unwrap_or_default();
+fn moved(before: &Figures, after: &Figures) -> bool {
+    let bytes = |of: &Figures| of.bytes.unwrap_or_default();
     bytes(before).abs_diff(bytes(after)) >= BYTES_WORTH_A_WRITE
         || before.connections != after.connections
-        || before.version_actual != after.version_actual
+        || before.version != after.version
+}
+
+/// Whether its figures make an observation worth telling that says nothing else that is new.
+pub(crate) fn worth_telling(before: &Observation, after: &Observation) -> bool {
+    moved(&Figures::of(before), &Figures::of(after)) || stale(before.observed_at, after.observed_at)
 }

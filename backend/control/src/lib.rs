@@ -20,6 +20,7 @@ mod known;
 mod locks;
 mod operations;
 mod repair;
+mod roster;
 #[cfg(test)]
 mod samples;
 mod sessions;

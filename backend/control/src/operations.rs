@@ -5,8 +5,9 @@ use crate::error::{Class, chain};
 use crate::step::{Next, Step};
 use crate::subject::Subject;
 use crate::{Control, Error, error};
-use berth_domain::{Intent, Operation, OperationFailure, OperationKind, Timestamp};
+use berth_domain::{Intent, Operation, OperationFailure, OperationKind, OperationState, Timestamp};
 use berth_store::{Advance, LeaseStatus};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -54,21 +55,21 @@ impl Work {
 impl Control {
     /// Leases what is due and works on it, until the program ends.
     pub(crate) async fn serve_operations(self: Arc<Self>) {
+        let seats = self.parts.limits.operations_at_once;
         let mut workers = JoinSet::new();
+        // Some more than there are seats: a lease is a commit, and one serves them all.
+        let mut leased = VecDeque::new();
         while !self.is_closing() {
-            let free = self
-                .parts
-                .limits
-                .operations_at_once
-                .saturating_sub(workers.len());
-            match self.lease(free).await {
-                Ok(leased) => {
-                    for operation in leased {
-                        let control = Arc::clone(&self);
-                        workers.spawn(async move { control.work(operation).await });
-                    }
+            let free = seats.saturating_sub(workers.len());
+            if free > leased.len() {
+                match self.lease(seats + free - leased.len()).await {
+                    Ok(more) => leased.extend(more),
+                    Err(error) => tracing::error!(error = chain(&error), "cannot look for work"),
                 }
-                Err(error) => tracing::error!(error = chain(&error), "cannot look for work"),
+            }
+            for operation in leased.drain(..free.min(leased.len())) {
+                let control = Arc::clone(&self);
+                workers.spawn(async move { control.work(operation).await });
             }
             tokio::select! {
                 () = self.parts.wake.notified() => {}
@@ -199,12 +200,15 @@ impl Control {
     async fn walk(&self, work: &Work) -> Result<(), Error> {
         let operation = &work.operation;
         let _turn = self.locks.wait(&operation.instance).await;
+        let mut reading = self.reading(&operation.database_id);
+        // While it waited for its turn, another may have taken its place and be over by now.
+        self.expect_ours(operation).await?;
         let mut word = operation.step.clone();
         // A step that fails may begin again from an earlier one, which then succeeds each time:
         // what is counted are the failures of the whole operation.
         let attempt = operation.attempt;
         loop {
-            let subject = match self.subject(&operation.database_id).await {
+            let subject = match reading.subject(self).await {
                 Ok(Some(subject)) => subject,
                 Ok(None) => return Err(Error::NotOurs),
                 Err(error) => return self.give_back(work, &word, attempt, error).await,
@@ -213,8 +217,8 @@ impl Control {
             let step = Step::resume(&word, path);
             self.enter(work, step, attempt).await?;
             let done = match step {
-                Step::Settle => self.settle(operation, &subject).await,
-                _ => self.attend_work(work, step, &subject).await,
+                Step::Settle => self.settle(operation, subject).await,
+                _ => self.attend_work(work, step, subject).await,
             };
             match done {
                 Ok(()) => match step.after(path) {
@@ -223,7 +227,7 @@ impl Control {
                         word = next.as_str().to_owned();
                     }
                 },
-                Err(error) => return self.failed(work, step, attempt, &subject, error).await,
+                Err(error) => return self.failed(work, step, attempt, subject, error).await,
             }
         }
     }
@@ -231,6 +235,16 @@ impl Control {
     /// Makes sure that the operation is ours and notes which step comes.
     ///
     /// The row learns of it only when the step takes long: every step may be repeated, so a
+    async fn expect_ours(&self, operation: &Operation) -> Result<(), Error> {
+        let row = self.parts.store.operation(&operation.id).await;
+        let row = row.map_err(error::store("look whether an operation is ours"))?;
+        let is_ours = row.is_some_and(|row| {
+            let holder = row.lease.map(|(holder, _)| holder);
+            row.state == OperationState::Pending && holder.as_ref() == Some(&self.holder)
+        });
+        if is_ours { Ok(()) } else { Err(Error::NotOurs) }
+    }
+
     /// crash loses nothing, and somebody waits for each commit.
     async fn enter(&self, work: &Work, step: Step, attempt: u32) -> Result<(), Error> {
         work.still_ours()?;

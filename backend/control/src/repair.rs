@@ -27,7 +27,10 @@ impl Control {
         let now = self.now();
         let instance = &subject.database.instance;
         let waits = self.charts.with(instance, |chart| {
-            chart.repair_due.is_some_and(|due| due > now)
+            let trouble = chart.known_trouble();
+            trouble
+                .and_then(|trouble| trouble.repair_due)
+                .is_some_and(|due| due > now)
         });
         if waits {
             return Ok(());
@@ -46,7 +49,8 @@ impl Control {
     }
 
     async fn make_right(&self, id: &DatabaseId) -> Result<(), Error> {
-        let mut subject = self.subject(id).await?.ok_or(Error::NotOurs)?;
+        let mut reading = self.reading(id);
+        let mut subject = reading.subject(self).await?.ok_or(Error::NotOurs)?;
         let instance = subject.database.instance.clone();
         let intent = subject.database.intent;
         for step in Step::path(OperationKind::Change, intent) {
@@ -59,14 +63,14 @@ impl Control {
             self.attend(
                 *step,
                 OperationKind::Change,
-                &subject,
+                subject,
                 PATIENCE_SECONDS,
                 ours,
             )
             .await?;
-            subject = self.subject(id).await?.ok_or(Error::NotOurs)?;
+            subject = reading.subject(self).await?.ok_or(Error::NotOurs)?;
         }
-        let told = self.put_right(&subject, intent).await;
+        let told = self.put_right(subject, intent).await;
         let recovered = subject.observation.phase == RECOVERING && told.phase != RECOVERING;
         if let Some(next) = subject.next.as_ref().filter(|_| intent == Intent::Run) {
             let write = async {
@@ -79,7 +83,7 @@ impl Control {
                 .map_err(error::store("promote the credentials"))?;
         }
         self.charts.sound(&instance);
-        self.tell(&subject, told, false).await?;
+        self.tell(subject, told, false).await?;
         if recovered {
             self.note(
                 &subject.database,
@@ -123,10 +127,11 @@ impl Control {
         tracing::warn!(database.id = %id, error = chain(&error), "a repair failed");
         let (now, jitter) = (self.now(), self.jitter());
         let failures = self.charts.with(instance, |chart| {
-            chart.repairs += 1;
-            let wait = wait_millis(chart.repairs, LONGEST_WAIT_MILLIS, jitter);
-            chart.repair_due = Some(now.plus_millis(wait));
-            chart.repairs
+            let trouble = chart.trouble();
+            trouble.repairs += 1;
+            let wait = wait_millis(trouble.repairs, LONGEST_WAIT_MILLIS, jitter);
+            trouble.repair_due = Some(now.plus_millis(wait));
+            trouble.repairs
         });
         if class == Class::Transient && failures < REPAIRS_BEFORE_ERROR {
             return Ok(());

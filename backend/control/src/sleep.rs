@@ -5,6 +5,7 @@
 //! through. PgBouncer's own `query_wait_timeout` bounds how long anybody waits.
 
 use crate::error::{Class, chain};
+use crate::roster::Patient;
 use crate::step::BEGIN;
 use crate::steps::ASK_SECONDS_MAX;
 use crate::{Control, Error, error};
@@ -227,32 +228,27 @@ impl Control {
 
     /// Looks once at everything that may sleep.
     pub(crate) async fn look_for_idle(&self) -> Result<(), Error> {
-        let living = self.living().await?;
+        self.refresh().await?;
         let projects = self.project_patience().await?;
-        let minutes = |database: &Database| {
-            let own = database.sleep_after_minutes;
-            own.or_else(|| projects.get(&database.project_id).copied())
-        };
-        let candidates: Vec<_> = living
-            .iter()
-            .filter(|record| may_sleep(record))
-            .filter_map(|record| Some((&record.database, minutes(&record.database)?)))
-            .collect();
-        let kept = candidates.iter().map(|(row, _)| row.instance.clone());
+        let candidates = self.roster().sleepy(|patient| {
+            let own = patient.sleep_after_minutes;
+            own.or_else(|| projects.get(patient.project.as_ref()).copied())
+        });
+        let kept = candidates.iter().map(|(_, row, _)| row.instance.clone());
         self.idle.keep_only(&kept.collect());
-        for (database, minutes) in candidates {
-            if let Err(error) = self.sleep_if_idle(database, minutes).await {
-                tracing::debug!(database.id = %database.id, error = chain(&error), "could not look who uses it");
+        for (id, patient, minutes) in candidates {
+            if let Err(error) = self.sleep_if_idle(&id, &patient, minutes).await {
+                tracing::debug!(database.id = %id, error = chain(&error), "could not look who uses it");
             }
         }
         Ok(())
     }
 
     /// How many minutes each project that says so waits.
-    async fn project_patience(&self) -> Result<HashMap<ProjectId, u32>, Error> {
+    async fn project_patience(&self) -> Result<Arc<HashMap<ProjectId, u32>>, Error> {
         let version = *self.versions.borrow();
         if let Some(known) = self.patience.at(version) {
-            return Ok(known.as_ref().clone());
+            return Ok(known);
         }
         let mut found = HashMap::new();
         let mut after: Option<ProjectId> = None;
@@ -270,13 +266,19 @@ impl Control {
                 break;
             }
         }
-        self.patience.keep(version, Arc::new(found.clone()));
+        let found = Arc::new(found);
+        self.patience.keep(version, Arc::clone(&found));
         Ok(found)
     }
 
-    async fn sleep_if_idle(&self, database: &Database, minutes: u32) -> Result<(), Error> {
-        let engine = self.engine(database)?;
-        let instance = &database.instance;
+    async fn sleep_if_idle(
+        &self,
+        id: &DatabaseId,
+        patient: &Patient,
+        minutes: u32,
+    ) -> Result<(), Error> {
+        let engine = self.engine_named(&patient.kind.engine)?;
+        let instance = &patient.instance;
         let session = self.session(instance, Endpoint::Pooler).await?;
         let questions = engine.ask_pooler_activity();
         let answers = self
@@ -299,7 +301,7 @@ impl Control {
         if first_number(&blockers) != Some(0) {
             return Ok(());
         }
-        self.turn(&database.id, &TO_SLEEP).await?;
+        self.turn(id, &TO_SLEEP).await?;
         self.idle.forget(instance);
         Ok(())
     }
@@ -360,16 +362,6 @@ fn pause_millis(sleepers: usize) -> u64 {
         .unwrap_or(u64::MAX)
         .saturating_mul(WATCH_MILLIS_EACH);
     WATCH_MILLIS.saturating_add(each).min(WATCH_MILLIS_MAX)
-}
-
-/// Whether a database is one that sleeps when nobody uses it: it runs as its row says, and has
-/// a pooler that would hold its clients.
-fn may_sleep(record: &DatabaseRecord) -> bool {
-    record.database.intent == Intent::Run
-        && record.database.pooler.is_some()
-        && record.observation.as_ref().is_some_and(|seen| {
-            seen.observed == Observed::Ready && seen.generation == record.database.generation
-        })
 }
 
 fn first_number(rows: &[Row]) -> Option<u64> {

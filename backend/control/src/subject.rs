@@ -4,11 +4,11 @@ use crate::certificates::{Kept, ServerCertificate, place};
 use crate::spec::{Rows, certificate_names, instance_spec};
 use crate::storage::Pressure;
 use crate::{Control, Error, error};
-use berth_domain::{Database, DatabaseId, Observation, Project, Status};
+use berth_domain::{Database, DatabaseId, EngineName, Observation, Project, Status};
 use berth_engines::Description;
 use berth_platform::{InstanceSpec, Origin};
 use berth_services::random;
-use berth_store::{CredentialState, CredentialVersion};
+use berth_store::{CredentialState, CredentialVersion, Follower};
 
 /// A database and everything its instance follows from.
 #[derive(Debug, Clone)]
@@ -45,7 +45,38 @@ impl Subject {
     }
 }
 
+/// A subject that is read anew whenever its rows have changed, and only then: who works on it
+/// asks before each step.
+pub(crate) struct Reading {
+    id: DatabaseId,
+    follower: Follower,
+    known: Option<Subject>,
+}
+
+impl Reading {
+    /// The subject as the rows say now; none when there is no such row.
+    pub(crate) async fn subject(&mut self, control: &Control) -> Result<Option<&Subject>, Error> {
+        // Asked first: what changes while it is read is read again.
+        if self.follower.has_changed() {
+            self.known = None;
+        }
+        if self.known.is_none() {
+            self.known = control.subject(&self.id).await?;
+        }
+        Ok(self.known.as_ref())
+    }
+}
+
 impl Control {
+    /// Begins to read what an operation on that database works on.
+    pub(crate) fn reading(&self, id: &DatabaseId) -> Reading {
+        Reading {
+            id: id.clone(),
+            follower: self.parts.store.follow_database(id),
+            known: None,
+        }
+    }
+
     /// Reads what an operation on that database works on; none when there is no such row.
     pub(crate) async fn subject(&self, id: &DatabaseId) -> Result<Option<Subject>, Error> {
         let store = &self.parts.store;
@@ -90,10 +121,13 @@ impl Control {
 
     /// What the engine of that database says and answers.
     pub(crate) fn engine(&self, database: &Database) -> Result<&dyn Description, Error> {
-        self.parts
-            .engines
-            .get(&database.engine)
-            .map_err(|source| Error::Engine { source })
+        self.engine_named(&database.engine)
+    }
+
+    /// The same by the engine's name.
+    pub(crate) fn engine_named(&self, name: &EngineName) -> Result<&dyn Description, Error> {
+        let found = self.parts.engines.get(name);
+        found.map_err(|source| Error::Engine { source })
     }
 
     /// The instance that the rows ask for.

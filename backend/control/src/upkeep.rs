@@ -236,9 +236,9 @@ impl Control {
         }
         let mut versions: BTreeSet<(EngineName, String)> =
             limits.spare_versions.iter().cloned().collect();
-        for record in self.living().await?.iter() {
-            let database = &record.database;
-            versions.insert((database.engine.clone(), database.version.clone()));
+        self.refresh().await?;
+        for kind in self.roster().kinds() {
+            versions.insert((kind.engine.clone(), kind.version.clone()));
         }
         for (engine, version) in versions {
             self.quiet().await;

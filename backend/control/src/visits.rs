@@ -1,130 +1,286 @@
 //! Rounds: who is looked at, and when.
 
 use crate::error::{Class, chain};
+use crate::roster::{Patient, Roster};
 use crate::{Control, Error, error};
-use berth_domain::{Database, InstanceId};
+use berth_domain::{DatabaseId, InstanceId};
 use berth_platform::WatchEvent;
-use berth_store::{DatabaseFilter, DatabaseRecord};
+use berth_store::{Changed, DatabaseFilter};
 use futures_util::StreamExt;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-/// Rows that are read at once when everything is looked at.
-const ROWS_AT_ONCE: u32 = 500;
-/// Visits that may be under way or waiting before the next round is left out.
-const VISITS_MAX: usize = 2_000;
+/// Rows that are read at once when everything is read.
+const ROWS_AT_ONCE: u32 = 200;
+/// So many that have changed are read one by one, however few there are in all.
+const READ_ONE_BY_ONE_MIN: usize = 500;
+/// Of a round, how many are visited in a second at most: with more databases a round takes
+/// longer, and what it costs stays the same.
+const VISITS_A_SECOND_MAX: u64 = 500;
+/// Milliseconds between two handfuls of a round.
+const BEAT_MILLIS: u64 = 100;
+/// The most that are visited in one of them.
+const HANDFUL: u64 = VISITS_A_SECOND_MAX * BEAT_MILLIS / 1000;
+/// The shortest time between two databases that are compared with what is wanted although
+/// nothing is wrong with them, in milliseconds.
+const RESYNC_MILLIS_MIN: u64 = 200;
+/// Instances that are remembered as changed; with more, all are looked at.
+const CHANGED_MAX: usize = 1_024;
+
+/// What the platform has told of and nobody has looked at yet.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    known: Mutex<Known>,
+    bell: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    changed: BTreeSet<InstanceId>,
+    /// Whether there may be more than that.
+    gap: bool,
+}
+
+impl News {
+    fn tell(&self, instance: Option<InstanceId>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match instance {
+            Some(instance) if known.changed.len() < CHANGED_MAX => {
+                known.changed.insert(instance);
+            }
+            _ => known.gap = true,
+        }
+        drop(known);
+        self.bell.notify_one();
+    }
+
+    fn next(&self) -> Option<InstanceId> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.changed.pop_first()
+    }
+
+    /// Whether everything is to be looked at; asked once for each time.
+    fn take_gap(&self) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut known.gap)
+    }
+}
+
+/// How far the round is.
+struct Round {
+    begun: Instant,
+    /// The last one that was handed out; none before the first.
+    last: Option<DatabaseId>,
+    next_beat: Instant,
+    /// Those that are to be visited now.
+    handful: VecDeque<(DatabaseId, Arc<Patient>)>,
+}
+
+impl Round {
+    fn at(now: Instant) -> Self {
+        Self {
+            begun: now,
+            last: None,
+            next_beat: now,
+            handful: VecDeque::new(),
+        }
+    }
+
+    /// Takes the next handful; with a smaller one the round is over.
+    fn take(&mut self, roster: &Roster, now: Instant, rest: Duration) {
+        let limit = usize::try_from(HANDFUL).unwrap_or(usize::MAX);
+        let found = roster.after(self.last.as_ref(), limit);
+        self.next_beat = now + Duration::from_millis(BEAT_MILLIS);
+        if found.len() < limit {
+            self.last = None;
+            self.next_beat = self.next_beat.max(self.begun + rest);
+        } else {
+            self.last = found.last().map(|(id, _)| id.clone());
+        }
+        self.handful.extend(found);
+    }
+}
 
 impl Control {
     /// Looks after everything, in rounds and when the platform says that something changed,
     /// until the program ends.
     pub(crate) async fn look_after(self: Arc<Self>) {
         let limits = &self.parts.limits;
-        let seats = Arc::new(Semaphore::new(limits.instances_at_once.max(1)));
-        let mut round = tokio::time::interval(Duration::from_secs(limits.health_seconds.max(1)));
-        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut distrust = tokio::time::interval(Duration::from_secs(limits.resync_seconds.max(1)));
-        let mut changes = self.parts.platform.watch();
+        let seats = limits.instances_at_once.max(1);
+        let mut round = Round::at(Instant::now());
+        let mut resync = (Instant::now() + self.resync_pause(), None);
         let mut visits = JoinSet::new();
         loop {
-            let wanted = tokio::select! {
+            if self.news.take_gap() {
+                self.charts.distrust_all();
+                round = Round::at(Instant::now());
+            }
+            while visits.len() < seats {
+                let control = Arc::clone(&self);
+                if let Some(instance) = self.news.next() {
+                    visits.spawn(async move { control.visit_changed(&instance).await });
+                } else if let Some((id, patient)) = round.handful.pop_front() {
+                    visits.spawn(async move { control.visit(&id, &patient).await });
+                } else {
+                    break;
+                }
+            }
+            tokio::select! {
                 () = self.closed() => return,
-                Some(_) = visits.join_next() => continue,
-                _ = distrust.tick() => {
-                    self.charts.distrust_all();
-                    continue;
+                Some(_) = visits.join_next() => {}
+                () = self.news.bell.notified(), if visits.len() < seats => {}
+                () = tokio::time::sleep_until(round.next_beat), if round.handful.is_empty() => {
+                    self.beat(&mut round).await;
                 }
-                _ = round.tick(), if visits.len() < VISITS_MAX => self.living().await,
-                change = changes.next() => match change {
-                    Some(WatchEvent::Changed(instance)) => self.changed(&instance).await,
-                    Some(WatchEvent::Gap) => {
-                        self.charts.distrust_all();
-                        self.living().await
-                    }
-                    None => {
-                        // A stream that ended says nothing any more; rounds still do.
-                        changes = futures_util::stream::pending().boxed();
-                        continue;
-                    }
-                },
-            };
-            match wanted {
-                Ok(records) => {
-                    for record in records.iter().cloned() {
-                        let (control, seats) = (Arc::clone(&self), Arc::clone(&seats));
-                        visits.spawn(async move {
-                            let Ok(_seat) = seats.acquire().await else {
-                                return;
-                            };
-                            control.visit(record).await;
-                        });
-                    }
+                () = tokio::time::sleep_until(resync.0) => {
+                    resync.1 = self.distrust_next(resync.1);
+                    resync.0 = Instant::now() + self.resync_pause();
                 }
-                Err(error) => tracing::error!(error = chain(&error), "cannot look after databases"),
             }
         }
     }
 
-    /// Every living database. While nothing is written, nothing is read: the store tells its
-    /// version, and this process is the only one that writes.
-    pub(crate) async fn living(&self) -> Result<Arc<Vec<DatabaseRecord>>, Error> {
-        let version = *self.versions.borrow();
-        if let Some(records) = self.roster.at(version) {
-            return Ok(records);
+    /// Hears what the platform tells, until the program ends.
+    pub(crate) async fn listen(self: Arc<Self>) {
+        let mut changes = self.parts.platform.watch();
+        loop {
+            tokio::select! {
+                () = self.closed() => return,
+                change = changes.next() => match change {
+                    Some(WatchEvent::Changed(instance)) => self.news.tell(Some(instance)),
+                    Some(WatchEvent::Gap) => self.news.tell(None),
+                    // A stream that ended says nothing any more; rounds still do.
+                    None => changes = futures_util::stream::pending().boxed(),
+                },
+            }
         }
-        let records = Arc::new(self.read_living().await?);
-        self.roster.keep(version, Arc::clone(&records));
-        Ok(records)
     }
 
-    async fn read_living(&self) -> Result<Vec<DatabaseRecord>, Error> {
+    async fn beat(&self, round: &mut Round) {
+        let now = Instant::now();
+        if round.last.is_none() {
+            round.begun = now;
+            let told = async {
+                self.tell_of_looks().await?;
+                self.refresh().await
+            };
+            if let Err(error) = told.await {
+                tracing::error!(error = chain(&error), "cannot look after databases");
+            }
+        }
+        let rest = Duration::from_secs(self.parts.limits.health_seconds.max(1));
+        round.take(&self.roster(), now, rest);
+    }
+
+    /// How long after one database the next is compared with what is wanted.
+    fn resync_pause(&self) -> Duration {
+        let all = self.parts.limits.resync_seconds.max(1).saturating_mul(1000);
+        let count = u64::try_from(self.roster().len()).unwrap_or(u64::MAX);
+        Duration::from_millis((all / count.max(1)).max(RESYNC_MILLIS_MIN))
+    }
+
+    /// Has the one that follows `last` compared with what is wanted at its next visit.
+    fn distrust_next(&self, last: Option<DatabaseId>) -> Option<DatabaseId> {
+        let (id, patient) = self.roster().after(last.as_ref(), 1).pop()?;
+        self.charts.distrust(&patient.instance);
+        Some(id)
+    }
+
+    /// The living databases as they were read last.
+    pub(crate) fn roster(&self) -> std::sync::MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what has changed of the living databases.
+    pub(crate) async fn refresh(&self) -> Result<(), Error> {
+        // One after the other: an older answer must not take the place of a newer one.
+        let _turn = self.refreshing.lock().await;
+        let few = (self.roster().len() / 4).max(READ_ONE_BY_ONE_MIN);
+        let read = match self.follower.take() {
+            Changed::These(ids) if ids.len() <= few => self.read_these(ids).await,
+            Changed::These(_) | Changed::Any => self.read_all().await,
+        };
+        if read.is_err() {
+            self.follower.forget();
+        }
+        read
+    }
+
+    async fn read_these(&self, ids: BTreeSet<DatabaseId>) -> Result<(), Error> {
+        for id in ids {
+            let record = self.parts.store.database_record(&id).await;
+            let record = record.map_err(error::store("read the database"))?;
+            self.roster().put(&id, record.as_ref());
+        }
+        Ok(())
+    }
+
+    async fn read_all(&self) -> Result<(), Error> {
         let filter = DatabaseFilter::default();
-        let mut all: Vec<DatabaseRecord> = Vec::new();
+        let mut all = Roster::default();
+        let mut after: Option<DatabaseId> = None;
         loop {
-            let after = all.last().map(|record| record.database.id.clone());
             let page = self
                 .parts
                 .store
                 .databases_page(&filter, after.as_ref(), ROWS_AT_ONCE)
                 .await
                 .map_err(error::store("list the databases"))?;
-            all.extend(page.rows);
+            for record in &page.rows {
+                all.put(&record.database.id, Some(record));
+            }
+            after = page.rows.last().map(|record| record.database.id.clone());
             if !page.more {
-                return Ok(all);
+                *self.roster() = all;
+                return Ok(());
             }
         }
     }
 
-    async fn changed(&self, instance: &InstanceId) -> Result<Arc<Vec<DatabaseRecord>>, Error> {
-        let store = &self.parts.store;
-        let found = store
-            .database_by_instance(instance)
-            .await
-            .map_err(error::store("find the database of an instance"))?;
-        let Some(database) = found.filter(Database::is_living) else {
-            return Ok(Arc::default());
-        };
-        let record = store
-            .database_record(&database.id)
-            .await
-            .map_err(error::store("read the database"))?;
-        Ok(Arc::new(record.into_iter().collect()))
-    }
-
     /// Looks at one database, and puts right what is not as its row says.
-    pub(crate) async fn visit(&self, record: DatabaseRecord) {
+    pub(crate) async fn visit(&self, id: &DatabaseId, patient: &Patient) {
         // Who works on it looks after it, too.
-        let Some(_turn) = self.locks.try_now(&record.database.instance) else {
+        let Some(_turn) = self.locks.try_now(&patient.instance) else {
             return;
         };
-        if let Err(error) = self.care(&record).await
-            && error.class() != Class::Leave
-        {
-            tracing::warn!(
-                database.id = %record.database.id, error = chain(&error),
-                "could not look after a database",
-            );
+        report(id, self.care(id, patient).await);
+    }
+
+    /// The same for one of which the platform says that something has changed.
+    async fn visit_changed(&self, instance: &InstanceId) {
+        let Some(_turn) = self.locks.try_now(instance) else {
+            return;
+        };
+        let store = &self.parts.store;
+        let read = async {
+            let found = store.database_by_instance(instance).await?;
+            match found.filter(berth_domain::Database::is_living) {
+                Some(database) => store.database_record(&database.id).await,
+                None => Ok(None),
+            }
+        };
+        match read.await.map_err(error::store("read the database")) {
+            Ok(Some(record)) => {
+                let id = &record.database.id;
+                report(id, self.care(id, &Patient::alone(&record)).await);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(error = chain(&error), "cannot look after a database"),
         }
+    }
+}
+
+fn report(id: &DatabaseId, done: Result<(), Error>) {
+    if let Err(error) = done
+        && error.class() != Class::Leave
+    {
+        tracing::warn!(
+            database.id = %id, error = chain(&error),
+            "could not look after a database",
+        );
     }
 }

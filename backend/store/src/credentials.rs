@@ -101,7 +101,7 @@ impl Tx {
         credential: &CredentialVersion,
     ) -> Result<(), Error> {
         let name = row_name(id, credential.version);
-        let mut link = self.write(Touches::Nothing);
+        let mut link = self.write(Touches::Database(id));
         let key = link.keys.new_row_key(TABLE, &name)?;
         let password = key.seal(place(&name, "password"), &credential.password)?;
         let verifier = key.seal(place(&name, "verifier"), &credential.verifier)?;
@@ -136,7 +136,7 @@ impl Tx {
         id: &DatabaseId,
         version: i64,
     ) -> Result<(), Error> {
-        let mut link = self.write(Touches::Nothing);
+        let mut link = self.write(Touches::Database(id));
         sql!(
             "promote_credentials_forget",
             "DELETE FROM credentials WHERE database_id = $1 AND version <> $2"
@@ -169,7 +169,7 @@ impl Tx {
             "DELETE FROM credentials WHERE database_id = $1"
         )
         .bind(id.as_str())
-        .execute(&mut self.write(Touches::Nothing))
+        .execute(&mut self.write(Touches::Database(id)))
         .await?;
         Ok(())
     }

@@ -79,6 +79,28 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// Writes that what was seen of a database at `seen_at` was found again at `at`, unless
+    /// something else was seen since.
+    pub async fn confirm_observation(
+        &mut self,
+        id: &DatabaseId,
+        seen_at: Timestamp,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        sql!(
+            "confirm_observation",
+            "UPDATE observations SET observed_at = $3 WHERE database_id = $1 AND observed_at = $2"
+        )
+        .bind(id.as_str())
+        .bind_time(seen_at)
+        .bind_time(at)
+        .execute(&mut self.write(Touches::Database(id)))
+        .await?;
+        Ok(())
+    }
+}
+
 /// Reads the observation beside a database, when there is one.
 pub(crate) fn read_joined(row: &AnyRow) -> Result<Option<Observation>, Error> {
     match Fields::of(TABLE, row).optional_text("observed")? {

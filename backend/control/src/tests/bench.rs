@@ -234,9 +234,12 @@ impl Bench {
 
     /// One round of looking after everything.
     pub(crate) async fn look_after(&self, control: &Control) {
-        for record in control.living().await.unwrap().iter().cloned() {
-            control.visit(record).await;
+        control.refresh().await.unwrap();
+        let patients = control.roster().after(None, usize::MAX);
+        for (id, patient) in patients {
+            control.visit(&id, &patient).await;
         }
+        control.tell_of_looks().await.unwrap();
     }
 
     pub(crate) async fn row(&self, id: &DatabaseId) -> Database {
