@@ -65,6 +65,8 @@ struct Learned {
     staying: HashSet<String>,
     /// Those whose name a new object was given.
     displaced: HashSet<String>,
+    /// The new objects that were planned, by kind, project and name.
+    made: HashSet<(&'static str, String, String)>,
 }
 
 impl Seen {
@@ -94,6 +96,12 @@ impl Seen {
         let mut learned = self.learned();
         learned.staying.insert(id.to_owned());
         !learned.displaced.contains(id)
+    }
+
+    /// Notes that a new object of that name is planned in a project. False when one was before.
+    pub fn makes(&self, kind: &'static str, project: &str, name: &str) -> bool {
+        let key = (kind, project.to_owned(), name.to_owned());
+        self.learned().made.insert(key)
     }
 
     /// Notes that a new object is planned with the name of this one. False when this one

@@ -3,6 +3,7 @@
 //! Attributes bear the names that the API's fields have, so that one table of types, the
 //! schema's, is enough to convert either way.
 
+use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
 use berth_plugin::number::Number;
 use berth_plugin::object::Object;
 use berth_plugin::types::{ObjectType, Type};
@@ -18,39 +19,101 @@ pub fn fields_of(answer: &impl Serialize) -> Result<Map<String, Json>, serde_jso
     })
 }
 
-/// The value of type `ty` that the JSON says; null where it says something else.
-pub fn value_of(json: &Json, ty: &Type) -> Value {
-    match (ty, json) {
+/// An answer has something else in a field than the API promises. The value is not told: it may
+/// be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} in berthd's answer is {found}, where {expected} is expected")]
+pub struct Mismatch {
+    /// The field, with those around it.
+    field: String,
+    /// What the JSON is.
+    found: &'static str,
+    /// What the schema says.
+    expected: &'static str,
+}
+
+impl Mismatch {
+    fn new(field: &str, json: &Json, ty: &Type) -> Self {
+        let found = match json {
+            Json::Null => "null",
+            Json::Bool(_) => "true or false",
+            Json::Number(_) => "a number",
+            Json::String(_) => "a text",
+            Json::Array(_) => "a list",
+            Json::Object(_) => "an object",
+        };
+        let expected = match ty {
+            Type::Bool => "true or false",
+            Type::Number => "a number",
+            Type::String => "a text",
+            Type::List(_) | Type::Set(_) | Type::Tuple(_) => "a list",
+            Type::Map(_) | Type::Object(_) | Type::Dynamic => "an object",
+        };
+        Self {
+            field: field.to_owned(),
+            found,
+            expected,
+        }
+    }
+}
+
+impl From<Mismatch> for Diagnostics {
+    fn from(mismatch: Mismatch) -> Self {
+        let advice = "Do berthd and this provider have versions that fit together?";
+        Diagnostic::error("Answer cannot be read", format!("{mismatch}. {advice}")).into()
+    }
+}
+
+/// The value of type `ty` that the JSON of `field` says.
+pub fn value_of(field: &str, json: &Json, ty: &Type) -> Result<Value, Mismatch> {
+    let elements = |elements: &[Json], ty: &Type| -> Result<Vec<Value>, Mismatch> {
+        let values = elements.iter().map(|json| value_of(field, json, ty));
+        values.collect()
+    };
+    Ok(match (ty, json) {
+        (_, Json::Null) => Value::Null,
         (Type::Bool, Json::Bool(value)) => Value::from(*value),
         (Type::String, Json::String(text)) => Value::from(text),
         (Type::Number, Json::Number(number)) => number
             .to_string()
             .parse::<Number>()
-            .map_or(Value::Null, Value::from),
-        (Type::List(element), Json::Array(elements)) => {
-            Value::list(elements.iter().map(|json| value_of(json, element)))
-        }
-        (Type::Set(element), Json::Array(elements)) => {
-            Value::set(elements.iter().map(|json| value_of(json, element)))
-        }
-        (Type::Map(element), Json::Object(fields)) => Value::map(
-            fields
+            .map(Value::from)
+            .map_err(|_| Mismatch::new(field, json, ty))?,
+        (Type::List(element), Json::Array(list)) => Value::list(elements(list, element)?),
+        (Type::Set(element), Json::Array(list)) => Value::set(elements(list, element)?),
+        (Type::Map(element), Json::Object(fields)) => {
+            let pairs = fields
                 .iter()
-                .map(|(key, json)| (key.as_str(), value_of(json, element))),
-        ),
-        (Type::Object(ty), Json::Object(fields)) => object_of(fields, ty).into(),
-        _ => Value::Null,
-    }
+                .map(|(key, json)| Ok((key.as_str(), value_of(field, json, element)?)));
+            Value::map(pairs.collect::<Result<Vec<_>, _>>()?)
+        }
+        (Type::Object(ty), Json::Object(fields)) => {
+            let inner = object_of(fields, ty).map_err(|mismatch| Mismatch {
+                field: format!("{field}.{}", mismatch.field),
+                ..mismatch
+            });
+            inner?.into()
+        }
+        _ => return Err(Mismatch::new(field, json, ty)),
+    })
 }
 
 /// The object of type `ty` whose attributes are the fields of the same names.
-pub fn object_of(fields: &Map<String, Json>, ty: &ObjectType) -> Object {
-    Object::new(ty.iter().map(|(name, ty)| {
-        let value = fields
-            .get(name)
-            .map_or(Value::Null, |json| value_of(json, ty));
-        (name, value)
-    }))
+pub fn object_of(fields: &Map<String, Json>, ty: &ObjectType) -> Result<Object, Mismatch> {
+    object_without(&[], fields, ty)
+}
+
+/// The same, with null in the attributes that are not looked for.
+fn object_without(
+    left_out: &[&str],
+    fields: &Map<String, Json>,
+    ty: &ObjectType,
+) -> Result<Object, Mismatch> {
+    let values = ty.iter().map(|(name, ty)| match fields.get(name) {
+        Some(json) if !left_out.contains(&name) => Ok((name, value_of(name, json, ty)?)),
+        _ => Ok((name, Value::Null)),
+    });
+    Ok(Object::new(values.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// The JSON of `value`; none when something in it is unknown.
@@ -90,15 +153,13 @@ pub fn state_of(
     template: &Object,
     ty: &ObjectType,
     own: &[&str],
-) -> Object {
+) -> Result<Object, Mismatch> {
+    let answered = object_without(own, fields, ty)?;
     let mut state = template.clone().map_values(|name, value| {
         if own.contains(&name) {
             return value;
         }
-        let (Some(ty), Some(json)) = (ty.get(name), fields.get(name)) else {
-            return Value::Null;
-        };
-        let answered = value_of(json, ty);
+        let answered = answered.get(name).cloned().unwrap_or(Value::Null);
         match (&value, is_empty(&answered)) {
             (Value::Null, true) => Value::Null,
             // The other way round too: "" was written and null is answered.
@@ -110,7 +171,7 @@ pub fn state_of(
     if !state.iter().all(|(_, value)| value.is_wholly_known()) {
         state = state.map_values(|_, value| value.unknown_to_null());
     }
-    state
+    Ok(state)
 }
 
 /// Whether there is nothing in it.
@@ -149,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_answered_goes_there_and_back() {
-        let object = object_of(&answer(), &ty());
+        let object = object_of(&answer(), &ty()).unwrap();
         assert_eq!(object.string("id"), Ok(Some("db_1")));
         assert_eq!(object.integer("port"), Ok(Some(5432)));
         let back = json_of(&object.into()).unwrap();
@@ -159,17 +220,47 @@ mod tests {
 
     #[test]
     fn unset_stays_unset_and_empty_stays_empty() {
-        let unset = state_of(&answer(), &Object::null(&ty()), &ty(), &["timeouts"]);
+        let unset = state_of(&answer(), &Object::null(&ty()), &ty(), &["timeouts"]).unwrap();
         assert!(unset.is_null("tags").unwrap() && unset.is_null("allow_list").unwrap());
 
         let mut written = Object::null(&ty());
         written.set("tags", Value::map([("", ""); 0])).unwrap();
         written.set("description", "").unwrap();
         written.set("timeouts", "kept").unwrap();
-        let state = state_of(&answer(), &written, &ty(), &["timeouts"]);
+        let state = state_of(&answer(), &written, &ty(), &["timeouts"]).unwrap();
         assert_eq!(state.get("tags"), written.get("tags"));
         assert_eq!(state.string("description"), Ok(Some("")));
         assert_eq!(state.string("timeouts"), Ok(Some("kept")));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_and_its_value_is_not() {
+        let wrong = |field: &str, json: Json| {
+            let mut fields = answer();
+            fields.insert(field.to_owned(), json);
+            let told = state_of(&fields, &Object::null(&ty()), &ty(), &["timeouts"]);
+            told.map_err(|mismatch| mismatch.to_string())
+        };
+        assert_eq!(
+            wrong("id", json!(5)).unwrap_err(),
+            "id in berthd's answer is a number, where a text is expected"
+        );
+        assert_eq!(
+            wrong("pooler", json!({"mode": ["hunter2"]})).unwrap_err(),
+            "pooler.mode in berthd's answer is a list, where a text is expected"
+        );
+        for (field, json) in [
+            ("port", json!("5432")),
+            ("allow_list", json!([1])),
+            ("allow_list", json!({})),
+            ("tags", json!({"a": false})),
+        ] {
+            assert!(wrong(field, json).is_err(), "{field}");
+        }
+        assert!(
+            wrong("timeouts", json!(1)).is_ok(),
+            "it is the provider's own"
+        );
     }
 
     #[test]

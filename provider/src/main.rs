@@ -12,6 +12,7 @@ mod ephemeral;
 mod fake;
 mod gather;
 mod journal;
+mod lookup;
 mod plan;
 mod provider;
 mod resources;

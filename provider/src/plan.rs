@@ -186,16 +186,17 @@ impl Kind {
             config: order.config,
             unknown: order.unknown,
         };
+        let is_new = item.id.is_none() && item.replaces.is_none();
         // A replacement is never asked for a destroy plan, so what the destruction costs is
         // asked here.
         let (answer, ()) = tokio::join!(backend.gather.plan(item.clone()), async {
             if let Some(id) = &item.replaces {
-                let told = self.destruction(backend, id).await;
+                let told = self.destruction(backend, id, None).await;
                 diagnostics.append(told);
             }
         });
         let answer = match answer {
-            Ok(answer) if item.id.is_none() && item.replaces.is_none() && contested(&answer) => {
+            Ok(answer) if is_new && contested(&answer) => {
                 let unheld = self.beside(backend, item, diagnostics).await;
                 Ok(unheld.unwrap_or(answer))
             }
@@ -208,6 +209,12 @@ impl Kind {
             }
             Ok(answer) => {
                 self.tell(&answer, diagnostics);
+                if is_new && let Some((project, name)) = place(&answer) {
+                    let is_first = backend.seen.makes(self.name, project, name);
+                    if !is_first {
+                        diagnostics.push(self.again(name));
+                    }
+                }
                 Some(answer)
             }
         }
@@ -234,7 +241,7 @@ impl Kind {
             if backend.seen.yields(&holder) {
                 diagnostics.push(self.held(&name, &holder));
                 // When it stays, nothing is destroyed, and no error is called for.
-                for told in self.destruction(backend, &holder).await.iter() {
+                for told in self.destruction(backend, &holder, Some(&name)).await.iter() {
                     diagnostics.push(match told.is_error() {
                         true => Diagnostic::warning(
                             "The object in the way cannot be destroyed",
@@ -264,6 +271,22 @@ impl Kind {
         .at("name")
     }
 
+    /// A new object is planned a second time under its name. It need not be a mistake: a host
+    /// may plan one resource several times in one run, and tells nobody which one it plans.
+    fn again(&self, name: &str) -> Diagnostic {
+        Diagnostic::warning(
+            "The name is planned twice",
+            format!(
+                "A new {} named {name:?} was planned in this run before. When two resources of \
+                 this configuration are to have that name, the apply will make one and refuse \
+                 the other: give each a name of its own. A test that plans one resource several \
+                 times need not mind.",
+                self.name
+            ),
+        )
+        .at("name")
+    }
+
     fn held(&self, name: &str, holder: &str) -> Diagnostic {
         Diagnostic::warning(
             "The name is still in use",
@@ -283,18 +306,26 @@ impl Kind {
         prior: Option<&Object>,
         response: &mut PlanResponse,
     ) -> Outcome {
-        let Some(id) = prior.map(|prior| prior.string("id")).transpose()?.flatten() else {
+        let Some(prior) = prior else {
+            return Ok(());
+        };
+        let (Some(id), name) = (prior.string("id")?, prior.string("name")?) else {
             return Ok(());
         };
         if backend.client.is_known() {
-            let told = self.destruction(backend, id).await;
+            let told = self.destruction(backend, id, name).await;
             response.diagnostics.append(told);
         }
         Ok(())
     }
 
-    /// What a destruction costs, or why it is refused.
-    pub async fn destruction(&self, backend: &Backend, id: &str) -> Diagnostics {
+    /// What the destruction of an object costs, or why it is refused.
+    pub async fn destruction(
+        &self,
+        backend: &Backend,
+        id: &str,
+        name: Option<&str>,
+    ) -> Diagnostics {
         let item = PlanItem {
             kind: self.name.to_owned(),
             id: Some(id.to_owned()),
@@ -304,13 +335,33 @@ impl Kind {
             unknown: Vec::new(),
         };
         let mut diagnostics = Diagnostics::new();
+        // No attribute is wrong: the fields are those of what would go, which may be all that
+        // is in a project.
         match backend.gather.plan(item).await {
-            Err(error) => diagnostics.append(error.diagnostics(|field| self.path(field))),
+            Err(error) => diagnostics.append(error.diagnostics(|_| None)),
             // What is gone already needs no destruction, and none is refused.
             Ok(answer) if answer.errors.iter().any(|error| error.field == "id") => {}
-            Ok(answer) => self.tell(&answer, &mut diagnostics),
+            Ok(answer) => {
+                for note in &answer.notes {
+                    self.note(note, &mut diagnostics);
+                }
+                for error in &answer.errors {
+                    let summary = format!("This {} cannot be destroyed", self.name);
+                    let said = complaint(&error.field, &error.message);
+                    diagnostics.push(Diagnostic::error(summary, self.whose(name, said)));
+                }
+            }
         }
         diagnostics
+    }
+
+    /// Why something stays, with the word for what it is where that is another kind of object.
+    fn whose(&self, name: Option<&str>, said: String) -> String {
+        let who = said.split_once(" is protected").map(|(who, _)| who);
+        match who {
+            Some(who) if self.name == "project" && Some(who) != name => format!("Database {said}"),
+            _ => said,
+        }
     }
 
     fn tell(&self, answer: &PlannedItem, diagnostics: &mut Diagnostics) {
@@ -371,8 +422,8 @@ impl Kind {
                 .any(|field| field.name == name && field.manner == Manner::Default);
             let value = match config.get(name)? {
                 Value::Null if has_default => continue,
-                Value::Null => source.value(name),
-                Value::Object(given) => fill(name, given, &source),
+                Value::Null => source.value(name)?,
+                Value::Object(given) => fill(name, given, &source)?,
                 written => written.clone(),
             };
             result.set(name, value)?;
@@ -388,6 +439,18 @@ fn contested(answer: &PlannedItem) -> bool {
             .notes
             .iter()
             .any(|note| note.field.as_deref() == Some("name"))
+}
+
+/// The project and the name that a new object is planned with, as far as both are known.
+fn place(answer: &PlannedItem) -> Option<(&str, &str)> {
+    let planned = answer.planned.as_ref()?;
+    let is_open = |field: &str| answer.unknown.iter().any(|path| path == field);
+    if is_open("project_id") || is_open("name") {
+        return None;
+    }
+    // Projects are in none.
+    let project = planned.get("project_id").and_then(Json::as_str);
+    Some((project.unwrap_or_default(), planned.get("name")?.as_str()?))
 }
 
 fn configured(private: &Private) -> Outcome<BTreeSet<String>> {

@@ -18,6 +18,15 @@ pub(crate) fn is_denied(error: &Shared) -> bool {
     matches!(**error, Error::Refused { status: 403, .. }) || error.code() == Some("claim_refused")
 }
 
+/// What is imported, taken over where the token may. Who may only read imports what somebody
+/// else applies.
+pub(crate) fn claimed_or<T>(claimed: Result<T, Shared>, found: T) -> Result<T, Shared> {
+    match claimed {
+        Err(error) if is_denied(&error) => Ok(found),
+        claimed => claimed,
+    }
+}
+
 /// The body of a request with these fields. The schema's types make it fit; where they do
 /// not, the provider is at fault and says so.
 pub(crate) fn body<T: DeserializeOwned>(fields: Map<String, Json>) -> Result<T, Diagnostics> {
@@ -38,6 +47,7 @@ pub(crate) fn misfit(error: serde_json::Error) -> Diagnostics {
 pub(crate) fn unread(what: &str) -> Diagnostic {
     Diagnostic::warning(
         format!("{what} was not read"),
-        "The provider's token may not see it. The plan takes the state's word for it; a change          that was made elsewhere is found by a run whose token may.",
+        "The provider's token may not see it. The plan takes the state's word for it; a \
+         change that was made elsewhere is found by a run whose token may.",
     )
 }

@@ -10,6 +10,7 @@ mod refresh;
 mod schema;
 mod silence;
 mod sleep;
+mod told;
 
 use berth_plugin::diagnostics::Diagnostics;
 use berth_plugin::object::Object;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_api::{ApiError, VersionRange};
+use berth_api::{ApiError, ErrorDetail, VersionRange};
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
 use berth_plugin::path::Path;
 
@@ -203,6 +203,27 @@ impl Error {
         }
     }
 
+    /// What the user is told of a lookup: a refusal of what was looked for stands at `key`,
+    /// unless it names another field.
+    pub fn about(&self, key: &Path, fields: impl Fn(&str) -> Option<Path>) -> Diagnostics {
+        let told = self.diagnostics(fields);
+        let is_refusal = matches!(
+            self,
+            Self::Refused {
+                status: 400 | 404 | 409 | 410 | 422,
+                ..
+            }
+        );
+        if !is_refusal && !matches!(self, Self::Address { .. }) {
+            return told;
+        }
+        let at_key = |told: Diagnostic| match told.path {
+            Some(_) => told,
+            None => told.at(key.clone()),
+        };
+        told.into_iter().map(at_key).collect()
+    }
+
     /// What the user is told. `fields` says which attribute a field of the API is.
     pub fn diagnostics(&self, fields: impl Fn(&str) -> Option<Path>) -> Diagnostics {
         match self {
@@ -214,8 +235,12 @@ impl Error {
                     .iter()
                     .map(|detail| {
                         let said = complaint(&detail.field, &detail.message);
-                        // One detail is often the whole of the error, word for word.
-                        let summary = match said.starts_with(heading) {
+                        // The error is often the first detail, word for word.
+                        let repeats = |detail: &ErrorDetail| {
+                            let first = format!("{}: {}", detail.field, detail.message);
+                            answer.error == detail.message || answer.error == first
+                        };
+                        let summary = match answer.details.iter().any(repeats) {
                             true => "Request refused",
                             false => heading,
                         };
@@ -391,7 +416,6 @@ impl From<Error> for Diagnostics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use berth_api::ErrorDetail;
 
     fn refused(status: u16, details: &[(&str, &str)]) -> Error {
         Error::Refused {
@@ -437,11 +461,17 @@ mod tests {
 
     #[test]
     fn no_sentence_is_told_twice() {
-        let error = refused(409, &[("name", "the name orders is taken")]);
-        assert_eq!(
-            Diagnostics::from(error).to_string(),
-            "error: Request refused: The name orders is taken. (request req_1)"
-        );
+        // As berthd answers, and as a handler of its own may.
+        for error in ["name: the name orders is taken", "the name orders is taken"] {
+            let mut refused = refused(409, &[("name", "the name orders is taken")]);
+            if let Error::Refused { answer, .. } = &mut refused {
+                answer.error = error.to_owned();
+            }
+            assert_eq!(
+                Diagnostics::from(refused).to_string(),
+                "error: Request refused: The name orders is taken. (request req_1)"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use berth_api::{ApiError, Version, VersionRange};
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -381,6 +381,17 @@ impl Connection {
         }
     }
 
+    /// Where an answer sends its reader, without what may be a secret in it.
+    fn leads_to(&self, response: &reqwest::Response) -> Option<Url> {
+        let location = response.headers().get(LOCATION)?.to_str().ok()?;
+        let mut url = self.endpoint.join(location).ok()?;
+        url.set_query(None);
+        url.set_fragment(None);
+        // A URL that has no place for a login has none in it.
+        let _ = url.set_password(None).and_then(|()| url.set_username(""));
+        Some(url)
+    }
+
     async fn refused(&self, act: &str, response: reqwest::Response) -> Error {
         let status = response.status();
         let request_id = response
@@ -389,13 +400,14 @@ impl Connection {
             .and_then(|id| id.to_str().ok())
             .unwrap_or_default()
             .to_owned();
+        let leads_to = self.leads_to(&response);
         let body = match response.bytes().await {
             Ok(body) => body,
             Err(source) => return self.unreachable(act, source),
         };
         // A proxy in between answers in words of its own.
         let answer = serde_json::from_slice::<ApiError>(&body).unwrap_or_else(|_| ApiError {
-            error: foreign(status, &body),
+            error: foreign(status, leads_to.as_ref(), &body),
             code: String::new(),
             request_id,
             details: Vec::new(),
@@ -413,20 +425,25 @@ fn is_segment(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.chars().any(char::is_control)
 }
 
-fn foreign(status: StatusCode, body: &[u8]) -> String {
+/// What somebody else's answer says, in one line without what a terminal would obey.
+fn foreign(status: StatusCode, leads_to: Option<&Url>, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text: String = text
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
         .chars()
+        .filter(|letter| !letter.is_control())
         .take(FOREIGN_CHARACTERS_MAX)
         .collect();
-    if text.is_empty() {
-        format!("the answer was {status}")
-    } else {
-        format!("the answer was {status}: {text}")
+    let mut said = format!("the answer was {status}");
+    if let Some(url) = leads_to {
+        said.push_str(&format!(", which leads to {url}"));
     }
+    if !text.is_empty() {
+        said.push_str(&format!(": {text}"));
+    }
+    said
 }
 
 /// The pause that the answer asks for, when it says so in seconds.

@@ -167,7 +167,7 @@ impl DataSource for Audit {
         let found = found.map_err(|error| error.diagnostics(at))?;
         let events = found.iter().map(|event| Entry::of(event).fields());
         let fields = Map::from_iter([("events".to_owned(), events.map(Json::Object).collect())]);
-        let mut state = object_of(&fields, schema().object_type());
+        let mut state = object_of(&fields, schema().object_type())?;
         for name in FILTERS.iter().chain(&["limit"]) {
             state.set(name, config.get(name)?.clone())?;
         }

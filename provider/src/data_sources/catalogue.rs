@@ -75,7 +75,7 @@ async fn read(
     let fields = fields_of(&catalogue).map_err(misfit)?;
     response
         .state
-        .replace(object_of(&fields, schema.object_type()));
+        .replace(object_of(&fields, schema.object_type())?);
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use berth_plugin::data_source::{DataSource, ReadDataRequest, ReadDataResponse};
-use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
+use berth_plugin::diagnostics::Outcome;
+use berth_plugin::path::Path;
 use berth_plugin::provider::Configured;
 use berth_plugin::resource::Resource;
 use berth_plugin::schema::{Attribute, Schema};
@@ -12,6 +13,7 @@ use berth_plugin::validate::Rule;
 use super::{number, shown, text};
 use crate::backend::Backend;
 use crate::convert::{fields_of, object_of};
+use crate::lookup::{self, DatabaseKey};
 use crate::resources::{self, misfit};
 
 /// What a resource has and a lookup has not: what only an order says, and secrets.
@@ -96,34 +98,27 @@ impl DataSource for Database {
     async fn read(&self, request: ReadDataRequest<'_>, response: &mut ReadDataResponse) -> Outcome {
         let backend = self.backend.get()?;
         let config = request.config;
-        let project = config.string("project_id")?.or(backend.project.as_deref());
-        let found = match config.string("id")? {
-            Some(id) => backend.client.database(id, None).await,
-            None => {
-                backend
-                    .client
-                    .database(config.require_string("name")?, project)
-                    .await
-            }
+        let (key, at) = match config.string("id")? {
+            Some(id) => (id, "id"),
+            None => (config.require_string("name")?, "name"),
         };
-        let database = found.map_err(|error| {
-            if error.is_absence() {
-                Diagnostic::error(
-                    "Database not found",
-                    format!(
-                        "{error}. Names are looked up in one project; project_id says in \
-                             which."
-                    ),
-                )
-                .into()
-            } else {
-                Diagnostics::from(&*error)
-            }
-        })?;
+        let written = config.string("project_id")?;
+        let project = written.or(backend.project.as_deref());
+        let key = DatabaseKey {
+            key,
+            at: at.into(),
+            project: project.filter(|_| at == "name"),
+            project_at: match written {
+                Some(_) => "project_id".into(),
+                None => Path::root(),
+            },
+            forms: "",
+        };
+        let database = lookup::database(&backend.client, key).await?;
         let fields = fields_of(&database).map_err(misfit)?;
         response
             .state
-            .replace(object_of(&fields, self.schema().object_type()));
+            .replace(object_of(&fields, self.schema().object_type())?);
         Ok(())
     }
 }

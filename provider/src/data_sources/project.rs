@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use berth_plugin::data_source::{DataSource, ReadDataRequest, ReadDataResponse};
-use berth_plugin::diagnostics::{Diagnostics, Outcome};
+use berth_plugin::diagnostics::Outcome;
 use berth_plugin::provider::Configured;
 use berth_plugin::resource::Resource;
 use berth_plugin::schema::Schema;
@@ -11,6 +11,7 @@ use berth_plugin::validate::Rule;
 use super::shown;
 use crate::backend::Backend;
 use crate::convert::{fields_of, object_of};
+use crate::lookup;
 use crate::resources::{self, misfit};
 
 /// The data source.
@@ -44,19 +45,15 @@ impl DataSource for Project {
     async fn read(&self, request: ReadDataRequest<'_>, response: &mut ReadDataResponse) -> Outcome {
         let backend = self.backend.get()?;
         let config = request.config;
-        let key = match config.string("id")? {
-            Some(id) => id,
-            None => config.require_string("name")?,
+        let (key, at) = match config.string("id")? {
+            Some(id) => (id, "id"),
+            None => (config.require_string("name")?, "name"),
         };
-        let project = backend
-            .client
-            .project(key)
-            .await
-            .map_err(|e| Diagnostics::from(&*e))?;
+        let project = lookup::project(&backend.client, key, at.into()).await?;
         let fields = fields_of(&project).map_err(misfit)?;
         response
             .state
-            .replace(object_of(&fields, self.schema().object_type()));
+            .replace(object_of(&fields, self.schema().object_type())?);
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ impl DataSource for Server {
         let fields = fields_of(&server).map_err(misfit)?;
         response
             .state
-            .replace(object_of(&fields, schema().object_type()));
+            .replace(object_of(&fields, schema().object_type())?);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use berth_plugin::validate::one_of;
 
 use crate::backend::Backend;
 use crate::convert::{fields_of, object_of};
-use crate::resources::misfit;
+use crate::resources::{misfit, rules};
 
 /// The ephemeral resource.
 pub struct DatabaseCredentials {
@@ -30,7 +30,11 @@ fn schema() -> Schema {
     Schema::new([
         Attribute::string("database_id")
             .required()
-            .description("The database, by its id."),
+            .description("The database, by its id.")
+            .validate(rules::id(
+                "db_",
+                "berth_database.….id or data.berth_database.….id",
+            )),
         Attribute::string("network")
             .optional()
             .computed()
@@ -74,15 +78,12 @@ impl EphemeralResource for DatabaseCredentials {
         let backend = self.backend.get()?;
         let id = request.config.require_string("database_id")?;
         let network = request.config.string("network")?;
-        let at = |field: &str| match field {
-            "network" => Some(Path::from("network")),
-            _ => Some(Path::from("database_id")),
-        };
+        let at = |field: &str| (field == "network").then(|| Path::from(field));
         let credentials = backend
             .client
             .credentials(id, network)
             .await
-            .map_err(|error| error.diagnostics(at))?;
+            .map_err(|error| error.about(&"database_id".into(), at))?;
         if credentials.inert {
             response.diagnostics.push(Diagnostic::warning(
                 "Credentials that open nothing",
@@ -95,7 +96,7 @@ impl EphemeralResource for DatabaseCredentials {
         fields.insert("database_id".to_owned(), id.into());
         response
             .result
-            .replace(object_of(&fields, schema().object_type()));
+            .replace(object_of(&fields, schema().object_type())?);
         Ok(())
     }
 }

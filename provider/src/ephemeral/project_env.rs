@@ -70,8 +70,8 @@ impl EphemeralResource for ProjectEnv {
         let backend = self.backend.get()?;
         let project = request.config.require_string("project_id")?;
         let variables = backend.client.project_env(project).await;
-        let at = |_: &str| Some(Path::from("project_id"));
-        let variables = variables.map_err(|error| error.diagnostics(at))?;
+        let at = Path::from("project_id");
+        let variables = variables.map_err(|error| error.about(&at, |_| None))?;
         let closed = |variable: &&EnvVariable| variable.value.is_none();
         let closed: Vec<&str> = variables
             .iter()

@@ -49,7 +49,8 @@ impl EphemeralResource for TokenSecret {
         let backend = self.backend.get()?;
         let id = request.config.require_string("token_id")?;
         let found = backend.client.token_secret(id).await;
-        let found = found.map_err(|error| error.diagnostics(|_| Some(Path::from("token_id"))))?;
+        let at = Path::from("token_id");
+        let found = found.map_err(|error| error.about(&at, |_| None))?;
         if found.inert {
             response.diagnostics.push(Diagnostic::warning(
                 "A secret that opens nothing",

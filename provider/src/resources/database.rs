@@ -18,11 +18,12 @@ use berth_plugin::schema::Schema;
 use berth_plugin::timeouts::Timeouts;
 use berth_plugin::value::Value;
 
-use super::{body, is_denied, misfit};
+use super::{body, claimed_or, is_denied, misfit};
 use crate::backend::Backend;
 use crate::client::{Error, Shared, within};
 use crate::convert::{fields_of, state_of};
 use crate::journal::{self, Found};
+use crate::lookup::{self, DatabaseKey};
 use crate::plan::{self, Kind};
 
 /// The attributes whose change makes new credentials, or new addresses in the URIs.
@@ -51,6 +52,9 @@ const CHANGING: [&str; 9] = [
     "verifying",
     "settling",
 ];
+/// What an import takes.
+const IMPORT_FORMS: &str = "Expected ID, PROJECT/NAME, or NAME in the provider's project, such as \
+    \"db_…\" or \"shop/orders\".";
 /// What a client makes of a create that failed.
 const CREATE_GOES_ON: &str = "berthd goes on making the database. The client has marked it as \
     tainted: the next apply would destroy it and make it anew. To keep it, run `terraform \
@@ -113,7 +117,7 @@ impl Database {
     fn state(&self, answer: &Answer, template: &Object, response: &mut StateResponse) -> Outcome {
         let fields = fields_of(answer).map_err(misfit)?;
         let types = self.kind.schema.object_type();
-        let mut state = state_of(&fields, template, types, self.kind.own);
+        let mut state = state_of(&fields, template, types, self.kind.own)?;
         // The backend has no pooler where the configuration has one that is switched off.
         let written = template.get("pooler")?;
         if state.is_null("pooler")? && is_switched_off(written) {
@@ -176,7 +180,7 @@ impl Database {
             return Ok(());
         }
         let id = prior.require_string("id")?;
-        let told = self.kind.destruction(backend, id).await;
+        let told = self.kind.destruction(backend, id, None).await;
         response.diagnostics.append(told);
         Ok(())
     }
@@ -501,28 +505,31 @@ impl Resource for Database {
             ImportTarget::Id(key) => key,
             ImportTarget::Identity(identity) => identity.require_string("id")?,
         };
-        let (project, key) = match key.split_once('/') {
-            Some((project, name)) => (Some(project), name),
-            None if key.starts_with("db_") => (None, key),
-            None => (backend.project.as_deref(), key),
+        let (project, key) = match key.split('/').collect::<Vec<_>>()[..] {
+            [project, name] => (Some(project), name),
+            [id] if id.starts_with("db_") => (None, id),
+            [name] => (backend.project.as_deref(), name),
+            _ => {
+                let detail = format!("{IMPORT_FORMS} Got {key:?}.");
+                return Err(Diagnostic::error("Not the id of a database", detail).into());
+            }
         };
-        let mut found = backend
-            .client
-            .database(key, project)
-            .await
-            .map_err(self.told())?;
+        let key = DatabaseKey {
+            key,
+            at: Path::root(),
+            project,
+            project_at: Path::root(),
+            forms: IMPORT_FORMS,
+        };
+        let mut found = lookup::database(&backend.client, key).await?;
         if found.status == "destroyed" {
             return Err(
                 Diagnostic::error("A destroyed database cannot be imported", undo(&found)).into(),
             );
         }
         if !found.claimed {
-            // Who may only read imports what somebody else applies.
-            match backend.client.claim_database(&found.id).await {
-                Ok(claimed) => found = claimed,
-                Err(error) if is_denied(&error) => {}
-                Err(error) => return Err(self.told()(error)),
-            }
+            let claimed = backend.client.claim_database(&found.id).await;
+            found = claimed_or(claimed, found).map_err(self.told())?;
         }
         let mut template = Object::null(self.kind.schema.object_type());
         template.set("expose_credentials_in_state", false)?;

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use berth_plugin::diagnostics::Outcome;
 use berth_plugin::object::Object;
+use berth_plugin::path::Path;
 use berth_plugin::provider::Configured;
 use berth_plugin::resource::{
     CreateRequest, DeleteRequest, ImportRequest, ImportTarget, PlanRequest, PlanResponse,
@@ -12,11 +13,12 @@ use berth_plugin::schema::{Attribute, Schema};
 use berth_plugin::types::Type;
 use berth_plugin::validate::{length, one_of, whole};
 
-use super::{body, is_denied, misfit, rules};
+use super::{body, claimed_or, misfit, rules};
 use crate::backend::Backend;
 use crate::client::{Shared, within};
 use crate::convert::{fields_of, state_of};
 use crate::journal::{self, Found};
+use crate::lookup;
 use crate::plan::{self, Field, Kind, Manner};
 
 const FIELDS: &[Field] = &[
@@ -90,7 +92,7 @@ impl Project {
         let types = self.kind.schema.object_type();
         response
             .state
-            .replace(state_of(&fields, template, types, self.kind.own));
+            .replace(state_of(&fields, template, types, self.kind.own)?);
         Ok(response.private.set(plan::PRIVATE_ID, &project.id)?)
     }
 }
@@ -295,14 +297,10 @@ impl Resource for Project {
             ImportTarget::Id(key) => key,
             ImportTarget::Identity(identity) => identity.require_string("id")?,
         };
-        let mut project = backend.client.project(key).await.map_err(self.told())?;
+        let mut project = lookup::project(&backend.client, key, Path::root()).await?;
         if !project.claimed {
-            // Who may only read imports what somebody else applies.
-            match backend.client.claim_project(&project.id).await {
-                Ok(claimed) => project = claimed,
-                Err(error) if is_denied(&error) => {}
-                Err(error) => return Err(self.told()(error)),
-            }
+            let claimed = backend.client.claim_project(&project.id).await;
+            project = claimed_or(claimed, project).map_err(self.told())?;
         }
         let template = Object::null(self.kind.schema.object_type());
         self.state(&project, &template, response)

@@ -34,11 +34,11 @@ impl ProjectMember {
         |error| error.diagnostics(|field| self.schema.root().attribute(field).map(|_| field.into()))
     }
 
-    fn state(&self, fields: &Fields, template: &Object, response: &mut StateResponse) {
+    fn state(&self, fields: &Fields, template: &Object, response: &mut StateResponse) -> Outcome {
         let types = self.schema.object_type();
-        response
-            .state
-            .replace(state_of(fields, template, types, &[]));
+        let state = state_of(fields, template, types, &[])?;
+        response.state.replace(state);
+        Ok(())
     }
 
     async fn put(&self, planned: &Object, response: &mut StateResponse) -> Outcome {
@@ -46,8 +46,7 @@ impl ProjectMember {
         let (project, user) = key(planned)?;
         let role = planned.require_string("role")?;
         let put = backend.client.put_member(project, user, role).await;
-        self.state(&put.map_err(self.told())?, planned, response);
-        Ok(())
+        self.state(&put.map_err(self.told())?, planned, response)
     }
 }
 
@@ -131,10 +130,7 @@ impl Resource for ProjectMember {
         }
         let (project, user) = key(request.state)?;
         match backend.client.member(project, user).await {
-            Ok(found) => {
-                self.state(&found, request.state, response);
-                Ok(())
-            }
+            Ok(found) => self.state(&found, request.state, response),
             Err(error) if error.is_absence() => {
                 response.state.remove();
                 Ok(())
@@ -173,7 +169,6 @@ impl Resource for ProjectMember {
         };
         let found = backend.client.member(project, user).await;
         let template = Object::null(self.schema.object_type());
-        self.state(&found.map_err(self.told())?, &template, response);
-        Ok(())
+        self.state(&found.map_err(self.told())?, &template, response)
     }
 }

@@ -40,8 +40,13 @@ pub fn same(one: Option<&str>, other: Option<&str>) -> bool {
     }
 }
 
-/// The spelling in UTC, in whole seconds; `text` itself where it is no time.
+/// The spelling in UTC; `text` itself where it is no time.
 pub fn canonical(text: &str) -> String {
+    parse(text).map_or_else(|_| text.to_owned(), |at| at.to_string())
+}
+
+/// As [`canonical`], in whole seconds.
+pub fn in_seconds(text: &str) -> String {
     whole_second(text).map_or_else(|| text.to_owned(), |at| at.to_string())
 }
 
@@ -70,10 +75,9 @@ mod tests {
             canonical("2030-01-31T14:00:00+02:00"),
             "2030-01-31T12:00:00Z"
         );
-        assert_eq!(
-            canonical("2030-01-31T12:00:00.9999Z"),
-            "2030-01-31T12:00:00Z"
-        );
+        let fraction = "2030-01-31T12:00:00.9999Z";
+        assert_eq!(in_seconds(fraction), "2030-01-31T12:00:00Z");
+        assert_eq!(canonical(fraction), fraction);
     }
 
     #[test]

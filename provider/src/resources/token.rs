@@ -58,10 +58,11 @@ impl Token {
         |error| error.diagnostics(|field| self.schema.root().attribute(field).map(|_| field.into()))
     }
 
-    fn state(&self, fields: &Fields, template: &Object, response: &mut StateResponse) {
+    fn state(&self, fields: &Fields, template: &Object, response: &mut StateResponse) -> Outcome {
         let types = self.schema.object_type();
-        let state = state_of(fields, template, types, OWN);
+        let state = state_of(fields, template, types, OWN)?;
         response.state.replace(state);
+        Ok(())
     }
 
     /// Writes the secret into the state, when that is wanted.
@@ -180,7 +181,7 @@ fn fields(object: &Object, names: &[&str]) -> Outcome<Fields> {
     let mut fields = Fields::new();
     for name in names {
         let value = match (*name, object.get(name)?) {
-            ("expires_at", Value::String(at)) => times::canonical(at).into(),
+            ("expires_at", Value::String(at)) => times::in_seconds(at).into(),
             (_, value) => json_of(value).unwrap_or(Json::Null),
         };
         fields.insert((*name).to_owned(), value);
@@ -230,7 +231,7 @@ impl Resource for Token {
         wish.insert("keep_secret".to_owned(), true.into());
         let made = backend.client.create_token(&wish).await;
         let (made, secret) = made.map_err(self.told())?;
-        self.state(&made, request.planned, response);
+        self.state(&made, request.planned, response)?;
         let bound = made.get("project_id").and_then(Json::as_str);
         if let Some(bound) = bound.filter(|_| !wish.contains_key("project_id")) {
             return self.refuse_bound(&backend, &made, bound, response).await;
@@ -277,8 +278,7 @@ impl Resource for Token {
                 format!("Token {id} ended at {end}. A later expires_at brings it back, in place."),
             ));
         }
-        self.state(&found, request.state, response);
-        Ok(())
+        self.state(&found, request.state, response)
     }
 
     async fn update(&self, request: UpdateRequest<'_>, response: &mut StateResponse) -> Outcome {
@@ -291,7 +291,7 @@ impl Resource for Token {
         if !change.is_empty() {
             let changed = backend.client.change_token(id, &change).await;
             let changed = changed.map_err(self.told())?;
-            state = state_of(&changed, request.planned, self.schema.object_type(), OWN);
+            state = state_of(&changed, request.planned, self.schema.object_type(), OWN)?;
         }
         response.state.replace(state);
         if request.planned.get("secret")?.is_unknown() {
@@ -324,8 +324,7 @@ impl Resource for Token {
         }
         let mut template = Object::null(self.schema.object_type());
         template.set("expose_secret_in_state", false)?;
-        self.state(&found, &template, response);
-        Ok(())
+        self.state(&found, &template, response)
     }
 }
 
