@@ -37,7 +37,7 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Lists, restores and purges destroyed databases, through the running berthd.
+    /// Lists, restores and purges what was destroyed, through the running berthd.
     Trash {
         /// Where berthd is.
         #[command(flatten)]
@@ -149,12 +149,28 @@ pub enum UserCommand {
 /// The trash.
 #[derive(Debug, Subcommand)]
 pub enum TrashCommand {
-    /// Lists destroyed databases that can still be restored.
+    /// Lists destroyed databases and projects that can still come back.
     List,
     /// Brings a destroyed database back: rows, id, login and password.
     Restore {
-        /// The database's id (db_…).
+        /// The id of the database (db_…) or the project (proj_…).
         id: String,
+    },
+    /// Lists what a project's variables were before they were replaced or removed, without the
+    /// values.
+    Variables {
+        /// The project's id or name.
+        project: String,
+    },
+    /// Gives a variable the value again that it had before it was replaced or removed.
+    RestoreVariable {
+        /// The project's id or name.
+        project: String,
+        /// The variable's name.
+        name: String,
+        /// Which value, as `trash variables` numbers them [default: the last one that ended].
+        #[arg(long, value_name = "NUMBER")]
+        number: Option<i64>,
     },
     /// Removes the data of a destroyed database for good.
     Purge {

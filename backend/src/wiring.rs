@@ -127,6 +127,7 @@ pub async fn open(
         limits: berth_control::Limits {
             spares: config.spares as usize,
             spare_versions: default_versions(),
+            recovery_floor_days: config.recovery_floor_days,
             ..berth_control::Limits::default()
         },
     }));

@@ -63,3 +63,45 @@ pub struct EnvVariableEnvelope {
     /// The variable.
     pub variable: EnvVariable,
 }
+
+/// What a variable was before it was replaced or removed; its value is told only once it is
+/// back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvVersion {
+    /// Its number in the project: the greater, the later it ended.
+    #[cfg_attr(feature = "openapi", schema(example = 3))]
+    pub version: i64,
+    /// The variable's name.
+    #[cfg_attr(feature = "openapi", schema(example = "STRIPE_KEY"))]
+    pub name: String,
+    /// Whether the value was sensitive.
+    pub sensitive: bool,
+    /// When it was given.
+    pub given_at: String,
+    /// When it was replaced or removed.
+    pub ended_at: String,
+    /// Until when it is kept, at least.
+    pub recoverable_until: String,
+}
+
+/// All that is kept of what variables were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvVersionList {
+    /// The earlier values, the last that ended first.
+    pub versions: Vec<EnvVersion>,
+    /// Always `null`: they are answered whole.
+    pub next_page_token: Option<String>,
+}
+
+/// Which earlier value a variable gets back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnvRestoreBody {
+    /// Its number; left out, the last one that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = 3))]
+    pub version: Option<i64>,
+}

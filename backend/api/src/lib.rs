@@ -33,9 +33,15 @@ pub use dialects::{
     AddonCategory, AddonPlan, AddonProvider, AddonProviderList, PlainCredentials, PlainDatabase,
     ProjectDatabase, ProjectDatabaseEnvelope,
 };
-pub use env::{EnvVariable, EnvVariableBody, EnvVariableEnvelope, Environment};
+pub use env::{
+    EnvRestoreBody, EnvVariable, EnvVariableBody, EnvVariableEnvelope, EnvVersion, EnvVersionList,
+    Environment,
+};
 pub use people::{
     Member, MemberBody, MemberEnvelope, MemberList, User, UserBody, UserEnvelope, UserList,
 };
 pub use plan::{Note, PlanAnswer, PlanItem, PlanRequest, PlannedItem, Severity, Snapshot};
-pub use project::{Project, ProjectBody, ProjectEnvelope, ProjectList, Quota};
+pub use project::{
+    DestroyedProject, DestroyedProjectList, Project, ProjectBody, ProjectEnvelope, ProjectList,
+    Quota,
+};

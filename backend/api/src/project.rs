@@ -117,3 +117,29 @@ pub struct ProjectList {
     /// By which the next page is asked for.
     pub next_page_token: Option<String>,
 }
+
+/// A destroyed project that can still come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DestroyedProject {
+    /// Its id (`proj_…`).
+    pub id: String,
+    /// The name that it had.
+    pub name: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When it was destroyed.
+    pub destroyed_at: String,
+    /// Until when it can come back, at least.
+    pub recoverable_until: String,
+}
+
+/// A page of destroyed projects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DestroyedProjectList {
+    /// The projects, in the order in which they were made.
+    pub projects: Vec<DestroyedProject>,
+    /// By which the next page is asked for.
+    pub next_page_token: Option<String>,
+}

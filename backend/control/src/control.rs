@@ -70,6 +70,8 @@ pub struct Limits {
     pub spares: usize,
     /// Versions that have spares from the start, before any database uses them.
     pub spare_versions: Vec<(EngineName, String)>,
+    /// Days for which nothing is forgotten that a pipeline may have destroyed.
+    pub recovery_floor_days: u32,
     /// Seconds that work under way is given when the program ends.
     pub shutdown_seconds: u64,
 }
@@ -85,6 +87,7 @@ impl Default for Limits {
             storage_seconds: 60,
             spares: 2,
             spare_versions: Vec::new(),
+            recovery_floor_days: 1,
             shutdown_seconds: 3,
         }
     }

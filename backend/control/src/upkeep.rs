@@ -4,8 +4,8 @@ use crate::error::{Class, chain};
 use crate::step::BEGIN;
 use crate::{Control, Error, error};
 use berth_domain::{
-    Actor, Database, EngineName, Event, InstanceId, Operation, OperationId, OperationKind,
-    OperationState, Timestamp,
+    Actor, DESTROYED_PROJECT_DAYS, Database, ENDED_VALUE_DAYS, EngineName, Event, InstanceId,
+    Operation, OperationId, OperationKind, OperationState, Timestamp,
 };
 use berth_platform::DataFate;
 use berth_services::random;
@@ -27,8 +27,7 @@ const PURGES_AT_ONCE: u32 = 100;
 /// Days after which an operation that takes something away would be overdue; nothing gives it
 /// up then, the row only wants a time.
 const PURGE_DEADLINE_DAYS: i64 = 1;
-/// Days for which the row of a purged database goes on saying what became of it, and that of a
-/// destroyed project once nothing is left in it.
+/// Days for which the row of a purged database goes on saying what became of it.
 const TOMBSTONE_DAYS: i64 = 30;
 /// Days for which the answer to a request with a key is kept.
 const ANSWERS_DAYS: i64 = 1;
@@ -108,6 +107,7 @@ impl Control {
     /// Removes rows that nobody can ask for any more.
     pub(crate) async fn forget_old_rows(&self) -> Result<(), Error> {
         let now = self.now();
+        let floor = self.parts.limits.recovery_floor_days;
         let write = async {
             let mut tx = self.parts.store.begin().await?;
             tx.forget_purged_databases(now.plus_days(-TOMBSTONE_DAYS))
@@ -118,8 +118,10 @@ impl Control {
                 .await?;
             tx.forget_ended_tokens(now.plus_days(-ENDED_TOKENS_DAYS))
                 .await?;
+            let kept = |days: u32| now.plus_days(-i64::from(days.max(floor)));
+            tx.forget_env_versions(kept(ENDED_VALUE_DAYS)).await?;
             // After the rows that refer to them.
-            tx.forget_destroyed_projects(now.plus_days(-TOMBSTONE_DAYS))
+            tx.forget_destroyed_projects(kept(DESTROYED_PROJECT_DAYS))
                 .await?;
             tx.forget_events(now.plus_days(-EVENTS_DAYS)).await?;
             tx.commit().await

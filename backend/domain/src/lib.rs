@@ -38,7 +38,7 @@ pub use id::{
 pub use member::{Member, Role};
 pub use name::{InvalidName, Name, Slug};
 pub use operation::{Operation, OperationFailure, OperationKind, OperationState};
-pub use project::{OnDestroy, Project, Quota};
+pub use project::{DESTROYED_PROJECT_DAYS, ENDED_VALUE_DAYS, OnDestroy, Project, Quota};
 pub use scope::{Preset, Scope, Scopes, UnknownScope};
 pub use secret::Secret;
 pub use statement::{Answer, Effect, Statement};

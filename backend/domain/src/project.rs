@@ -3,6 +3,13 @@
 use crate::{Claim, Name, ProjectId, Slug, Timestamp};
 use std::collections::BTreeMap;
 
+/// Days for which a destroyed project can come back with its variables and members; longer where
+/// an operator's floor is longer, or where a database of it is still told of.
+pub const DESTROYED_PROJECT_DAYS: u32 = 30;
+/// Days for which the value of a variable is kept after it was replaced or removed; longer where
+/// an operator's floor is longer.
+pub const ENDED_VALUE_DAYS: u32 = 7;
+
 /// What the destruction of a project does to what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDestroy {

@@ -42,6 +42,7 @@ pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::PATCH, "/v1/projects/{project}", WRITE),
     (Method::DELETE, "/v1/projects/{project}", WRITE),
     (Method::POST, "/v1/projects/{project}/claim", WRITE),
+    (Method::POST, "/v1/projects/{project}/undelete", WRITE),
     (Method::POST, "/v1/projects/{project}/sleep", WRITE),
     (Method::POST, "/v1/projects/{project}/wake", WRITE),
     (Method::POST, "/v1/projects/{project}/database", WRITE),
@@ -60,6 +61,12 @@ pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::GET, "/v1/projects/{project}/env", READ),
     (Method::PUT, "/v1/projects/{project}/env/{name}", WRITE),
     (Method::DELETE, "/v1/projects/{project}/env/{name}", WRITE),
+    (Method::GET, "/v1/projects/{project}/env_versions", READ),
+    (
+        Method::POST,
+        "/v1/projects/{project}/env/{name}/restore",
+        WRITE,
+    ),
     (Method::GET, "/v1/databases", READ),
     (Method::POST, "/v1/databases", WRITE),
     (Method::GET, "/v1/databases/{database}", READ),
@@ -78,6 +85,7 @@ pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
     (Method::POST, "/v1/databases/{database}/restart", WRITE),
     (Method::GET, "/v1/databases/{database}/operations", READ),
     (Method::GET, "/v1/trash", READ),
+    (Method::GET, "/v1/trash/projects", READ),
     (
         Method::DELETE,
         "/v1/trash/{database}",

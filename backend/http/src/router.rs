@@ -73,6 +73,12 @@ fn routes() -> Router<Arc<State>> {
             "/v1/projects/{project}/env/{name}",
             put(env::put).delete(env::remove),
         )
+        .route("/v1/projects/{project}/env_versions", get(env::versions))
+        .route(
+            "/v1/projects/{project}/env/{name}/restore",
+            post(env::restore),
+        )
+        .route("/v1/projects/{project}/undelete", post(projects::undelete))
         .route("/v1/projects/{project}/sleep", post(sleep::sleep))
         .route("/v1/projects/{project}/wake", post(sleep::wake))
         .merge(people())
@@ -100,6 +106,7 @@ fn routes() -> Router<Arc<State>> {
             get(databases::operations),
         )
         .route("/v1/trash", get(trash::list))
+        .route("/v1/trash/projects", get(trash::projects))
         .route("/v1/trash/{database}", delete(trash::purge))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route(

@@ -77,12 +77,14 @@ codes! {
     QuotaExceeded = "quota_exceeded", Conflict;
     /// Deletion protection stands in the way.
     Protected = "protected", Conflict;
-    /// The project has databases in it.
+    /// The project has databases or variables in it.
     ProjectNotEmpty = "project_not_empty", Conflict;
     /// It is destroyed; restore it first.
     Destroyed = "database_destroyed", Conflict;
     /// It is not destroyed, so it cannot be restored or purged.
     NotDestroyed = "database_not_destroyed", Conflict;
+    /// The project is not destroyed, so it cannot be brought back.
+    ProjectNotDestroyed = "project_not_destroyed", Conflict;
     /// Its data is gone for good.
     Purged = "database_purged", Conflict;
     /// It is being created by another token.

@@ -46,5 +46,5 @@ pub use users::{NewUser, UserConfig};
 
 // What crosses from the store to the adapters as it is.
 pub use berth_store::{
-    DatabaseRecord, Page, SharedDatabase, SnapshotKind, SnapshotPage, SnapshotRows,
+    DatabaseRecord, EnvVersion, Page, SharedDatabase, SnapshotKind, SnapshotPage, SnapshotRows,
 };

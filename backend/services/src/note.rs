@@ -60,6 +60,14 @@ pub(crate) fn days_text(days: u32) -> String {
     }
 }
 
+/// A number of things as people say it: `1 database`, `2 databases`. The plural is regular.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 /// A number of bytes as people say it: `12.3 GB`.
 pub fn size_text(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -99,6 +107,8 @@ mod tests {
         assert_eq!(size_text(999_999), "1.0 MB");
         assert_eq!(days_text(1), "1 day");
         assert_eq!(days_text(0), "0 days");
+        assert_eq!(counted(1, "database"), "1 database");
+        assert_eq!(counted(0, "database"), "0 databases");
     }
 
     #[test]

@@ -350,7 +350,9 @@ impl Services {
             Err(Error::Refused { .. }) => return Ok(Outcome::refused(Vec::new())),
             Err(other) => return Err(other),
         };
-        let (notes, errors) = self.project_destroy_plan(&mut view, &row, going).await?;
+        let (notes, errors) = self
+            .project_destroy_plan(&mut view, caller, &row, going)
+            .await?;
         Ok(Outcome {
             planned: PlannedResource::None,
             notes,

@@ -1,7 +1,8 @@
 //! What is read, from the store or from the transaction that is about to write.
 
 use berth_domain::{
-    Database, DatabaseId, EnvVariable, Name, Observation, Project, ProjectId, Slug, User, UserId,
+    Database, DatabaseId, EnvVariable, Member, Name, Observation, Project, ProjectId, Slug, User,
+    UserId,
 };
 use berth_store::{
     AddressUse, CredentialVersion, DatabaseFilter, DatabaseRecord, Error, Page, ProjectUse,
@@ -47,4 +48,6 @@ views! {
     fn observation(id: &DatabaseId) -> Option<Observation>;
     fn credentials(id: &DatabaseId) -> Vec<CredentialVersion>;
     fn env_variables(project: &ProjectId) -> Vec<EnvVariable>;
+    fn destroyed_project_by_name(name: &Name) -> Option<Project>;
+    fn members_page(project: &ProjectId, after: Option<&UserId>, limit: u32) -> Page<Member>;
 }

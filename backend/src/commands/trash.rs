@@ -1,15 +1,40 @@
-//! `berthd trash`: lists, restores and purges destroyed databases through the running berthd.
+//! `berthd trash`: lists, restores and purges what was destroyed through the running berthd.
 
 use crate::cli::TrashCommand;
 use crate::local::{Error, Local};
 use crate::say;
-use berth_api::{Database, DatabaseEnvelope, DatabaseList};
+use berth_api::{
+    Database, DatabaseEnvelope, DatabaseList, DestroyedProject, DestroyedProjectList,
+    EnvRestoreBody, EnvVariableEnvelope, EnvVersionList, ProjectEnvelope,
+};
 use serde_json::json;
 
 /// Runs one of the trash commands.
 pub async fn run(local: &Local, command: TrashCommand) -> Result<(), Error> {
     match command {
         TrashCommand::List => list(local).await,
+        TrashCommand::Restore { id } if id.starts_with("proj_") => {
+            let restored: ProjectEnvelope = local
+                .post(&format!("/v1/projects/{id}/undelete"), &json!({}))
+                .await?;
+            say(format_args!(
+                "{id} ({}) is back with its variables and members; its databases come back one by one",
+                restored.project.name
+            ));
+            Ok(())
+        }
+        TrashCommand::Variables { project } => variables(local, &project).await,
+        TrashCommand::RestoreVariable {
+            project,
+            name,
+            number,
+        } => {
+            let path = format!("/v1/projects/{project}/env/{name}/restore");
+            let body = EnvRestoreBody { version: number };
+            let restored: EnvVariableEnvelope = local.post(&path, &body).await?;
+            say(format_args!("{} has its value again", restored.variable.name));
+            Ok(())
+        }
         TrashCommand::Restore { id } => {
             let restored: DatabaseEnvelope = local
                 .post(&format!("/v1/databases/{id}/undelete"), &json!({}))
@@ -48,8 +73,48 @@ async fn list(local: &Local) -> Result<(), Error> {
             None => break,
         }
     }
+    any |= projects(local).await?;
     if !any {
         say(format_args!("The trash is empty."));
+    }
+    Ok(())
+}
+
+/// Lists the destroyed projects; tells whether there are any.
+async fn projects(local: &Local) -> Result<bool, Error> {
+    let mut path = "/v1/trash/projects".to_owned();
+    let mut any = false;
+    loop {
+        let page: DestroyedProjectList = local.get(&path).await?;
+        for project in &page.projects {
+            any = true;
+            say(format_args!("{}", project_line(project)));
+        }
+        match page.next_page_token {
+            Some(next) => path = format!("/v1/trash/projects?page_token={next}"),
+            None => return Ok(any),
+        }
+    }
+}
+
+fn project_line(project: &DestroyedProject) -> String {
+    format!(
+        "{}  {}  project  recoverable until {}",
+        project.id, project.name, project.recoverable_until
+    )
+}
+
+async fn variables(local: &Local, project: &str) -> Result<(), Error> {
+    let path = format!("/v1/projects/{project}/env_versions");
+    let kept: EnvVersionList = local.get(&path).await?;
+    for one in &kept.versions {
+        say(format_args!(
+            "{}  {}  given {}  ended {}  recoverable until {}",
+            one.version, one.name, one.given_at, one.ended_at, one.recoverable_until
+        ));
+    }
+    if kept.versions.is_empty() {
+        say(format_args!("No earlier value is kept."));
     }
     Ok(())
 }

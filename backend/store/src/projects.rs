@@ -27,6 +27,14 @@ reads! {
     fn project_by_name(name: &Name) -> Option<Project>;
     /// The living project that holds that slug.
     fn living_project_by_slug(slug: &Slug) -> Option<Project>;
+    /// Destroyed projects that are reached, oldest first, that follow the one named.
+    fn destroyed_projects_page(
+        reach: &Reach,
+        after: Option<&ProjectId>,
+        limit: u32,
+    ) -> Page<Project>;
+    /// The destroyed project of that name that went last.
+    fn destroyed_project_by_name(name: &Name) -> Option<Project>;
     /// Living projects that are reached, oldest first, that follow the one named.
     fn projects_page(
         reach: &Reach,
@@ -86,13 +94,7 @@ async fn projects_page(
     after: Option<&ProjectId>,
     limit: u32,
 ) -> Result<Page<Project>, Error> {
-    let (since, id) = match after {
-        None => (i64::MIN, ""),
-        Some(id) => {
-            let row = project_by_id(link, id).await?.ok_or(Error::PageGone)?;
-            (row.created_at.as_millis(), id.as_str())
-        }
-    };
+    let (since, id) = place_of(link, after).await?;
     let rows = sql!(
         "projects_page",
         "SELECT ",
@@ -110,6 +112,62 @@ async fn projects_page(
     .await?;
     let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
+}
+
+async fn destroyed_projects_page(
+    link: &mut Link<'_>,
+    reach: &Reach,
+    after: Option<&ProjectId>,
+    limit: u32,
+) -> Result<Page<Project>, Error> {
+    let (since, id) = place_of(link, after).await?;
+    let rows = sql!(
+        "destroyed_projects_page",
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE destroyed_at IS NOT NULL AND (created_at, id) > ($1, $2) AND ",
+        reached!("id", "$3", "$4"),
+        " ORDER BY created_at, id LIMIT $5"
+    )
+    .bind(since)
+    .bind(id)
+    .bind(reach.project_text())
+    .bind(reach.member_text())
+    .bind(i64::from(limit) + 1)
+    .all(link)
+    .await?;
+    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Page::cut(rows, limit))
+}
+
+/// Where a page begins: after the row that is named, which is there whether destroyed or not.
+async fn place_of<'i>(
+    link: &mut Link<'_>,
+    after: Option<&'i ProjectId>,
+) -> Result<(i64, &'i str), Error> {
+    let Some(id) = after else {
+        return Ok((i64::MIN, ""));
+    };
+    let row = project_by_id(link, id).await?.ok_or(Error::PageGone)?;
+    Ok((row.created_at.as_millis(), id.as_str()))
+}
+
+async fn destroyed_project_by_name(
+    link: &mut Link<'_>,
+    name: &Name,
+) -> Result<Option<Project>, Error> {
+    sql!(
+        "destroyed_project_by_name",
+        "SELECT ",
+        columns!(),
+        " FROM projects WHERE name = $1 AND destroyed_at IS NOT NULL \
+         ORDER BY destroyed_at DESC, id LIMIT 1"
+    )
+    .bind(name.as_str())
+    .optional(link)
+    .await?
+    .map(|row| read(&row))
+    .transpose()
 }
 
 impl Tx {

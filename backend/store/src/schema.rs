@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("migrations/0005_sleep.sql")),
     (6, include_str!("migrations/0006_audit.sql")),
     (7, include_str!("migrations/0007_many.sql")),
+    (8, include_str!("migrations/0008_kept_values.sql")),
 ];
 
 /// Whether there is a table of that name.

@@ -1,16 +1,19 @@
 //! `/v1/projects/{project}/env`.
 
-use super::{Answer, Shared, Who, json};
+use super::{Answer, Shared, Who, json, text};
 use crate::body::{JsonObject, Params, Segment, opened, typed};
 use crate::error::Refusal;
+use crate::keyed::{RequestKey, reply};
 use crate::wire;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use berth_api::{ApiError, EnvVariableBody, EnvVariableEnvelope, Environment};
+use berth_api::{
+    ApiError, EnvRestoreBody, EnvVariableBody, EnvVariableEnvelope, EnvVersionList, Environment,
+};
 use berth_domain::Secret;
-use berth_services::env::{FirstUse, Format};
+use berth_services::env::{FirstUse, Format, Put};
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,6 +120,55 @@ pub(crate) async fn remove(
         .remove_variable(&caller, &project, &name)
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Lists what variables of the project's own were before they were replaced or removed, the last
+/// that ended first, without the values. They are kept for at least 7 days.
+#[utoipa::path(get, path = "/v1/projects/{project}/env_versions", tag = "environment",
+    params(("project" = String, Path)),
+    responses((status = 200, body = EnvVersionList), (status = 404, body = ApiError)))]
+pub(crate) async fn versions(
+    State(state): Shared,
+    Extension(caller): Who,
+    Segment(project): Segment,
+) -> Answer {
+    let services = &state.services;
+    let kept = services.variable_versions(&caller, &project).await?;
+    let body = EnvVersionList {
+        versions: kept
+            .iter()
+            .map(|one| wire::variable_version(one, services.value_kept_until(one.ended_at)))
+            .collect(),
+        next_page_token: None,
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// Gives a variable the value again that it had before it was replaced or removed: the last one
+/// that ended, or the one of the number in the body. The value that it has now is kept in turn.
+#[utoipa::path(post, path = "/v1/projects/{project}/env/{name}/restore", tag = "environment", request_body = EnvRestoreBody,
+    params(("project" = String, Path), ("name" = String, Path)),
+    responses((status = 200, body = EnvVariableEnvelope),
+        (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub(crate) async fn restore(
+    State(state): Shared,
+    Extension(caller): Who,
+    variable: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+    key: RequestKey,
+    body: JsonObject,
+) -> Answer {
+    let (project, name) = of_path(variable)?;
+    let wish: EnvRestoreBody = typed(body.fields.clone(), "").map_err(Refusal::fields)?;
+    let render = |put: &Put| {
+        let variable = wire::variable(&put.variable);
+        text(StatusCode::OK, &EnvVariableEnvelope { variable })
+    };
+    let keyed = key.with(&body.bytes, &render);
+    let answered = state
+        .services
+        .restore_variable(&caller, &project, &name, wish.version, keyed)
+        .await?;
+    Ok(reply(answered, &render))
 }
 
 fn of_path(

@@ -116,7 +116,9 @@ pub(crate) struct Removal {
     if_empty: bool,
 }
 
-/// Destroys a project and everything in it; with `if_empty=true` only when nothing is in it.
+/// Destroys a project and everything in it; with `if_empty=true` only when no database and no
+/// variable is in it. A protected one goes only when nothing at all is in it. It can come back
+/// with its variables and members for at least 30 days.
 #[utoipa::path(delete, path = "/v1/projects/{project}", tag = "projects",
     params(("project" = String, Path), ("if_empty" = Option<bool>, Query)),
     responses((status = 204), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
@@ -156,6 +158,30 @@ pub(crate) async fn claim(
     let answered = state
         .services
         .claim_project(&caller, &project, keyed)
+        .await?;
+    Ok(reply(answered, &render))
+}
+
+/// Brings a destroyed project back with its variables and members. Where its name is taken by
+/// now, it gets the next free one with a number. Databases that went with it come back one by
+/// one.
+#[utoipa::path(post, path = "/v1/projects/{project}/undelete", tag = "projects",
+    params(("project" = String, Path, description = "Its id: a name is free for others as soon as a project is destroyed")),
+    responses((status = 200, body = ProjectEnvelope), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+pub(crate) async fn undelete(
+    State(state): Shared,
+    Extension(caller): Who,
+    Segment(project): Segment,
+    key: RequestKey,
+    body: JsonObject,
+) -> Answer {
+    body.expect_nothing()?;
+    let rules = state.services.rules();
+    let render = |row: &Project| text(StatusCode::OK, &envelope(row, rules));
+    let keyed = key.with(&body.bytes, &render);
+    let answered = state
+        .services
+        .undelete_project(&caller, &project, keyed)
         .await?;
     Ok(reply(answered, &render))
 }

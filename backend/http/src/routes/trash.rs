@@ -1,4 +1,4 @@
-//! `/v1/trash`: destroyed databases that can still be restored.
+//! `/v1/trash`: destroyed databases and projects that can still come back.
 
 use super::{Answer, Paged, Shared, Who, json};
 use crate::body::{Params, Segment};
@@ -6,8 +6,8 @@ use crate::{page, wire};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use berth_api::{ApiError, DatabaseEnvelope, DatabaseList};
-use berth_domain::DatabaseId;
+use berth_api::{ApiError, DatabaseEnvelope, DatabaseList, DestroyedProjectList};
+use berth_domain::{DatabaseId, ProjectId};
 
 /// Lists destroyed databases whose data is still there.
 #[utoipa::path(get, path = "/v1/trash", tag = "trash",
@@ -25,6 +25,33 @@ pub(crate) async fn list(
         StatusCode::OK,
         &wire::shown_list(&found, state.services.rules())?,
     )
+}
+
+/// Lists destroyed projects that can still come back.
+#[utoipa::path(get, path = "/v1/trash/projects", tag = "trash",
+    params(("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
+    responses((status = 200, body = DestroyedProjectList)))]
+pub(crate) async fn projects(
+    State(state): Shared,
+    Extension(caller): Who,
+    Params(paged): Params<Paged>,
+) -> Answer {
+    let after = page::after(paged.page_token.as_deref(), ProjectId::parse)?;
+    let size = page::size(paged.page_size)?;
+    let services = &state.services;
+    let found = services
+        .destroyed_projects(&caller, after.as_ref(), size)
+        .await?;
+    let last = found.rows.last().filter(|_| found.more);
+    let body = DestroyedProjectList {
+        next_page_token: last.map(|row| page::token(row.id.as_str())),
+        projects: found
+            .rows
+            .iter()
+            .filter_map(|row| wire::destroyed_project(row, services.project_kept_until(row)?))
+            .collect(),
+    };
+    json(StatusCode::OK, &body)
 }
 
 /// Removes the data of a destroyed database for good, before its window ends.

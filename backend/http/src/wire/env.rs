@@ -1,6 +1,7 @@
 //! Environments to the wire.
 
-use berth_domain::Secret;
+use berth_domain::{Secret, Timestamp};
+use berth_services::EnvVersion;
 use berth_services::env::{Environment, Source, Variable};
 
 /// A whole environment.
@@ -28,5 +29,17 @@ pub(crate) fn variable(variable: &Variable) -> berth_api::EnvVariable {
         sensitive: variable.sensitive,
         managed_by: variable.is_managed().then(|| "berth".to_owned()),
         source,
+    }
+}
+
+/// What a variable was.
+pub(crate) fn variable_version(kept: &EnvVersion, until: Timestamp) -> berth_api::EnvVersion {
+    berth_api::EnvVersion {
+        version: kept.version,
+        name: kept.name.to_string(),
+        sensitive: kept.sensitive,
+        given_at: kept.updated_at.to_string(),
+        ended_at: kept.ended_at.to_string(),
+        recoverable_until: until.to_string(),
     }
 }

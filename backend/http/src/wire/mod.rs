@@ -13,10 +13,10 @@ mod shown;
 pub(crate) use config::{database_config, given, project_config};
 pub(crate) use database::{database, planned_database};
 pub(crate) use dialects::{addon_providers, plain_credentials, plain_database, project_database};
-pub(crate) use env::{environment, variable};
+pub(crate) use env::{environment, variable, variable_version};
 pub(crate) use people::{event, member, token, user, user_config};
 pub(crate) use plan::{planned_items, wish};
-pub(crate) use project::{planned_project, project};
+pub(crate) use project::{destroyed_project, planned_project, project};
 pub(crate) use rest::{catalogue, credentials, operation, server};
 pub(crate) use shown::{shown_envelope, shown_list, shown_snapshot};
 

@@ -1,7 +1,7 @@
 //! Projects to the wire.
 
 use super::{Gaps, map_without};
-use berth_domain::{Claim, Project};
+use berth_domain::{Claim, Project, Timestamp};
 use berth_services::Maybe;
 use berth_services::databases::Rules;
 use berth_services::projects::{PlannedProject, PlannedQuota};
@@ -16,6 +16,20 @@ pub(crate) fn project(row: &Project, rules: &Rules) -> berth_api::Project {
     shown.claimed = row.claim == Claim::Claimed;
     shown.updated_at = row.updated_at.to_string();
     shown
+}
+
+/// A destroyed project; none for one that lives.
+pub(crate) fn destroyed_project(
+    row: &Project,
+    kept_until: Timestamp,
+) -> Option<berth_api::DestroyedProject> {
+    Some(berth_api::DestroyedProject {
+        id: row.id.to_string(),
+        name: row.name.to_string(),
+        created_at: row.created_at.to_string(),
+        destroyed_at: row.destroyed_at?.to_string(),
+        recoverable_until: kept_until.to_string(),
+    })
 }
 
 /// What a project will be: the fields that are known, and the names of the others.

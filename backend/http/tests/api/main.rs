@@ -14,6 +14,7 @@ mod dialects;
 mod edges;
 mod env;
 mod hostile;
+mod keeping;
 mod large;
 mod life;
 mod manners;

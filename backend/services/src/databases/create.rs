@@ -196,7 +196,8 @@ impl Services {
         now: Timestamp,
     ) -> Result<DatabaseId, Error> {
         if project.destroyed_at.is_some() {
-            self.revive(tx, caller, &mut project, now).await?;
+            let field = "restore_from.deleted_database_id";
+            self.revive(tx, caller, &mut project, field, now).await?;
         }
         let before = audit::database(&row);
         evaluation.planned.write_into(&mut row)?;
@@ -240,18 +241,20 @@ impl Services {
         Ok(row.id)
     }
 
-    /// A destroyed project comes back with the first database that is restored into it: under
-    /// its own name, or, where somebody has that or its slug by now, under the next free one. A
-    /// new project of that name must not keep what was destroyed from coming back.
-    async fn revive(
+    /// A destroyed project comes back, at the latest with the first database that is restored
+    /// into it: under its own name, or, where somebody has that or its slug by now, under the
+    /// next free one. A new project of that name must not keep what was destroyed from coming
+    /// back. What stands in the way is told of `field`.
+    pub(crate) async fn revive(
         &self,
         tx: &mut Tx,
         caller: &Caller,
         project: &mut Project,
+        field: &'static str,
         now: Timestamp,
     ) -> Result<(), Error> {
         let before = audit::project(project);
-        let (name, slug) = free_for(tx, project).await?;
+        let (name, slug) = free_for(tx, project, field).await?;
         project.name = name;
         project.slug = slug;
         project.destroyed_at = None;
@@ -270,7 +273,7 @@ impl Services {
                 database: None,
                 operation: None,
                 message: format!(
-                    "project {} is back, with what is restored into it",
+                    "project {} is back, with its variables and members",
                     project.name
                 ),
             },
@@ -375,7 +378,11 @@ pub(crate) fn claim_of(
 
 /// Name and slug for a project that comes back: its own, or the first with a number that are
 /// both free.
-async fn free_for(tx: &mut Tx, project: &Project) -> Result<(Name, Slug), Error> {
+async fn free_for(
+    tx: &mut Tx,
+    project: &Project,
+    field: &'static str,
+) -> Result<(Name, Slug), Error> {
     let numbered = (2..=REVIVED_NAMES_TRIED_MAX).filter_map(|number| {
         let tail = format!("-{number}");
         let head: String = project
@@ -404,9 +411,9 @@ async fn free_for(tx: &mut Tx, project: &Project) -> Result<(Name, Slug), Error>
     }
     Err(Error::fields(vec![FieldError::of(
         Code::NameTaken,
-        "restore_from.deleted_database_id",
+        field,
         format!(
-            "its project {} was destroyed too, and others have the name \"{}\" and every number after it: destroy one of them first",
+            "the project {} was destroyed, and others have the name \"{}\" and every number after it: destroy one of them first",
             project.id, project.name
         ),
     )]))

@@ -6,10 +6,12 @@ mod format;
 mod managed;
 mod own;
 mod read;
+mod versions;
 
 pub use files::{EnvFile, EnvFiles};
 pub use format::{Format, Unwritable};
 pub use own::{Put, VARIABLES_BYTES_MAX, VARIABLES_MAX};
 pub use read::{Environment, FirstUse, Source, Variable};
+pub use versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX};
 
 pub(crate) use managed::{DATABASE_URL, DIRECT_URL, own_variable};

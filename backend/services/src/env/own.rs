@@ -35,9 +35,26 @@ impl Services {
     ) -> Result<Put, Error> {
         let name = parsed(name)?;
         check_value(&value)?;
-        let Begun::Write(mut writing) = self.begin::<Put>(caller, None).await? else {
+        let Begun::Write(writing) = self.begin::<Put>(caller, None).await? else {
             return Err(crate::databases::unkeyed());
         };
+        let put = self.put_in(writing, caller, project, name, value, sensitive);
+        match put.await? {
+            Answered::Fresh(put) => Ok(put),
+            Answered::Replayed(_) => Err(crate::databases::unkeyed()),
+        }
+    }
+
+    /// The same of what was looked at already, in a transaction that was begun.
+    pub(super) async fn put_in(
+        &self,
+        mut writing: Writing<'_, Put>,
+        caller: &Caller,
+        project: &str,
+        name: EnvName,
+        value: Secret,
+        sensitive: Option<bool>,
+    ) -> Result<Answered<Put>, Error> {
         let (project, own) = self.own(&mut writing, caller, project, &name).await?;
         let before = own.iter().find(|variable| variable.name == name);
         let variable = EnvVariable {
@@ -62,13 +79,13 @@ impl Services {
             found.value == variable.value && found.sensitive == variable.sensitive
         });
         if !is_same {
+            if let Some(before) = before {
+                self.keep_value(&mut writing, caller, before).await?;
+            }
             self.store_variable(&mut writing, caller, &project, &variable)
                 .await?;
         }
-        match self.commit(writing, put).await? {
-            Answered::Fresh(put) => Ok(put),
-            Answered::Replayed(_) => Err(crate::databases::unkeyed()),
-        }
+        self.commit(writing, put).await
     }
 
     async fn store_variable<T>(
@@ -93,7 +110,7 @@ impl Services {
         journal_changes(tx, &caller.actor, now, happened, changes).await
     }
 
-    /// Takes a variable away that a user gave.
+    /// Takes a variable away that a user gave. What it was is kept for a while.
     pub async fn remove_variable(
         &self,
         caller: &Caller,
@@ -108,17 +125,17 @@ impl Services {
             let mut view = View::Tx(&mut writing.tx);
             self.project_row(&mut view, caller, project).await?
         };
-        let removed = writing
-            .tx
-            .remove_env_variable(&project.id, &name)
-            .await
-            .doing("remove a variable")?;
+        let own = writing.tx.env_variables(&project.id).await;
+        let own = own.doing("open the variables of a project")?;
         // One that a managed one hides may go; the managed one stays.
-        if !removed {
+        let Some(before) = own.iter().find(|variable| variable.name == name) else {
             let mut view = View::Tx(&mut writing.tx);
             self.refuse_managed(&mut view, &project, &name).await?;
             return Err(no_such_variable());
-        }
+        };
+        self.keep_value(&mut writing, caller, before).await?;
+        let removed = writing.tx.remove_env_variable(&project.id, &name).await;
+        removed.doing("remove a variable")?;
         let (tx, now) = (&mut writing.tx, writing.now);
         let happened = Happened {
             kind: "env.removed",

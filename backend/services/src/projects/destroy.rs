@@ -1,8 +1,10 @@
 //! Taking projects away.
 
+use super::contents::Contents;
 use crate::audit;
 use crate::databases::{protected, unkeyed};
 use crate::error::Doing;
+use crate::note::days_text;
 use crate::services::{Answered, Begun, Happened, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Note, Services};
@@ -43,11 +45,11 @@ impl Services {
                 "The default project stays: every installation has it",
             ));
         }
-        let living = living_in(&mut view, &row.id).await?;
-        if let Some(error) = refusal(&row, &living, emptiness) {
+        let contents = Contents::of(&mut view, caller, &row.id, &BTreeSet::new()).await?;
+        if let Some(error) = refusal(&row, &contents, emptiness) {
             return Err(error);
         }
-        for database in living {
+        for database in contents.databases {
             self.destroy_row(&mut writing.tx, caller, database, now)
                 .await?;
         }
@@ -85,65 +87,68 @@ impl Services {
     pub(crate) async fn project_destroy_plan(
         &self,
         view: &mut View<'_>,
+        caller: &Caller,
         row: &Project,
         going: &BTreeSet<DatabaseId>,
     ) -> Result<(Vec<Note>, Vec<FieldError>), Error> {
-        let mut staying = living_in(view, &row.id).await?;
-        staying.retain(|database| !going.contains(&database.id));
+        let staying = Contents::of(view, caller, &row.id, going).await?;
         if staying.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let names = names_of(&staying);
-        let cascades = row.on_destroy == OnDestroy::Cascade && !row.deletion_protection;
-        if !cascades {
+        let held = staying.text();
+        let refuses = row.on_destroy == OnDestroy::Refuse;
+        // Nothing that is applied before it takes a variable away.
+        if staying.holds_variables() && (row.deletion_protection || refuses) {
+            return Ok((Vec::new(), vec![stays(row, &held)]));
+        }
+        if row.deletion_protection || (refuses && staying.holds_data()) {
             let note = Note::warning(
                 None,
                 format!("{} is not empty", row.name),
                 format!(
-                    "It holds {names}. Unless they are destroyed before it, the apply is refused."
+                    "It holds {held}. Unless they are taken away before it, the apply is refused."
                 ),
             );
             return Ok((vec![note], Vec::new()));
         }
         let errors = staying
+            .databases
             .iter()
             .filter(|d| d.deletion_protection)
             .map(protected)
             .collect();
+        let days = days_text(self.project_kept_days());
         let note = Note::warning(
             None,
             format!("{} will be destroyed with everything in it", row.name),
-            format!("It holds {names}; each is kept in the trash for its own recovery window."),
+            format!(
+                "It holds {held}. Each database is kept in the trash for its own recovery window. The project, its variables and its members are kept for {days} and come back with: berthd trash restore {} (POST /v1/projects/{}/undelete).",
+                row.id, row.id
+            ),
         );
         Ok((vec![note], errors))
     }
 }
 
-fn refusal(row: &Project, living: &[Database], emptiness: Emptiness) -> Option<Error> {
-    if living.is_empty() {
+fn refusal(row: &Project, contents: &Contents, emptiness: Emptiness) -> Option<Error> {
+    if contents.is_empty() {
         return None;
     }
-    let names = names_of(living);
-    if emptiness == Emptiness::Required {
+    let held = contents.text();
+    if emptiness == Emptiness::Required && contents.holds_data() {
         return Some(Error::refused(
             Code::ProjectNotEmpty,
             format!(
-                "{} holds {names}: destroy them first, or set on_destroy = \"cascade\"",
+                "{} holds {held}: take them away first, or set on_destroy = \"cascade\"",
                 row.name
             ),
         ));
     }
     if row.deletion_protection {
-        return Some(Error::fields(vec![FieldError::of(
-            Code::Protected,
-            "deletion_protection",
-            format!(
-                "{} is protected and holds {names}: set deletion_protection = false first",
-                row.name
-            ),
-        )]));
+        return Some(Error::fields(vec![stays(row, &held)]));
     }
-    let held: Vec<_> = living
+    let held: Vec<_> = contents
+        .databases
         .iter()
         .filter(|d| d.deletion_protection)
         .map(protected)
@@ -151,25 +156,26 @@ fn refusal(row: &Project, living: &[Database], emptiness: Emptiness) -> Option<E
     (!held.is_empty()).then(|| Error::fields(held))
 }
 
-fn names_of(databases: &[Database]) -> String {
-    const SHOWN_MAX: usize = 10;
-    let shown: Vec<_> = databases
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|d| d.name.as_str())
-        .collect();
-    let more = databases.len().saturating_sub(SHOWN_MAX);
-    let what = if databases.len() == 1 {
-        "database"
-    } else {
-        "databases"
-    };
-    let rest = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    format!("{} {what} ({}{rest})", databases.len(), shown.join(", "))
+/// Why a project stays that holds something.
+fn stays(row: &Project, held: &str) -> FieldError {
+    if row.deletion_protection {
+        return FieldError::of(
+            Code::Protected,
+            "deletion_protection",
+            format!(
+                "{} is protected and holds {held}: set deletion_protection = false first, which needs the scope \"unprotect\"",
+                row.name
+            ),
+        );
+    }
+    FieldError::of(
+        Code::ProjectNotEmpty,
+        "on_destroy",
+        format!(
+            "{} holds {held}: take them away first (DELETE /v1/projects/{}/env/NAME), or set on_destroy = \"cascade\"",
+            row.name, row.id
+        ),
+    )
 }
 
 /// All living databases of a project.

@@ -2,7 +2,7 @@
 
 use super::quota::{PlannedQuota, QuotaConfig, planned_quota, sleep_after_minutes};
 use crate::databases::{Authority, Rules};
-use crate::note::not_one_of;
+use crate::note::{counted, not_one_of};
 use crate::tags::check_tags;
 use crate::{Code, Error, FieldError, Given, Maybe, Note};
 use berth_domain::{
@@ -177,6 +177,17 @@ pub struct ProjectFacts {
     pub slug_holder: Option<ProjectHolder>,
     /// The unclaimed project of the same token and name.
     pub resumable: Option<Box<Project>>,
+    /// A destroyed project of that name that holds variables, which a new one will not have.
+    pub forsaken: Option<Forsaken>,
+}
+
+/// A destroyed project whose place a new one takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forsaken {
+    /// Which one.
+    pub id: ProjectId,
+    /// How many variables people gave it.
+    pub variables: usize,
 }
 
 /// Who has a name already. Names are unique over the installation, so that a caller learns of a
@@ -257,6 +268,14 @@ impl Evaluator<'_> {
             Some(_) => None,
             None => planned.essence(),
         };
+        if let Some(forsaken) = &self.facts.forsaken {
+            let (id, variables) = (&forsaken.id, counted(forsaken.variables as u64, "variable"));
+            self.notes.push(Note::warning(
+                Some("name"),
+                "A project of that name was destroyed",
+                format!("{id} has {variables} of its own, which the new project will not have. To bring it back instead: berthd trash restore {id}, then terraform import."),
+            ));
+        }
         let mut resumes = None;
         if let Some(held) = &self.facts.resumable
             && let Claim::Unclaimed { request, .. } = &held.claim

@@ -1,14 +1,17 @@
 //! Projects: what may be asked of them and what becomes of it.
 
+mod contents;
 mod destroy;
 mod evaluate;
 mod quota;
+mod restore;
 mod sleep;
 mod write;
 
 pub use destroy::Emptiness;
 pub use evaluate::{
-    PlannedProject, ProjectConfig, ProjectEvaluation, ProjectFacts, ProjectHolder, evaluate_project,
+    Forsaken, PlannedProject, ProjectConfig, ProjectEvaluation, ProjectFacts, ProjectHolder,
+    evaluate_project,
 };
 pub(crate) use quota::sleep_after_minutes;
 pub use quota::{PlannedQuota, QuotaConfig};

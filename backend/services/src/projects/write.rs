@@ -1,6 +1,6 @@
 //! Reading, making and changing projects.
 
-use super::evaluate::{ProjectConfig, ProjectFacts, ProjectHolder, evaluate_project};
+use super::evaluate::{Forsaken, ProjectConfig, ProjectFacts, ProjectHolder, evaluate_project};
 use crate::audit;
 use crate::databases::{ClaimManner, claim_of, find_project, unkeyed};
 use crate::error::Doing;
@@ -258,6 +258,7 @@ impl Services {
             name_holder: None,
             slug_holder: None,
             resumable: None,
+            forsaken: None,
         };
         let name = match &config.name {
             Given::Value(text) => Name::parse(text).ok(),
@@ -293,8 +294,30 @@ impl Services {
                     .is_none_or(|held| held.id != found.id)
             })
             .map(|found| holder(caller, found.id));
+        if row.is_none() && facts.name_holder.is_none() && facts.resumable.is_none() {
+            facts.forsaken = forsaken(view, caller, &name).await?;
+        }
         Ok(facts)
     }
+}
+
+/// The destroyed project that somebody may have meant who makes one of that name.
+async fn forsaken(
+    view: &mut View<'_>,
+    caller: &Caller,
+    name: &Name,
+) -> Result<Option<Forsaken>, Error> {
+    let found = view.destroyed_project_by_name(name).await;
+    let found = found.doing("look for a destroyed project")?;
+    let Some(found) = found.filter(|found| caller.sees(&found.id)) else {
+        return Ok(None);
+    };
+    let variables = view.env_variables(&found.id).await;
+    let variables = variables.doing("open the variables of a project")?.len();
+    Ok((variables > 0).then_some(Forsaken {
+        id: found.id,
+        variables,
+    }))
 }
 
 fn holder(caller: &Caller, id: ProjectId) -> ProjectHolder {

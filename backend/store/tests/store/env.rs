@@ -82,6 +82,63 @@ on_both! {
         assert_eq!(store.env_variables(&shop.id).await.unwrap().len(), 0);
     }
 
+    async fn what_a_variable_was_is_kept_sealed_until_it_is_forgotten(bench) {
+        let store = &bench.store;
+        let (shop, other) = (project("shop"), project("other"));
+        insert_project(store, &shop).await;
+        insert_project(store, &other).await;
+        let values: Vec<_> = ["first", "second"].map(|v| variable(&shop, "KEY", v)).into();
+        let theirs = variable(&other, "KEY", "theirs");
+        let mut tx = store.begin().await.unwrap();
+        assert_eq!(tx.keep_env_version(&values[0], NOON).await.unwrap(), 1);
+        let later = NOON.plus_seconds(1);
+        assert_eq!(tx.keep_env_version(&values[1], later).await.unwrap(), 2);
+        assert_eq!(tx.keep_env_version(&theirs, later).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        let store = bench.reopened().await;
+        let kept = store.env_versions(&shop.id).await.unwrap();
+        let numbers: Vec<_> = kept.iter().map(|one| (one.version, one.ended_at)).collect();
+        assert_eq!(numbers, [(2, later), (1, NOON)]);
+        for (version, value) in [(1, Some(&values[0])), (2, Some(&values[1])), (3, None)] {
+            let found = store.env_version(&shop.id, version).await.unwrap();
+            assert!(found.as_ref() == value, "{version}");
+        }
+        let used = store.env_version_use(&shop.id).await.unwrap();
+        assert!(used.versions == 2 && used.bytes > 20, "{used:?}");
+        bench.tamper("UPDATE env_versions SET version = 9 WHERE version = 2").await;
+        let refused = store.env_version(&shop.id, 9).await.unwrap_err();
+        assert!(matches!(&refused, Error::Unseal { table: "env_versions", .. }), "{refused}");
+
+        let mut tx = store.begin().await.unwrap();
+        // The oldest goes only when it is old enough.
+        assert!(!tx.forget_oldest_env_version(&shop.id, NOON).await.unwrap());
+        assert!(tx.forget_oldest_env_version(&shop.id, later).await.unwrap());
+        assert!(!tx.forget_oldest_env_version(&shop.id, later).await.unwrap());
+        assert_eq!(tx.forget_env_versions(later).await.unwrap(), 0);
+        assert_eq!(tx.forget_env_versions(NOON.plus_seconds(2)).await.unwrap(), 2);
+        assert_eq!(tx.env_version_use(&shop.id).await.unwrap().versions, 0);
+        tx.commit().await.unwrap();
+    }
+
+    async fn destroyed_projects_are_found_until_they_are_forgotten(bench) {
+        let store = &bench.store;
+        let mut shop = project("shop");
+        insert_project(store, &shop).await;
+        let all = berth_store::Reach::ALL;
+        assert_eq!(store.destroyed_project_by_name(&shop.name).await.unwrap(), None);
+        let mut tx = store.begin().await.unwrap();
+        shop.generation += 1;
+        shop.destroyed_at = Some(NOON);
+        tx.update_project(&shop).await.unwrap();
+        tx.commit().await.unwrap();
+        let found = store.destroyed_project_by_name(&shop.name).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&shop));
+        let page = store.destroyed_projects_page(&all, None, 10).await.unwrap();
+        assert_eq!(page.rows, [shop.clone()]);
+        let page = store.destroyed_projects_page(&all, Some(&shop.id), 10).await.unwrap();
+        assert!(page.rows.is_empty() && !page.more);
+    }
+
     async fn a_first_use_is_written_down_once(bench) {
         let store = &bench.store;
         let shop = project("shop");
