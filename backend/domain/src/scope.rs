@@ -17,7 +17,8 @@ pub enum Scope {
     Fork,
     /// Makes data unrecoverable: protection off, shorter windows, purge.
     Unprotect,
-    /// Tokens, users and the installation.
+    /// Tokens, users and the installation; all other rights but `unprotect`, which is always
+    /// given by its own name.
     Admin,
 }
 
@@ -81,17 +82,22 @@ impl Scopes {
         Self(scopes.into_iter().collect())
     }
 
-    /// Whether these rights cover `scope`: `admin` covers all, `plan` and `write` cover `read`,
-    /// `write` covers `plan`.
+    /// Whether these rights cover `scope`: `admin` covers all but `unprotect`, `plan` and `write`
+    /// cover `read`, `write` covers `plan`.
     pub fn allow(&self, scope: Scope) -> bool {
         let has = |s| self.0.contains(&s);
-        has(Scope::Admin)
-            || has(scope)
+        has(scope)
             || match scope {
-                Scope::Read => has(Scope::Plan) || has(Scope::Write),
-                Scope::Plan => has(Scope::Write),
-                _ => false,
+                Scope::Unprotect => false,
+                Scope::Read => has(Scope::Admin) || has(Scope::Plan) || has(Scope::Write),
+                Scope::Plan => has(Scope::Admin) || has(Scope::Write),
+                _ => has(Scope::Admin),
             }
+    }
+
+    /// The first right of `others` that these do not cover; none when they cover all.
+    pub fn lacking(&self, others: &Self) -> Option<Scope> {
+        others.iter().find(|scope| !self.allow(*scope))
     }
 
     /// The scopes in order.
@@ -160,5 +166,16 @@ mod tests {
         assert!(!apply.allow(Scope::Unprotect) && !apply.allow(Scope::Admin));
         assert!(!Preset::Plan.scopes().allow(Scope::Write));
         assert!(Preset::Admin.scopes().allow(Scope::Unprotect));
+        // Whoever makes tokens does not thereby make data unrecoverable.
+        let admin = Scopes::of([Scope::Admin]);
+        for scope in Scope::ALL {
+            assert_eq!(admin.allow(scope), scope != Scope::Unprotect, "{scope:?}");
+        }
+        assert_eq!(
+            admin.lacking(&Preset::Admin.scopes()),
+            Some(Scope::Unprotect)
+        );
+        assert_eq!(admin.lacking(&apply), None);
+        assert_eq!(apply.lacking(&admin), Some(Scope::Admin));
     }
 }

@@ -2,7 +2,7 @@
 //! else: its scopes, the project it is bound to, and what its user is in each project.
 
 use crate::{Code, Error};
-use berth_domain::{Actor, ActorUser, ProjectId, Role, Scope, Scopes, TokenId, UserId};
+use berth_domain::{Actor, ActorUser, ProjectId, Role, Scope, Scopes, Timestamp, TokenId, UserId};
 use berth_store::{Bearer, Reach};
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ pub struct Caller {
     /// What its user is in which project; none for the installation's administrator, who is
     /// everything everywhere.
     pub roles: Option<BTreeMap<ProjectId, Role>>,
+    /// When its token ends; none is never.
+    pub ends: Option<Timestamp>,
     /// The right that the request at hand is about; checked again in each project it touches.
     pub asks: Option<Scope>,
 }
@@ -30,6 +32,7 @@ impl Caller {
             scopes: Scopes::of(Scope::ALL),
             project: None,
             roles: None,
+            ends: None,
             asks: None,
         }
     }
@@ -57,6 +60,7 @@ impl Caller {
             scopes: token.scopes.clone(),
             project: token.project_id.clone(),
             roles: (!is_administrator).then(|| roles.clone()),
+            ends: token.expires_at,
             asks: None,
         })
     }
@@ -213,6 +217,7 @@ mod tests {
             scopes,
             project: bound.map(project),
             roles: roles.map(|roles| roles.into_iter().map(|(p, r)| (project(p), r)).collect()),
+            ends: None,
             asks: None,
         }
     }

@@ -42,6 +42,10 @@ impl Services {
                 format!("{} was revoked, and its secret is gone", token.id),
             ));
         }
+        // Whoever read it could do what the token may.
+        if let Some(scope) = caller.scopes.lacking(&token.scopes) {
+            return Err(Error::scope_missing(scope));
+        }
         let kept = writing.tx.kept_token_secret(&token.id).await;
         let kept = kept.doing("read the secret of a token")?;
         let secret = kept.ok_or_else(|| {

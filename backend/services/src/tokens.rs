@@ -146,7 +146,16 @@ impl Services {
         let mut errors = Vec::new();
         check_name(&wish.name, &mut errors);
         let scopes = scopes_of(wish, &mut errors);
+        if let Some(scope) = caller.scopes.lacking(&scopes) {
+            let field = if wish.preset.is_some() {
+                "preset"
+            } else {
+                "scopes"
+            };
+            errors.push(not_had(field, scope));
+        }
         let expires_at = expiry(wish.expires_at.as_deref(), now, &mut errors);
+        outlives(caller, expires_at, &mut errors);
         let user_id = self.owner_of_token(tx, caller, wish, &mut errors).await?;
         let mut project_id = caller.project.clone();
         // Whoever sees a project may bind a token of its own to it.
@@ -264,6 +273,12 @@ impl Services {
             }
             Given::Value(text) => expiry(Some(text), now, &mut errors),
         };
+        if is_longer(ends, before.expires_at) {
+            if let Some(scope) = caller.scopes.lacking(&before.scopes) {
+                errors.push(not_had("expires_at", scope));
+            }
+            outlives(caller, ends, &mut errors);
+        }
         let name = match &wish.name {
             Given::Absent | Given::Unknown => before.name.clone(),
             Given::Value(name) => {
@@ -434,6 +449,39 @@ fn scopes_of(wish: &NewToken, errors: &mut Vec<FieldError>) -> Scopes {
         }
     }
     Scopes::default()
+}
+
+/// Why a right is neither given nor prolonged: nobody hands on what it does not have.
+fn not_had(field: &'static str, scope: Scope) -> FieldError {
+    FieldError::of(
+        Code::ScopeMissing,
+        field,
+        format!(
+            "gives the scope \"{}\", which the token that asks does not have itself",
+            scope.as_str()
+        ),
+    )
+}
+
+/// Whether the first end is later than the second; none is never.
+fn is_longer(end: Option<Timestamp>, than: Option<Timestamp>) -> bool {
+    match (end, than) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(end), Some(than)) => end > than,
+    }
+}
+
+/// Refuses an end that is later than that of the token that asks.
+fn outlives(caller: &Caller, end: Option<Timestamp>, errors: &mut Vec<FieldError>) {
+    if let Some(own) = caller.ends
+        && is_longer(end, Some(own))
+    {
+        errors.push(FieldError::invalid(
+            "expires_at",
+            format!("is later than {own}, when the token that asks ends: say that or earlier"),
+        ));
+    }
 }
 
 fn expiry(text: Option<&str>, now: Timestamp, errors: &mut Vec<FieldError>) -> Option<Timestamp> {

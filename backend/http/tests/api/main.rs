@@ -13,6 +13,7 @@ mod databases;
 mod dialects;
 mod edges;
 mod env;
+mod handing;
 mod hostile;
 mod keeping;
 mod large;
