@@ -8,6 +8,83 @@ pub const ENV_NAME_CHARACTERS_MAX: usize = 128;
 /// The longest value of a variable: half of what Linux takes as one text of an environment.
 pub const ENV_VALUE_BYTES_MAX: usize = 64 * 1024;
 
+/// Names by which programs are told what to run, what to load or where to look for it.
+const STEERING: [&str; 66] = [
+    // Shells.
+    "BASHOPTS",
+    "BASH_ENV",
+    "CDPATH",
+    "ENV",
+    "GLOBIGNORE",
+    "HOME",
+    "IFS",
+    "PATH",
+    "PROMPT_COMMAND",
+    "PS4",
+    "SHELL",
+    "SHELLOPTS",
+    "ZDOTDIR",
+    // The dynamic loader and the C library.
+    "GCONV_PATH",
+    "GETCONF_DIR",
+    "GLIBC_TUNABLES",
+    "HOSTALIASES",
+    "LD_AUDIT",
+    "LD_DEBUG_OUTPUT",
+    "LD_LIBRARY_PATH",
+    "LD_ORIGIN_PATH",
+    "LD_PRELOAD",
+    "LD_PROFILE",
+    "LD_PROFILE_OUTPUT",
+    "LOCALDOMAIN",
+    "LOCPATH",
+    "NLSPATH",
+    "RESOLV_HOST_CONF",
+    "RES_OPTIONS",
+    // Interpreters.
+    "CLASSPATH",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LUA_CPATH",
+    "LUA_INIT",
+    "LUA_PATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PERL5DB",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLLIB",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "RUBYLIB",
+    "RUBYOPT",
+    "_JAVA_OPTIONS",
+    // Programs that others start.
+    "BROWSER",
+    "EDITOR",
+    "GIT_ASKPASS",
+    "GIT_EDITOR",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_TEMPLATE_DIR",
+    "LESSCLOSE",
+    "LESSOPEN",
+    "PAGER",
+    "PSQL_EDITOR",
+    "PSQL_PAGER",
+    "VISUAL",
+];
+/// What such names begin with: git reads a whole configuration from numbered ones, and npm one
+/// from names in either case.
+const STEERING_BEGINNINGS: [&str; 2] = ["GIT_CONFIG_", "NPM_CONFIG_"];
+
 /// Why a text names no variable; the text says the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -42,6 +119,19 @@ impl EnvName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether shells, loaders and interpreters take their own instructions from a variable of
+    /// that name, so that whoever sets it decides what the programs of others do.
+    ///
+    /// The list cannot be complete. It is there so that no value of a project turns an ordinary
+    /// command into another one; whose rights that command has is decided elsewhere.
+    pub fn steers_programs(&self) -> bool {
+        let folded = self.0.to_ascii_uppercase();
+        STEERING.contains(&self.0.as_str())
+            || STEERING_BEGINNINGS
+                .iter()
+                .any(|beginning| folded.starts_with(beginning))
     }
 }
 
@@ -79,6 +169,39 @@ mod tests {
         }
         for bad in ["", "1A", "A-B", "A B", "A=B", "Ä", "A\n", &"A".repeat(129)] {
             assert!(EnvName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_steers_programs_is_known_by_its_name() {
+        for steering in [
+            "PATH",
+            "BASH_ENV",
+            "ENV",
+            "IFS",
+            "SHELLOPTS",
+            "PYTHONPATH",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "GIT_SSH_COMMAND",
+            "npm_config_script_shell",
+            "NODE_OPTIONS",
+        ] {
+            assert!(
+                EnvName::parse(steering).unwrap().steers_programs(),
+                "{steering}"
+            );
+        }
+        for plain in [
+            "DATABASE_URL",
+            "MY_PATH",
+            "env",
+            "LDAP_URL",
+            "NODE_ENV",
+            "GIT_SHA",
+            "LD_SDK_KEY",
+        ] {
+            assert!(!EnvName::parse(plain).unwrap().steers_programs(), "{plain}");
         }
     }
 }

@@ -171,6 +171,17 @@ async fn what_is_no_variable_is_refused() {
         ("1A", json!({"value": ""}), "422 invalid_field [name]"),
         ("A-B", json!({"value": ""}), "422 invalid_field [name]"),
         ("%C3%84", json!({"value": ""}), "422 invalid_field [name]"),
+        ("PATH", json!({"value": "/tmp"}), "422 invalid_field [name]"),
+        (
+            "BASH_ENV",
+            json!({"value": "$(id -u > /tmp/file)"}),
+            "422 invalid_field [name]",
+        ),
+        (
+            "LD_PRELOAD",
+            json!({"value": "/tmp/a.so"}),
+            "422 invalid_field [name]",
+        ),
         ("A%0AB", json!({"value": ""}), "422 invalid_field [name]"),
         ("A", json!({}), "422 invalid_field [value]"),
         ("A", json!({"value": 5}), "422 invalid_field [value]"),
@@ -270,6 +281,10 @@ async fn a_database_is_called_what_the_application_calls_it() {
         ),
         (
             json!({"DATABASE_URL": "1X"}),
+            "422 invalid_field [inject_env.DATABASE_URL]",
+        ),
+        (
+            json!({"DATABASE_URL": "BASH_ENV"}),
             "422 invalid_field [inject_env.DATABASE_URL]",
         ),
         (

@@ -15,3 +15,4 @@ pub use read::{Environment, FirstUse, Source, Variable};
 pub use versions::{VERSIONS_BYTES_MAX, VERSIONS_MAX};
 
 pub(crate) use managed::{DATABASE_URL, DIRECT_URL, own_variable};
+pub(crate) use own::STEERS;

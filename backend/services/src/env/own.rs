@@ -13,6 +13,9 @@ pub const VARIABLES_MAX: usize = 1000;
 /// on Linux beside its arguments.
 pub const VARIABLES_BYTES_MAX: usize = 1024 * 1024;
 
+/// Why a variable that is well named is refused all the same.
+pub(crate) const STEERS: &str = "tells shells, loaders or interpreters what to do, also those that others run with this environment: set it where the application is started";
+
 /// What became of a variable that was put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Put {
@@ -34,6 +37,7 @@ impl Services {
         sensitive: Option<bool>,
     ) -> Result<Put, Error> {
         let name = parsed(name)?;
+        check_name(&name)?;
         check_value(&value)?;
         let Begun::Write(writing) = self.begin::<Put>(caller, None).await? else {
             return Err(crate::databases::unkeyed());
@@ -193,6 +197,17 @@ impl Services {
 fn parsed(name: &str) -> Result<EnvName, Error> {
     EnvName::parse(name)
         .map_err(|error| Error::fields(vec![FieldError::invalid("name", error.to_string())]))
+}
+
+/// One that is there from before may still be removed.
+fn check_name(name: &EnvName) -> Result<(), Error> {
+    if name.steers_programs() {
+        return Err(Error::fields(vec![FieldError::invalid(
+            "name",
+            format!("{name} {STEERS}"),
+        )]));
+    }
+    Ok(())
 }
 
 fn check_value(value: &Secret) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! Under which names applications find the database.
 
 use super::{Base, Evaluator};
-use crate::env::{DATABASE_URL, DIRECT_URL, own_variable};
+use crate::env::{DATABASE_URL, DIRECT_URL, STEERS, own_variable};
 use crate::{Given, Maybe, Note};
 use berth_domain::{EnvName, Slug};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,9 @@ impl Evaluator<'_> {
                 continue;
             }
             match EnvName::parse(theirs) {
+                Ok(name) if name.steers_programs() => {
+                    self.refuse(field, format!("{name} {STEERS}"))
+                }
                 Ok(name) if taken.insert(name.clone()) => {
                     names.insert(ours.clone(), name);
                 }
