@@ -1,6 +1,6 @@
 //! The command line: what can be said, not what it does.
 
-use crate::config::Options;
+use crate::config::{Config, ConfigError, Options};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ pub enum Command {
     Images {
         /// Where the engine and the recipes are.
         #[command(flatten)]
-        options: Box<Options>,
+        at: EngineArgs,
         /// What to do with images.
         #[command(subcommand)]
         command: ImagesCommand,
@@ -78,14 +78,57 @@ pub enum Command {
 /// Where the running berthd keeps its socket.
 #[derive(Debug, Clone, Args)]
 pub struct DataRootArg {
-    /// The data root of the running berthd.
-    #[arg(
-        long,
-        env = "BERTH_DATA_ROOT",
-        default_value = "/var/lib/berth",
-        global = true
-    )]
-    pub data_root: PathBuf,
+    /// Configuration file that may name the data root [default: /etc/berth/berthd.toml].
+    #[arg(long, env = "BERTH_CONFIG", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The data root of the running berthd [default: /var/lib/berth].
+    #[arg(long, env = "BERTH_DATA_ROOT", value_name = "DIR", global = true)]
+    pub data_root: Option<PathBuf>,
+}
+
+impl DataRootArg {
+    /// The data root, as `serve` would find it by the same words.
+    pub fn find(self) -> Result<PathBuf, ConfigError> {
+        let options = Options {
+            config: self.config,
+            data_root: self.data_root,
+            ..Options::default()
+        };
+        Config::load(options).map(|config| config.data_root)
+    }
+}
+
+/// Where the engine is that berthd asks, and what belongs to it.
+#[derive(Debug, Clone, Args)]
+pub struct EngineArgs {
+    /// Configuration file that may say the rest [default: /etc/berth/berthd.toml].
+    #[arg(long, env = "BERTH_CONFIG", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Directory of everything this installation keeps [default: /var/lib/berth].
+    #[arg(long, env = "BERTH_DATA_ROOT", value_name = "DIR", global = true)]
+    pub data_root: Option<PathBuf>,
+    /// What runs the databases: docker or fake [default: docker].
+    #[arg(long, env = "BERTH_RUNTIME", value_name = "NAME", global = true)]
+    pub runtime: Option<String>,
+    /// Socket of the Docker engine [default: /var/run/docker.sock].
+    #[arg(long, env = "BERTH_DOCKER_SOCKET", value_name = "PATH", global = true)]
+    pub docker_socket: Option<PathBuf>,
+    /// Directory of the image recipes [default: beside the program, or the source's own].
+    #[arg(long, env = "BERTH_RECIPES", value_name = "DIR", global = true)]
+    pub recipes: Option<PathBuf>,
+}
+
+impl From<EngineArgs> for Options {
+    fn from(given: EngineArgs) -> Self {
+        Self {
+            config: given.config,
+            data_root: given.data_root,
+            runtime: given.runtime,
+            docker_socket: given.docker_socket,
+            recipes: given.recipes,
+            ..Self::default()
+        }
+    }
 }
 
 /// Tokens.
@@ -151,7 +194,8 @@ pub enum UserCommand {
 pub enum TrashCommand {
     /// Lists destroyed databases and projects that can still come back.
     List,
-    /// Brings a destroyed database back: rows, id, login and password.
+    /// Brings a destroyed database back (rows, id, login and password), or a destroyed project
+    /// with its variables and members.
     Restore {
         /// The id of the database (db_…) or the project (proj_…).
         id: String,
@@ -209,13 +253,16 @@ pub enum ImagesCommand {
 pub struct RunArgs {
     /// Where berthd and the engine are.
     #[command(flatten)]
-    pub options: Options,
+    pub options: EngineArgs,
     /// The project, by id or name.
     #[arg(long, value_name = "PROJECT")]
     pub project: String,
     /// Runs the command in a container of this image, in the project's network.
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+    /// Runs the command on the host as this user; who called sudo when left out.
+    #[arg(long, value_name = "USER", conflicts_with = "image")]
+    pub user: Option<String>,
     /// The command and its arguments; with --image, the image's own when there is none.
     #[arg(last = true, required_unless_present = "image", value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -233,4 +280,53 @@ pub struct CheckLogin {
     /// Seconds for which a login is tried again while the server does not answer.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub wait_seconds: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn a_command_shows_its_own_options_and_no_others() {
+        let mut command = Cli::command();
+        command.build();
+        for (name, most) in [("images", 6), ("run", 9), ("token", 3)] {
+            let of_serve = command.find_subcommand(name).unwrap();
+            let options = of_serve.get_arguments().filter(|a| !a.is_positional());
+            assert!(options.count() <= most, "{name}");
+        }
+        let listed = Cli::try_parse_from(["berthd", "images", "list", "--docker-socket", "/x"]);
+        let Command::Images { at, .. } = listed.unwrap().command else {
+            panic!("images");
+        };
+        assert_eq!(at.docker_socket.unwrap(), PathBuf::from("/x"));
+        let both = [
+            "berthd",
+            "run",
+            "--project",
+            "p",
+            "--image",
+            "i",
+            "--user",
+            "u",
+        ];
+        assert!(Cli::try_parse_from(both).is_err());
+    }
+
+    #[test]
+    fn the_file_names_the_data_root_for_every_command() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "data_root = \"/srv/berth\"").unwrap();
+        let at = DataRootArg {
+            config: Some(file.path().to_owned()),
+            data_root: None,
+        };
+        assert_eq!(at.clone().find().unwrap(), PathBuf::from("/srv/berth"));
+        let named = DataRootArg {
+            data_root: Some("/srv/other".into()),
+            ..at
+        };
+        assert_eq!(named.find().unwrap(), PathBuf::from("/srv/other"));
+    }
 }

@@ -127,15 +127,48 @@ fn url(path: &str) -> String {
     format!("http://berthd{path}")
 }
 
+/// What was refused, each sentence once: the error is mostly its first detail again.
 fn sentence(error: &ApiError) -> String {
     let details: Vec<_> = error
         .details
         .iter()
         .map(|d| format!("{}: {}", d.field, d.message))
         .collect();
-    if details.is_empty() {
-        error.error.clone()
-    } else {
-        format!("{}: {}", error.error, details.join("; "))
+    match details.first() {
+        None => error.error.clone(),
+        Some(first) if *first == error.error => details.join("; "),
+        Some(_) => format!("{}: {}", error.error, details.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refusal(error: &str, details: &[(&str, &str)]) -> ApiError {
+        let details: Vec<_> = details
+            .iter()
+            .map(|(field, message)| json!({"field": field, "message": message}))
+            .collect();
+        let whole = json!({"error": error, "code": "x", "details": details, "request_id": "r"});
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_is_said_once() {
+        let two = [("name", "is taken"), ("plan", "is unknown")];
+        for (error, details, said) in [
+            ("Not found", &two[..0], "Not found"),
+            ("name: is taken", &two[..1], "name: is taken"),
+            (
+                "name: is taken",
+                &two[..],
+                "name: is taken; plan: is unknown",
+            ),
+            ("No room", &two[1..], "No room: plan: is unknown"),
+        ] {
+            assert_eq!(sentence(&refusal(error, details)), said);
+        }
     }
 }

@@ -63,18 +63,18 @@ async fn run(command: Command) -> Outcome {
             serve::run(config).await?;
         }
         Command::Token { at, command } => {
-            commands::token::run(&local::Local::connect(&at.data_root)?, command).await?;
+            commands::token::run(&local::Local::connect(&at.find()?)?, command).await?;
         }
         Command::User { at, command } => {
-            commands::user::run(&local::Local::connect(&at.data_root)?, command).await?;
+            commands::user::run(&local::Local::connect(&at.find()?)?, command).await?;
         }
         Command::Trash { at, command } => {
-            commands::trash::run(&local::Local::connect(&at.data_root)?, command).await?;
+            commands::trash::run(&local::Local::connect(&at.find()?)?, command).await?;
         }
-        Command::Images { options, command } => {
-            return commands::images::run(&load(*options)?, command).await;
+        Command::Images { at, command } => {
+            return commands::images::run(&load(at.into())?, command).await;
         }
-        Command::Ca { at } => commands::ca::run(&at.data_root)?,
+        Command::Ca { at } => commands::ca::run(&at.find()?)?,
         Command::Run(args) => return commands::run::run(*args).await,
         Command::CheckLogin(args) => commands::check_login::run(args).await?,
         Command::Doctor(options) => {

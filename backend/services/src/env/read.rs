@@ -103,7 +103,10 @@ impl Services {
         caller.need_in(&project.id, Scope::Credentials)?;
         let environment = self.used(caller, &project, first_use).await?;
         format.write(&environment.variables).map_err(|unwritable| {
-            let message = format!("{unwritable}; take another format");
+            let message = format!(
+                "cannot stand in an env file of Docker: {}; the formats json and dotenv hold it",
+                unwritable.reason
+            );
             let name = unwritable.name.to_string();
             Error::fields(vec![FieldError::of(
                 Code::UnwritableVariable,

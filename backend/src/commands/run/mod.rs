@@ -4,32 +4,31 @@
 //! interface instead, from which this process carries the bytes to the containers for as long as
 //! the command runs. They do not pass through the daemon, so that one may be restarted meanwhile.
 
+mod account;
 mod container;
 mod forward;
+mod ready;
 
 use crate::cli::RunArgs;
 use crate::config::{Config, Runtime};
-use crate::local::Local;
-use berth_api::{Database, DatabaseList, EnvVariable, Environment, Operation, ProjectEnvelope};
+use crate::local::{self, Local};
+use crate::wiring::ROOT_KEY_VARIABLE;
+use account::Account;
+use berth_api::{Database, EnvVariable, Environment, ProjectEnvelope};
+use berth_domain::EnvName;
 use forward::Forward;
+use ready::until_there;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
-use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long databases that were just ordered may take until they run.
-const READY_SECONDS_MAX: u64 = 180;
-/// How long one question waits for the end of an operation.
-const WAIT_SECONDS: u64 = 20;
-/// Pause between two looks at databases that are not there yet.
-const LOOK_MILLIS: u64 = 200;
-/// berthd's own secret, which a command has no use for.
-const ROOT_KEY_VARIABLE: &str = "BERTH_ROOT_KEY";
+/// The code of a variable that the format asked for cannot hold.
+const UNWRITABLE: &str = "unwritable_variable";
 /// What shells answer for a command that is not there, and for one that may not be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
@@ -40,13 +39,19 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         options,
         project,
         image,
+        user,
         command,
     } = args;
-    let config = Config::load(options)?;
+    let config = Config::load(options.into())?;
     if config.runtime == Runtime::Fake {
         return Err("the fake runtime has no databases that a command could reach".into());
     }
     let local = Local::connect(&config.data_root)?;
+    // Before anything is asked that would make a database or wake one.
+    let account = match image {
+        Some(_) => None,
+        None => Account::of_the_command(user.as_deref()).await?,
+    };
     let path = format!("/v1/projects/{}", segment(&project)?);
     let project: ProjectEnvelope = local.get(&path).await?;
     let project = project.project;
@@ -58,7 +63,8 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     let databases = until_there(&local, &project.id).await?;
     let started = match image {
         Some(image) => {
-            let variables = local.text(&format!("{path}/env?format=docker")).await?;
+            let variables = local.text(&format!("{path}/env?format=docker")).await;
+            let variables = variables.map_err(with_a_way_out)?;
             let container = container::Container {
                 docker_socket: &config.docker_socket,
                 network: (!databases.is_empty()).then_some(project.network_name.as_str()),
@@ -70,7 +76,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         None => {
             let forwards = forwards(&config, &project.network_name, &databases).await?;
             let variables = on_loopback(environment.variables, &forwards);
-            (on_host(&command, variables)?, forwards)
+            (on_host(&command, variables, account)?, forwards)
         }
     };
     // The forwards end when they are dropped, after the command.
@@ -87,6 +93,18 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
+/// The refusal of a variable that no env file of Docker can hold, with what to do instead of
+/// asking for another format, which this command cannot.
+fn with_a_way_out(error: local::Error) -> Box<dyn Error> {
+    match error {
+        local::Error::Refused { code, message } if code == UNWRITABLE => format!(
+            "{message}; on the host, without --image, the command gets it, and so does a container that Compose starts with the file dotenv of the project's env_dir"
+        )
+        .into(),
+        other => other.into(),
+    }
+}
+
 /// The reference as a part of a path; ids and names have nothing in them that a path could take
 /// for something else.
 fn segment(project: &str) -> Result<&str, String> {
@@ -95,48 +113,6 @@ fn segment(project: &str) -> Result<&str, String> {
         Ok(project)
     } else {
         Err(format!("{project:?} is no project's id or name"))
-    }
-}
-
-/// The project's databases, once those that are being made are there.
-async fn until_there(local: &Local, project: &str) -> Result<Vec<Database>, Box<dyn Error>> {
-    let look = async {
-        loop {
-            let databases = databases(local, project).await?;
-            let made = databases.iter().find(|db| db.status == "provisioning");
-            let Some(operation) = made.and_then(|db| db.operation_id.as_ref()) else {
-                return Ok::<_, crate::local::Error>(databases);
-            };
-            let path = format!("/v1/operations/{operation}?wait={WAIT_SECONDS}");
-            let ended: Operation = local.get(&path).await?;
-            if ended.state == "failed" {
-                return Ok(databases);
-            }
-            // One that is being repaired has no operation that could be waited for.
-            tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
-        }
-    };
-    let patience = Duration::from_secs(READY_SECONDS_MAX);
-    let found = tokio::time::timeout(patience, look)
-        .await
-        .map_err(|_| format!("no database is there after {READY_SECONDS_MAX} seconds"))??;
-    for database in found.iter().filter(|db| db.status != "running") {
-        eprintln!("berthd: {} is {}", database.name, database.status);
-    }
-    Ok(found)
-}
-
-async fn databases(local: &Local, project: &str) -> Result<Vec<Database>, crate::local::Error> {
-    let first = format!("/v1/databases?project_id={project}");
-    let mut path = first.clone();
-    let mut all = Vec::new();
-    loop {
-        let page: DatabaseList = local.get(&path).await?;
-        all.extend(page.databases);
-        match page.next_page_token {
-            Some(token) => path = format!("{first}&page_token={token}"),
-            None => return Ok(all),
-        }
     }
 }
 
@@ -158,7 +134,9 @@ async fn forwards(
     Ok(forwards)
 }
 
-/// The variables, with loopback addresses in those that berth made.
+/// The variables, with loopback addresses in those that berth made. One of the project's own that
+/// would steer the programs of this host is left out: such are refused today, but may be there
+/// from before.
 fn on_loopback(variables: Vec<EnvVariable>, forwards: &[Forward]) -> BTreeMap<String, String> {
     let named = variables.into_iter().filter_map(|variable| {
         let value = variable.value?;
@@ -166,6 +144,13 @@ fn on_loopback(variables: Vec<EnvVariable>, forwards: &[Forward]) -> BTreeMap<St
             Some(_) => forwards
                 .iter()
                 .fold(value, |value, forward| forward.rewritten(value)),
+            None if is_left_out(&variable.name) => {
+                eprintln!(
+                    "berthd: {} is left out: it would steer the programs of this host",
+                    variable.name
+                );
+                return None;
+            }
             None => value,
         };
         Some((variable.name, value))
@@ -173,9 +158,14 @@ fn on_loopback(variables: Vec<EnvVariable>, forwards: &[Forward]) -> BTreeMap<St
     named.collect()
 }
 
+fn is_left_out(name: &str) -> bool {
+    EnvName::parse(name).map_or(true, |name| name.steers_programs())
+}
+
 fn on_host(
     command: &[OsString],
     variables: BTreeMap<String, String>,
+    account: Option<Account>,
 ) -> Result<Command, Box<dyn Error>> {
     let (program, arguments) = command
         .split_first()
@@ -185,6 +175,9 @@ fn on_host(
         .args(arguments)
         .env_remove(ROOT_KEY_VARIABLE)
         .envs(variables);
+    if let Some(account) = account {
+        account.give_to(&mut command);
+    }
     Ok(command)
 }
 
@@ -224,6 +217,40 @@ fn code(status: ExitStatus) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn own(name: &str, value: &str) -> EnvVariable {
+        EnvVariable {
+            name: name.to_owned(),
+            value: Some(value.to_owned()),
+            sensitive: true,
+            managed_by: None,
+            source: None,
+        }
+    }
+
+    #[test]
+    fn what_steers_programs_of_the_host_is_left_out() {
+        let variables = ["BASH_ENV", "PATH", "LD_PRELOAD", "MAIL_FROM"];
+        let variables = variables.map(|name| own(name, "x"));
+        let left = on_loopback(variables.to_vec(), &[]);
+        assert_eq!(left, BTreeMap::from([("MAIL_FROM".into(), "x".into())]));
+    }
+
+    #[test]
+    fn a_container_that_cannot_hold_a_variable_names_the_way_out_once() {
+        let refused = |code: &str| local::Error::Refused {
+            code: code.to_owned(),
+            message: "KEY: cannot".to_owned(),
+        };
+        let told = with_a_way_out(refused(UNWRITABLE)).to_string();
+        assert!(
+            told.starts_with("KEY: cannot; ") && told.contains("without --image"),
+            "{told}"
+        );
+        assert_eq!(told.matches("KEY").count(), 1);
+        let other = with_a_way_out(refused("not_found")).to_string();
+        assert_eq!(other, "KEY: cannot (not_found)");
+    }
 
     #[test]
     fn a_project_is_named_by_what_a_path_can_hold() {
