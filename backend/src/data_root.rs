@@ -129,6 +129,12 @@ pub fn root_key(path: &Path, store_exists: bool, entropy: [u8; 32]) -> Result<Se
     }
 }
 
+/// The mode of a file that more than its owner can read; none of one that is private or absent.
+pub fn readable_by_others(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
 /// The 32 bytes of a root key.
 pub fn key_bytes(key: &Secret, origin: &Path) -> Result<[u8; 32], Error> {
     let mut bytes = [0; 32];
@@ -234,6 +240,9 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
+        assert_eq!(readable_by_others(&path), None);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(readable_by_others(&path), Some(0o640));
         fs::write(&path, "short").unwrap();
         let short = root_key(&path, true, [0; 32]).unwrap();
         assert!(matches!(

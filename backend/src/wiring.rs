@@ -38,7 +38,7 @@ const FIRST_LOOK_SECONDS_MAX: u64 = 3;
 const AUTHORITY_CERTIFICATE: &str = "authority/certificate";
 const AUTHORITY_KEY: &str = "authority/key";
 /// The variable that may hold the root key itself.
-const ROOT_KEY_VARIABLE: &str = "BERTH_ROOT_KEY";
+pub const ROOT_KEY_VARIABLE: &str = "BERTH_ROOT_KEY";
 
 /// Why the parts could not be put together.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +189,14 @@ async fn open_store(config: &Config, root: &DataRoot) -> Result<Store, Error> {
             // A store knows whether it was made with a key, whatever is left of the data root.
             let store_exists = Store::has_key_check(&config.store).await?;
             let text = data_root::root_key(&config.root_key_file, store_exists, random())?;
+            if let Some(mode) = data_root::readable_by_others(&config.root_key_file) {
+                // No refusal: whoever reads it has read it, and databases should come up.
+                tracing::warn!(
+                    file = %config.root_key_file.display(),
+                    mode = format!("{mode:04o}"),
+                    "others than its owner can read the root key: chmod 0600"
+                );
+            }
             data_root::key_bytes(&text, &config.root_key_file)?
         }
     };

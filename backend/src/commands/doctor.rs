@@ -1,12 +1,12 @@
 //! `berthd doctor`: looks at everything berthd depends on and says what to do.
 
+mod key;
+
 use crate::config::{Config, Runtime};
 use crate::say;
 use crate::wiring;
 use berth_domain::{Clock, Timestamp};
 use rustix::fs::statvfs;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Less free space than this is a warning.
@@ -65,7 +65,7 @@ pub async fn run(config: &Config, clock: &dyn Clock) -> bool {
         user(),
         kernel(),
         clock_is_plausible(clock.now()),
-        key_file(config),
+        key::finding(config, std::env::var(wiring::ROOT_KEY_VARIABLE).ok()).await,
     ];
     findings.extend(data_root(config));
     findings.extend(engine_and_images(config).await);
@@ -132,34 +132,6 @@ fn clock_is_plausible(now: Timestamp) -> Finding {
         now.to_string(),
         "the clock is years behind; set it, for example with chrony or systemd-timesyncd",
     )
-}
-
-fn key_file(config: &Config) -> Finding {
-    let path = &config.root_key_file;
-    match fs::metadata(path) {
-        Ok(meta) if meta.permissions().mode() & 0o077 == 0 => Finding::ok(
-            "root key",
-            format!("{} (keep a copy elsewhere)", path.display()),
-        ),
-        Ok(meta) => Finding::failure(
-            "root key",
-            format!(
-                "{} has mode {:04o}",
-                path.display(),
-                meta.permissions().mode() & 0o7777
-            ),
-            format!("others can read it; chmod 0600 {}", path.display()),
-        ),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Finding::ok(
-            "root key",
-            format!("{} will be made at the first start", path.display()),
-        ),
-        Err(e) => Finding::failure(
-            "root key",
-            format!("{}: {e}", path.display()),
-            "make the file readable for root",
-        ),
-    }
 }
 
 fn data_root(config: &Config) -> Vec<Finding> {

@@ -41,6 +41,30 @@ impl Store {
         conn.close().await.map_err(failed)?;
         Ok(found)
     }
+
+    /// Whether the store at `url` was made with a root key, and with this one: another is
+    /// refused as [`Error::WrongRootKey`].
+    ///
+    /// # Guarantees
+    /// Nothing is made or changed, and no lock is taken. No store was made with no key.
+    pub async fn check_key(url: &str, keys: &Keys) -> Result<bool, Error> {
+        sqlx::any::install_default_drivers();
+        let location = Location::parse(url)?;
+        let Some(mut conn) = location.look().await? else {
+            return Ok(false);
+        };
+        let mut link = Link {
+            conn: &mut conn,
+            keys,
+        };
+        let found = schema::has_table(&location, link.conn, KEY_CHECK_TABLE).await?
+            && opens(&mut link).await?;
+        conn.close().await.map_err(|source| Error::Query {
+            act: "check_key",
+            source,
+        })?;
+        Ok(found)
+    }
 }
 
 /// Refuses the store of another installation. A new store, and one from before stores knew
@@ -98,13 +122,34 @@ pub(crate) async fn claim(
     tx.commit().await.map_err(failed)
 }
 
+/// Where the known text is sealed.
+const PLACE: Place<'_> = Place {
+    table: KEY_CHECK_TABLE,
+    row: KEY_CHECK_ROW,
+    column: "sealed",
+};
+
 /// Opens the known text, or seals it when the store is new.
 async fn check_keys(link: &mut Link<'_>) -> Result<(), Error> {
-    let place = Place {
-        table: KEY_CHECK_TABLE,
-        row: KEY_CHECK_ROW,
-        column: "sealed",
-    };
+    if opens(link).await? {
+        return Ok(());
+    }
+    let key = link.keys.new_row_key(KEY_CHECK_TABLE, KEY_CHECK_ROW)?;
+    let sealed = key.seal(PLACE, &Secret::new(KEY_CHECK))?;
+    sql!(
+        "check_keys_first",
+        "INSERT INTO key_check (id, data_key, sealed) VALUES ($1, $2, $3)"
+    )
+    .bind(KEY_CHECK_ROW)
+    .bind(key.stored())
+    .bind(sealed)
+    .execute(link)
+    .await?;
+    Ok(())
+}
+
+/// Opens the known text with the root key; false where none was sealed yet.
+async fn opens(link: &mut Link<'_>) -> Result<bool, Error> {
     let found = sql!(
         "check_keys",
         "SELECT data_key, sealed FROM key_check WHERE id = $1"
@@ -113,27 +158,16 @@ async fn check_keys(link: &mut Link<'_>) -> Result<(), Error> {
     .optional(link)
     .await?;
     let Some(row) = found else {
-        let key = link.keys.new_row_key(KEY_CHECK_TABLE, KEY_CHECK_ROW)?;
-        let sealed = key.seal(place, &Secret::new(KEY_CHECK))?;
-        sql!(
-            "check_keys_first",
-            "INSERT INTO key_check (id, data_key, sealed) VALUES ($1, $2, $3)"
-        )
-        .bind(KEY_CHECK_ROW)
-        .bind(key.stored())
-        .bind(sealed)
-        .execute(link)
-        .await?;
-        return Ok(());
+        return Ok(false);
     };
     let fields = Fields::of(KEY_CHECK_TABLE, &row);
     let (stored, sealed) = (fields.text("data_key")?, fields.text("sealed")?);
     let opened = link
         .keys
         .row_key(KEY_CHECK_TABLE, KEY_CHECK_ROW, &stored)
-        .and_then(|key| key.open(place, &sealed));
+        .and_then(|key| key.open(PLACE, &sealed));
     match opened {
-        Ok(text) if text.reveal() == KEY_CHECK => Ok(()),
+        Ok(text) if text.reveal() == KEY_CHECK => Ok(true),
         Ok(_) | Err(Error::Unseal { .. }) => Err(Error::WrongRootKey),
         Err(other) => Err(other),
     }

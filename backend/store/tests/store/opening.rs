@@ -83,6 +83,18 @@ on_both! {
         assert!(matches!(refused, Some(Error::OtherInstallation { .. })), "{refused:?}");
     }
 
+    async fn a_key_is_tried_without_a_change(bench) {
+        // Also while somebody has the store.
+        let own = Keys::from_root(ROOT_KEY);
+        assert!(Store::check_key(&bench.url, &own).await.unwrap());
+        let wrong = Store::check_key(&bench.url, &Keys::from_root([9; 32])).await;
+        assert!(matches!(wrong, Err(Error::WrongRootKey)), "{wrong:?}");
+        bench.store.close().await;
+        bench.tamper("DELETE FROM key_check").await;
+        assert!(!Store::check_key(&bench.url, &own).await.unwrap());
+        assert!(!Store::has_key_check(&bench.url).await.unwrap());
+    }
+
     async fn it_is_known_beforehand_whether_a_key_may_be_made(bench) {
         // Also while somebody has the store.
         assert!(Store::has_key_check(&bench.url).await.unwrap());
