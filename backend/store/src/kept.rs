@@ -5,6 +5,8 @@
 //! it, and a request for a row that was asked for before costs no statement. A server's rows are
 //! not kept: when its writer's lock is lost, another berthd may write without being heard here.
 
+use crate::Reach;
+use crate::listing::DatabaseFilter;
 use crate::shared::SharedDatabase;
 use crate::tokens::Bearer;
 use berth_domain::DatabaseId;
@@ -15,6 +17,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const DATABASES_MAX: usize = 2_048;
 /// Tokens that are kept.
 const BEARERS_MAX: usize = 1_024;
+/// Lists whose ids are kept, some 80 KB each at most.
+const LISTS_MAX: usize = 32;
+
+/// Which databases are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum List {
+    /// A page of a filter: what it follows, and how long it is.
+    Page(DatabaseFilter, Option<DatabaseId>, u32),
+    /// All that live within a reach.
+    Living(Reach),
+}
 
 /// Which of the rows that may be kept a statement changes.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +78,8 @@ struct Rows {
     doubted: i64,
     databases: LruCache<DatabaseId, Arc<SharedDatabase>>,
     bearers: LruCache<String, Arc<Bearer>>,
+    /// The ids that each list shows, with the one after its end.
+    lists: LruCache<List, Arc<[DatabaseId]>>,
 }
 
 impl Kept {
@@ -76,6 +91,7 @@ impl Kept {
                 doubted: 0,
                 databases: LruCache::new(DATABASES_MAX),
                 bearers: LruCache::new(BEARERS_MAX),
+                lists: LruCache::new(LISTS_MAX),
             })),
         }
     }
@@ -115,6 +131,25 @@ impl Kept {
     /// Whether anything is ever kept.
     pub(crate) fn is_on(&self) -> bool {
         self.rows.is_some()
+    }
+
+    /// A whole list and the version that it shows, when all of it is kept.
+    pub(crate) fn list(&self, list: &List) -> Option<(i64, Vec<Arc<SharedDatabase>>)> {
+        let mut rows = self.rows()?;
+        let version = rows.version?;
+        let ids = Arc::clone(rows.lists.get(list)?);
+        let found = ids.iter().map(|id| rows.databases.get(id).cloned());
+        Some((version, found.collect::<Option<_>>()?))
+    }
+
+    /// Keeps which databases a list shows at a version, unless there is a newer one by now.
+    pub(crate) fn keep_list(&self, version: i64, list: List, ids: Vec<DatabaseId>) {
+        let rows = self.rows();
+        if let Some(mut rows) = rows.filter(|rows| rows.version == Some(version))
+            && ids.len() <= DATABASES_MAX
+        {
+            rows.lists.insert(list, ids.into());
+        }
     }
 
     /// Those of the databases that are kept at that very version, each in its place; none when
@@ -170,6 +205,10 @@ impl Rows {
         if touched.people {
             self.bearers.clear();
         }
+        // What a list shows depends on rows, and on who is a member of what.
+        if touched.people || !touched.databases.is_empty() {
+            self.lists.clear();
+        }
         for id in &touched.databases {
             self.databases.remove(id);
         }
@@ -181,6 +220,7 @@ impl Rows {
     fn forget_all(&mut self) {
         self.databases.clear();
         self.bearers.clear();
+        self.lists.clear();
     }
 }
 

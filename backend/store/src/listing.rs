@@ -8,7 +8,7 @@ use crate::{Error, Page};
 use berth_domain::{Database, DatabaseId, EngineName, Name, ProjectId, UserId};
 
 /// Which databases to list by their life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Lifetime {
     /// Those that are there for their users.
     #[default]
@@ -20,7 +20,7 @@ pub enum Lifetime {
 }
 
 /// Which databases to list; what is left out does not narrow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct DatabaseFilter {
     /// Those of one project.
     pub project: Option<ProjectId>,

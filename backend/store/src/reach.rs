@@ -3,7 +3,7 @@
 use berth_domain::{ProjectId, UserId};
 
 /// Which projects somebody reaches; what is left out does not narrow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Reach {
     /// This one only.
     pub project: Option<ProjectId>,

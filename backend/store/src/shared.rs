@@ -1,6 +1,7 @@
 //! Databases as they are read again and again: from memory, where they have not changed since.
 
 use crate::databases::{DatabaseRecord, database_record};
+use crate::kept::List;
 use crate::listing::{DatabaseFilter, ids_page, page_since, told_ids};
 use crate::sql::{Link, Statement};
 use crate::{Error, Page, Store};
@@ -104,6 +105,7 @@ impl Store {
         let (_, page) = self
             .kept_or_read(
                 "shared_databases_page",
+                List::Page(filter.clone(), after.cloned(), limit),
                 ids_page(filter, since, limit),
                 Some(limit),
                 async |link| page_since(link, filter, since, limit).await,
@@ -112,22 +114,27 @@ impl Store {
         Ok(page)
     }
 
-    /// Databases at one version of the store: those whose ids a statement tells, from what is
-    /// kept; or else, by another statement, what `read` finds.
+    /// Databases at one version of the store: a list that is kept; or those whose ids a statement
+    /// tells, from what is kept; or else, by another statement, what `read` finds.
     pub(crate) async fn kept_or_read(
         &self,
         act: &'static str,
+        list: List,
         ids: Statement<'_>,
         limit: Option<u32>,
         read: impl AsyncFnOnce(&mut Link<'_>) -> Result<Page<DatabaseRecord>, Error>,
     ) -> Result<(i64, Page<Arc<SharedDatabase>>), Error> {
         let kept = &self.inner().kept;
+        if let Some((version, rows)) = kept.list(&list) {
+            return Ok((version, cut(rows, limit)));
+        }
         let mut known = None;
         if kept.is_on() {
             let (version, ids) = told_ids(ids, &mut self.reader().await?.link()).await?;
             let found = kept.databases(version, &ids).unwrap_or_default();
             let missing = found.iter().filter(|found| found.is_none()).count();
             if found.len() == ids.len() && missing == 0 {
+                kept.keep_list(version, list, ids);
                 return Ok((version, cut(found.into_iter().flatten().collect(), limit)));
             }
             if found.len() == ids.len() && missing <= READ_ONE_BY_ONE_MAX {

@@ -6,6 +6,7 @@
 
 use crate::databases::database_columns;
 use crate::databases::{DatabaseRecord, read_record, record};
+use crate::kept::List;
 use crate::listing::ids_of;
 use crate::observations::observation_columns;
 use crate::projects;
@@ -153,9 +154,13 @@ impl Store {
             }
             SnapshotKind::Database => {
                 let (version, page) = self
-                    .kept_or_read("snapshot_page", living_ids(reach), None, async |link| {
-                        living_databases(link, reach).await.map(Page::whole)
-                    })
+                    .kept_or_read(
+                        "snapshot_page",
+                        List::Living(reach.clone()),
+                        living_ids(reach),
+                        None,
+                        async |link| living_databases(link, reach).await.map(Page::whole),
+                    )
                     .await?;
                 Ok((version, SnapshotRows::Databases(page.rows)))
             }
