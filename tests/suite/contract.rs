@@ -11,7 +11,6 @@ mod shape;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -22,9 +21,6 @@ use case::{Case, Expected, Variables};
 
 /// Every document has its test below, by the name of its folder.
 const DOCUMENTS: [&str; 5] = ["000", "001", "002", "003", "004"];
-
-/// One document at a time: each has databases of several sizes on the same two cores.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What a document presumes of an installation.
 #[derive(Debug, Deserialize)]
@@ -141,12 +137,9 @@ fn document_004_dedicated_databases_by_another_word() {
 
 /// Sends every case of a document; what fails must be pending, and what is pending must fail.
 fn replay(document: &str) {
-    let _alone = ONE_AT_A_TIME.lock();
     let path = folder().join(document);
     let server = server(&path);
-    let range = format!("10.222.{}.0/20", 16 * document.parse::<u32>().unwrap());
-    let mut arguments = vec!["--network-range", &range];
-    arguments.extend(server.serve.iter().map(String::as_str));
+    let arguments: Vec<&str> = server.serve.iter().map(String::as_str).collect();
     let Some(berth) = TestBerth::start_with(Runtime::Docker, Docker::default(), &arguments) else {
         return;
     };

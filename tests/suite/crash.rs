@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Docker, Runtime, TestBerth, not_run, program, root, sql};
+use crate::harness::{
+    Docker, Runtime, TestBerth, not_run, program, root, sql, until, until_settled,
+};
 
 /// Places that a provision passes; `:2` is the second passing, of the pooler or of the network
 /// for published ports.
@@ -97,8 +98,6 @@ const EXEMPT: &[(&str, &str)] = &[
 
 /// How long a place may take to be passed.
 const DEATH_SECONDS_MAX: u64 = 90;
-/// How long a start may take to put everything right.
-const CONVERGE_SECONDS_MAX: u64 = 90;
 
 /// What there is of an installation, counted from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,13 +134,17 @@ impl Count {
 
     fn of(berth: &TestBerth) -> Self {
         let label = format!("label=berth.installation={}", berth.installation());
-        let networks = Docker::default().run(&["network", "ls", "-q", "--filter", &label]);
+        let docker = Docker::default();
+        let networks = docker.run(&["network", "ls", "-q", "--filter", &label]);
+        let role = "{{.Label \"berth.role\"}}";
+        let roles = docker.run(&["ps", "-a", "--filter", &label, "--format", role]);
+        let of_role = |name: &str| roles.lines().filter(|role| *role == name).count();
         let directories = |name: &str| entries(&berth.data_root().join(name));
         Self {
             rows: berth.databases().len(),
-            engines: berth.containers(Some("engine")).len(),
-            poolers: berth.containers(Some("pooler")).len(),
-            containers: berth.containers(None).len(),
+            engines: of_role("engine"),
+            poolers: of_role("pooler"),
+            containers: roles.lines().count(),
             networks: networks.lines().count(),
             instances: directories("instances"),
             trash: directories("trash"),
@@ -151,18 +154,6 @@ impl Count {
 
 fn entries(directory: &Path) -> usize {
     std::fs::read_dir(directory).map_or(0, Iterator::count)
-}
-
-/// Asks until `done` says so; the last answer goes into the panic.
-fn await_that(what: &str, mut done: impl FnMut() -> Result<(), String>) {
-    let patience = Instant::now() + Duration::from_secs(CONVERGE_SECONDS_MAX);
-    loop {
-        match done() {
-            Ok(()) => return,
-            Err(last) if Instant::now() > patience => panic!("{what}: {last}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
 }
 
 /// Starts berthd so that it dies at `point`, asks for something, and starts it again after its
@@ -198,19 +189,9 @@ fn provision(berth: &mut TestBerth, name: &str, point: Option<&str>) -> Json {
         let (status, answer) = berth.call("POST", "/v1/databases", Some(&wish));
         assert_eq!(status, 201, "{answer}");
     }
-    let path = format!("/v1/databases/{name}");
-    await_that(&format!("{name} runs after {point:?}"), || {
-        let database = &berth.get(&path)["database"];
-        let operation = database["operation_id"].as_str().unwrap_or_default();
-        let operation = berth.get(&format!("/v1/operations/{operation}"));
-        if database["status"] == "running" && operation["state"] == "succeeded" {
-            Ok(())
-        } else {
-            Err(format!("{database}\n{operation}"))
-        }
-    });
+    let database = until_settled(berth, name, "running");
     assert_eq!(Count::of(berth), Count::ONE, "after {point:?}");
-    berth.get(&path)["database"].clone()
+    database
 }
 
 /// Writes and reads a row as an application does.
@@ -238,7 +219,7 @@ fn destroy(berth: &mut TestBerth, name: &str, point: Option<&str>) {
             assert!((200..300).contains(&status), "{answer}");
         }
     }
-    await_that(&format!("{name} is gone after {point:?}"), || {
+    until(&format!("{name} is gone after {point:?}"), || {
         let count = Count::of(berth);
         if count == Count::NONE {
             Ok(())
@@ -302,14 +283,8 @@ fn killed_at_any_effect_there_is_one_of_each_or_none_in_the_end() {
     if !can_die() {
         return;
     }
-    let arguments = [
-        ["--prefix", "tcrash"],
-        ["--network-range", "10.221.0.0/16"],
-        ["--publish-ports", "16100-16119"],
-        // Each provision makes its own data directory, so that it passes those places too.
-        ["--spares", "0"],
-    ]
-    .concat();
+    // Each provision makes its own data directory, so that it passes those places too.
+    let arguments = ["--spares", "0"];
     let Some(mut berth) = TestBerth::start_with(Runtime::Docker, Docker::default(), &arguments)
     else {
         return;

@@ -196,6 +196,17 @@ fn compares(code: &str, name: &str) -> bool {
 }
 
 #[test]
+fn what_measures_holds_no_tests() {
+    // `scripts/test` runs nothing of this crate but the stories.
+    let holds_tests = |file: &PathBuf| fs::read_to_string(file).unwrap().contains("test]");
+    let offenders: Vec<PathBuf> = sources(&root().join("tests/src"))
+        .into_iter()
+        .filter(holds_tests)
+        .collect();
+    assert_eq!(offenders, Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_name_is_compared_in_a_pattern_and_beside_an_operator() {
     let name = "\"redis\"";
     for code in [

@@ -46,9 +46,7 @@ impl Application<'_> {
 }
 
 fn stage() -> Option<(TestBerth, Stack)> {
-    let berth = TestBerth::start(Runtime::Docker)?;
-    let stack = Stack::new(&berth)?;
-    Some((berth, stack))
+    Stack::staged(Runtime::Docker, &[])
 }
 
 /// The credentials as a container in the project's network needs them.

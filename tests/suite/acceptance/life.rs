@@ -107,10 +107,7 @@ fn a_database_lives_and_dies() {
 
 #[test]
 fn a_database_lives_and_dies_in_containers() {
-    let Some(berth) = TestBerth::start(Runtime::Docker) else {
-        return;
-    };
-    let Some(stack) = Stack::new(&berth) else {
+    let Some((berth, stack)) = Stack::staged(Runtime::Docker, &[]) else {
         return;
     };
     whole_life(&berth, &stack);

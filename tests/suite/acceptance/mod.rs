@@ -14,9 +14,7 @@ use crate::harness::{Runtime, Stack, TestBerth};
 
 /// A berthd on the fake runtime, and a stack that asks it.
 fn stage() -> Option<(TestBerth, Stack)> {
-    let berth = TestBerth::start(Runtime::Fake)?;
-    let stack = Stack::new(&berth)?;
-    Some((berth, stack))
+    Stack::staged(Runtime::Fake, &[])
 }
 
 /// A project and a database in it, with `more` said of the database.

@@ -1,15 +1,12 @@
 //! One store, one installation.
 
 use std::os::unix::fs::chown;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use crate::harness::{Docker, Runtime, TestBerth, not_run};
+use crate::harness::{Docker, Runtime, TestBerth, not_run, until, until_settled};
 
-/// How long anything may take that a story waits for.
-const WAIT_SECONDS_MAX: u64 = 60;
 /// The user that engines run as in our images.
 const SERVICE: u32 = 999;
 /// What a server of one's own is made from.
@@ -85,33 +82,15 @@ impl Drop for Server {
     }
 }
 
-/// Asks until there is an answer.
-#[track_caller]
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(WAIT_SECONDS_MAX);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < patience, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-#[track_caller]
-fn until_running(berth: &TestBerth, name: &str) -> Json {
-    until("a running database", || {
-        let found = berth.get(&format!("/v1/databases/{name}"))["database"].clone();
-        (found["status"] == "running").then_some(found)
-    })
-}
-
 #[test]
 fn a_berthd_over_postgresql_is_killed_and_everything_is_there() {
     let Some(server) = Server::start() else {
         return;
     };
-    until("an answer of the server", || server.ask("SELECT 1"));
+    until("an answer of the server", || {
+        let answer = server.ask("SELECT 1");
+        answer.ok_or_else(|| "it does not answer".to_owned())
+    });
     let url = server.url();
     let arguments = ["--store", url.as_str()];
     let Some(mut berth) = TestBerth::start_with(Runtime::Fake, Docker::default(), &arguments)
@@ -124,7 +103,7 @@ fn a_berthd_over_postgresql_is_killed_and_everything_is_there() {
         assert_eq!(status, 201, "{answer}");
     };
     order("orders");
-    until_running(&berth, "orders");
+    until_settled(&berth, "orders", "running");
     let before = berth.get("/v1/databases/orders/credentials");
     // A second one is under way at most when the process dies; its order was answered.
     order("bills");
@@ -138,7 +117,7 @@ fn a_berthd_over_postgresql_is_killed_and_everything_is_there() {
 
     berth.resume();
     for name in ["orders", "bills"] {
-        until_running(&berth, name);
+        until_settled(&berth, name, "running");
     }
     let after = berth.get("/v1/databases/orders/credentials");
     assert_eq!(after, before, "host, port, login and password are the same");

@@ -2,16 +2,16 @@
 //! that goes and comes back. Nothing is lost, and nobody has to repair anything.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
+use super::Login;
 use super::engine::Engine;
-use super::{BAD_DAYS, ENGINE_STOPS, Login, until, until_settled};
-use crate::harness::{Docker, Runtime, TestBerth, not_run};
+use crate::harness::{Docker, Runtime, TestBerth, not_run, until, until_settled};
 
 /// How long an engine is silent.
 const SILENT_SECONDS: u32 = 5;
@@ -160,7 +160,7 @@ fn a_full_disk_under_the_store_is_told_and_outlasted() {
 
 #[test]
 fn a_database_outlives_crashes_strangers_and_reboots() {
-    let Some(mut berth) = BAD_DAYS.berth(Docker::default(), &[]) else {
+    let Some(mut berth) = TestBerth::start(Runtime::Docker) else {
         return;
     };
     let docker = Docker::default();
@@ -198,6 +198,15 @@ fn a_database_outlives_crashes_strangers_and_reboots() {
     assert_eq!(login.query_patiently(ROWS), ["4"]);
     assert_ne!(engine(&berth), removed);
 
+    // Somebody empties the directories of sockets and keys under those that run.
+    berth.kill();
+    lose_mounted(&berth);
+    berth.resume();
+    let (status, answer) = berth.call("PATCH", &path(&id), Some(&json!({"tags": {"a": "c"}})));
+    assert_eq!(status, 200, "{answer}");
+    until_settled(&berth, &id, "running");
+    assert_eq!(login.query(ROWS).unwrap(), ["4"]);
+
     reboot(&mut berth, &docker);
     assert_eq!(login.query_patiently(ROWS), ["4"]);
     until_settled(&berth, &id, "running");
@@ -215,12 +224,69 @@ fn a_database_outlives_crashes_strangers_and_reboots() {
     until_settled(&berth, &id, "stopped");
     assert_eq!(lives(&berth), Vec::<String>::new());
 
+    // An application is still in the project's network when the database goes.
+    let network = berth.get("/v1/projects/default")["project"]["network_name"].clone();
+    let application = Application::join(&docker, network.as_str().unwrap());
     let (status, answer) = berth.call("DELETE", &path(&id), None);
     assert_eq!(status, 200, "{answer}");
     until("everything is gone", || match berth.containers(None) {
         none if none.is_empty() => Ok(()),
         some => Err(format!("{some:?}")),
     });
+    let network_is_there = || docker.look(&application.network, "{{.Name}}").is_some();
+    assert!(network_is_there(), "taken away from under an application");
+    application.leave();
+    berth.kill();
+    berth.resume();
+    until("the network is gone", || match network_is_there() {
+        false => Ok(()),
+        true => Err("it is there".to_owned()),
+    });
+}
+
+/// A container of somebody else in a project's network.
+struct Application<'a> {
+    docker: &'a Docker,
+    id: String,
+    network: String,
+}
+
+impl<'a> Application<'a> {
+    fn join(docker: &'a Docker, network: &str) -> Self {
+        let run = ["run", "-d", "--network", network, "berth/postgresql:17"];
+        let id = docker.run(&[run.as_slice(), &["sleep", "600"]].concat());
+        let network = network.to_owned();
+        Self {
+            docker,
+            id,
+            network,
+        }
+    }
+
+    fn leave(&self) {
+        self.docker.run(&["rm", "-f", &self.id]);
+    }
+}
+
+impl Drop for Application<'_> {
+    fn drop(&mut self) {
+        // It is gone already where all went well.
+        let _ = self.docker.try_run(&["rm", "-f", &self.id]);
+    }
+}
+
+/// Removes the directories that containers have mounted, as a cleaner of `/run` might.
+fn lose_mounted(berth: &TestBerth) {
+    let directories = |path: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(path).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_dir()).collect()
+    };
+    for instance in directories(&berth.run_directory()) {
+        for mounted in directories(&instance) {
+            std::fs::remove_dir_all(mounted).unwrap();
+        }
+    }
 }
 
 fn path(id: &str) -> String {
@@ -283,7 +349,7 @@ fn an_engine_that_is_silent_or_stops_in_the_middle_is_waited_for() {
     let Some(mut engine) = Engine::start(&["berth/postgresql:17", "berth/pgbouncer:1"]) else {
         return;
     };
-    let Some(berth) = ENGINE_STOPS.berth(engine.docker(), &[]) else {
+    let Some(berth) = TestBerth::start_with(Runtime::Docker, engine.docker(), &[]) else {
         return;
     };
     let first = provision(&berth, "orders", &json!({}));

@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value as Json, json};
 
-use super::{ENVIRONMENT, until, until_settled};
-use crate::harness::{Docker, TestBerth, not_to_be_had, program};
+use crate::harness::{Docker, Runtime, TestBerth, not_to_be_had, program, until, until_settled};
 
 /// Has the clients of a database in it, and nothing that this test would have to build.
 const CLIENT_IMAGE: &str = "berth/postgresql:17";
@@ -202,6 +201,16 @@ fn commands_on_the_host_reach_the_databases(berth: &TestBerth) {
     assert_eq!(parts[1..], ["it's $5\nof mine", ""]);
     let nowhere = ran(run(berth, &["--", "/no/such/program"]));
     assert_eq!(nowhere.code, Some(127));
+    // Said through sudo, the command is its caller's and not root's.
+    let mut by_sudo = run(berth, &["--", "sh", "-c", "echo \"$(id -u) $DIRECT_URL\""]);
+    by_sudo.env("SUDO_UID", "65534");
+    let shown = ran(by_sudo).printed;
+    assert!(shown.starts_with("65534 postgresql://"), "{shown}");
+
+    // What sleeps is woken first: the way past the pooler wakes nobody.
+    posted(berth, "/v1/projects/shop/sleep", json!({}));
+    until_settled(berth, "shop", "stopped");
+    check("DIRECT_URL");
 }
 
 /// While a command runs with the variables, they are in no argument and no label.
@@ -237,7 +246,10 @@ fn signals_are_passed_on(berth: &TestBerth, directory: &Path) {
             "trap 'exit 42' {word}; : > {}; while :; do sleep 0.05; done",
             ready.display()
         );
-        let child = run(berth, &["--", "bash", "-c", &script]).spawn().unwrap();
+        // Whoever runs tests in the background may ignore interrupts, and a shell that was
+        // started so cannot trap them.
+        let shell = ["--", "env", "--default-signal", "bash", "-c", &script];
+        let child = run(berth, &shell).spawn().unwrap();
         until_ready(&ready);
         assert_eq!(signalled(child, signal), Some(42), "{word}");
     }
@@ -327,7 +339,7 @@ fn files_are_there_again_after_a_start(berth: &mut TestBerth, directory: &Path) 
 
 #[test]
 fn applications_find_their_databases() {
-    let Some(mut berth) = ENVIRONMENT.berth(Docker::default(), &[]) else {
+    let Some(mut berth) = TestBerth::start(Runtime::Docker) else {
         return;
     };
     let (network, directory) = the_first_run_makes_the_database(&berth);

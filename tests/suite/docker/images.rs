@@ -6,8 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value as Json, json};
 
 use super::engine::Engine;
-use super::{IMAGES, until, until_settled};
-use crate::harness::{Docker, Runtime, TestBerth};
+use crate::harness::{Docker, Runtime, TestBerth, until, until_settled};
 
 const IMAGE: &str = "berth/postgresql:17";
 /// Under which the story's builder finds the image.
@@ -38,7 +37,8 @@ fn an_image_that_is_missing_is_built_when_a_database_needs_it() {
     fs::set_permissions(&builder, fs::Permissions::from_mode(0o755)).unwrap();
     let folder = recipes.path().to_str().unwrap();
     let arguments = ["--recipes", folder, "--spares", "2"];
-    let Some(mut berth) = IMAGES.berth(engine.docker(), &arguments) else {
+    let Some(mut berth) = TestBerth::start_with(Runtime::Docker, engine.docker(), &arguments)
+    else {
         return;
     };
 
@@ -109,7 +109,9 @@ fn body_of(wish: &Json) -> Json {
 
 #[test]
 fn spares_are_made_from_the_first_start_and_a_stop_leaves_none_half_made() {
-    let Some(mut berth) = IMAGES.berth(Docker::default(), &["--spares", "2"]) else {
+    let Some(mut berth) =
+        TestBerth::start_with(Runtime::Docker, Docker::default(), &["--spares", "2"])
+    else {
         return;
     };
     let initialisations = |berth: &TestBerth| {

@@ -5,8 +5,8 @@ use std::process::Output;
 
 use serde_json::{Value as Json, json};
 
-use super::{LIFECYCLE, Login, shop, until, until_settled};
-use crate::harness::{Docker, Runtime, Stack, TestBerth, flat};
+use super::{Login, shop, stage};
+use crate::harness::{Docker, Runtime, Stack, TestBerth, flat, until, until_settled};
 
 const ADDRESS: &str = "berth_database.orders";
 const ROWS: &str = "SELECT word FROM kept ORDER BY word";
@@ -65,7 +65,7 @@ fn entries(berth: &TestBerth, name: &str) -> usize {
 
 #[test]
 fn rows_live_through_every_change_a_destruction_and_a_restart() {
-    let Some((mut berth, stack)) = LIFECYCLE.stage(&[]) else {
+    let Some((mut berth, stack)) = stage(&[]) else {
         return;
     };
     stack.write(&shop(""));

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::{Ground, Login, SLEEP, shop, until, until_settled};
-use crate::harness::{Docker, Stack, TestBerth};
+use super::{Login, shop, stage};
+use crate::harness::{Docker, Stack, TestBerth, until, until_settled};
 
 const ADDRESS: &str = "berth_database.orders";
 const ROWS: &str = "SELECT word FROM kept ORDER BY word";
 
 /// A database with rows in it, and its login.
-fn kept(ground: Ground) -> Option<(TestBerth, Stack, String, Login)> {
-    let (berth, stack) = ground.stage(&[])?;
+fn kept() -> Option<(TestBerth, Stack, String, Login)> {
+    let (berth, stack) = stage(&[])?;
     stack.write(&shop(""));
     stack.apply().ok();
     let id = stack.resource(ADDRESS)["id"].as_str().unwrap().to_owned();
@@ -50,7 +50,7 @@ fn assert_asleep(berth: &TestBerth, id: &str) {
 
 #[test]
 fn a_client_wakes_what_sleeps_and_a_crash_of_berthd_loses_no_client() {
-    let Some((mut berth, stack, id, login)) = kept(SLEEP) else {
+    let Some((mut berth, stack, id, login)) = kept() else {
         return;
     };
     say(&berth, "/v1/projects/shop/sleep");
@@ -104,7 +104,7 @@ fn a_client_wakes_what_sleeps_and_a_crash_of_berthd_loses_no_client() {
 
 #[test]
 fn what_nobody_uses_for_a_minute_sleeps_by_itself() {
-    let Some((berth, stack, id, login)) = kept(NAP) else {
+    let Some((berth, stack, id, login)) = kept() else {
         return;
     };
     stack.write(&shop("sleep_after_minutes = 1"));
@@ -129,7 +129,7 @@ fn what_nobody_uses_for_a_minute_sleeps_by_itself() {
 
 #[test]
 fn who_takes_too_long_is_cut_off_and_the_next_one_is_served() {
-    let Some((berth, _stack, id, login)) = kept(HURRY) else {
+    let Some((berth, _stack, id, login)) = kept() else {
         return;
     };
     let endless = Login::of(&berth, &id);
@@ -148,14 +148,3 @@ fn who_takes_too_long_is_cut_off_and_the_next_one_is_served() {
     assert!(endless.join().unwrap(), "it was answered");
     assert_eq!(login.query(ROWS).unwrap(), ["a", "b"]);
 }
-
-const HURRY: Ground = Ground {
-    prefix: "thurry",
-    network_range: "10.224.128.0/20",
-    publish_ports: "16200-16219",
-};
-const NAP: Ground = Ground {
-    prefix: "tnap",
-    network_range: "10.224.192.0/18",
-    publish_ports: "16180-16199",
-};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::{Login, STORAGE, until, until_settled};
-use crate::harness::{Docker, TestBerth};
+use super::Login;
+use crate::harness::{Runtime, TestBerth, until, until_settled};
 
 const WRITE: &str = "INSERT INTO kept VALUES ('more')";
 const GIGABYTE: u64 = 1 << 30;
@@ -57,7 +57,7 @@ fn until_taken(login: &Login) {
 
 #[test]
 fn a_full_database_is_read_until_there_is_room() {
-    let Some(mut berth) = STORAGE.berth(Docker::default(), &[]) else {
+    let Some(mut berth) = TestBerth::start(Runtime::Docker) else {
         return;
     };
     let wish = json!({

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::{Login, STRANGERS, until, until_settled};
-use crate::harness::{Docker, TestBerth};
+use super::Login;
+use crate::harness::{Docker, Runtime, TestBerth, until, until_settled};
 
 const ROWS: &str = "SELECT count(*) FROM kept";
 
@@ -67,10 +67,11 @@ fn take_the_data_away(berth: &mut TestBerth, docker: &Docker, aside: &Path) -> P
 
 #[test]
 fn strangers_are_left_alone_and_lost_data_is_not_made_anew() {
-    let Some(mut berth) = STRANGERS.berth(Docker::default(), &[]) else {
+    let docker = Docker::default();
+    let named = ["--prefix", "tstrange"];
+    let Some(mut berth) = TestBerth::start_with(Runtime::Docker, docker.clone(), &named) else {
         return;
     };
-    let docker = Docker::default();
     let stranger = Stranger::create("tstrange-db-orders");
     let wish = json!({
         "name": "orders",

@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{Docker, http, not_run, processes, program};
+use super::{Docker, ground, http, not_run, processes, program};
 
 /// How long a berthd may take until it serves.
 const READY_SECONDS_MAX: u64 = 60;
 /// How long a command may take that should end by itself.
 const END_SECONDS_MAX: u64 = 60;
+
+/// How much has to be free in memory for data to be there: more than all stories hold that run
+/// at one time.
+const MEMORY_BYTES_MIN: u64 = 4 << 30;
 
 /// What runs the databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +68,22 @@ impl TestBerth {
         Self::start_with(runtime, Docker::default(), &[])
     }
 
-    /// Starts one on that engine, with further arguments of `serve`.
+    /// Starts one on that engine, with further arguments of `serve`. Containers get a ground of
+    /// their own.
     pub fn start_with(runtime: Runtime, docker: Docker, arguments: &[&str]) -> Option<Self> {
         program("berthd")?;
         if !runtime.is_there() {
             return None;
         }
+        let arguments = match runtime {
+            Runtime::Fake => arguments.iter().map(|&word| word.to_owned()).collect(),
+            Runtime::Docker => ground::arguments(arguments),
+        };
         let mut berth = Self {
-            data_root: data_root(runtime),
+            data_root: data_root(),
             runtime,
             docker,
-            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            arguments,
             dies_at: None,
             address: free_address(),
             process: None,
@@ -123,7 +132,7 @@ impl TestBerth {
 
     /// The command that serves this data root.
     fn serve(&self) -> Command {
-        let mut command = Command::new(program("berthd").unwrap());
+        let mut command = berthd();
         command
             .args(["serve", "--runtime", self.runtime.as_str()])
             .args(["--listen", &self.address])
@@ -145,7 +154,7 @@ impl TestBerth {
 
     /// What a second process on the same data says, which has to end by itself.
     pub fn served_again(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(program("berthd").unwrap());
+        let mut command = berthd();
         command
             .args(["serve", "--runtime", self.runtime.as_str()])
             .args(["--listen", &free_address()])
@@ -157,7 +166,7 @@ impl TestBerth {
 
     /// What a command of the command line comes to, asked of the running berthd.
     pub fn cli(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(program("berthd").unwrap());
+        let mut command = berthd();
         command
             .args(arguments)
             .arg("--data-root")
@@ -343,18 +352,32 @@ impl Drop for TestBerth {
     }
 }
 
-/// A folder for one berthd. Where nothing but memory runs, the folder is in memory too, if that
-/// is to be had: thousands of durable commits would wait for the disk, which is no part of what
-/// is told there.
-fn data_root(runtime: Runtime) -> TempDir {
+/// A folder for one berthd, in memory if there is room. What a power cut leaves is told of by no
+/// story, but all of them would wait for the disk at each commit of berthd and of its engines,
+/// and for the thousands of files of every cluster that comes and goes.
+fn data_root() -> TempDir {
     let memory = Path::new("/dev/shm");
+    let free = rustix::fs::statvfs(memory).map(|found| found.f_bavail * found.f_frsize);
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix("berth-test-");
-    let folder = match runtime == Runtime::Fake && memory.is_dir() {
+    let folder = match free.is_ok_and(|bytes| bytes > MEMORY_BYTES_MIN) {
         true => builder.tempdir_in(memory),
         false => builder.tempdir(),
     };
     folder.unwrap()
+}
+
+/// The program, without what the machine's own berth is configured with: neither its file nor
+/// its variables are a matter of a test's.
+fn berthd() -> Command {
+    let mut command = Command::new(program("berthd").unwrap());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BERTH_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("BERTH_CONFIG", "/dev/null");
+    command
 }
 
 /// An address that nobody listens on.

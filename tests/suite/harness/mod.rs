@@ -3,11 +3,13 @@
 
 mod berth;
 mod docker;
+mod ground;
 pub mod http;
 pub mod processes;
 mod proxy;
 pub mod sql;
 mod stack;
+mod wait;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ pub use berth::{Runtime, TestBerth};
 pub use docker::Docker;
 pub use proxy::{Moment, Proxy, Verdict};
 pub use stack::{Stack, flat};
+pub use wait::{until, until_settled};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use super::{TestBerth, client, processes, program, root};
+use super::{Docker, Runtime, TestBerth, client, processes, program, root};
 
 const HEAD: &str = r#"terraform {
   required_providers {
@@ -55,6 +55,14 @@ impl Ran {
 }
 
 impl Stack {
+    /// A berthd of its own with further arguments of `serve`, and an empty configuration for it;
+    /// none, with the reason printed, where they cannot run.
+    pub fn staged(runtime: Runtime, arguments: &[&str]) -> Option<(TestBerth, Self)> {
+        let berth = TestBerth::start_with(runtime, Docker::default(), arguments)?;
+        let stack = Self::new(&berth)?;
+        Some((berth, stack))
+    }
+
     /// An empty configuration for that berthd; none, with the reason printed, where client or
     /// provider is missing.
     pub fn new(berth: &TestBerth) -> Option<Self> {
@@ -145,6 +153,8 @@ impl Stack {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("TF_CLI_CONFIG_FILE", self.folder.path().join("client.rc"))
+            // What a provider that is killed leaves behind goes with the folder.
+            .env("TMPDIR", self.folder.path())
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_INPUT", "0")
             .env("CHECKPOINT_DISABLE", "1")

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use needles::{Needle, Search};
 use places::{Place, Watcher};
 
-use super::{Login, SECRETS, shop, until};
-use crate::harness::{Docker, Stack, TestBerth};
+use super::{Login, shop, stage};
+use crate::harness::{Docker, Stack, TestBerth, until};
 
 /// What may stand where, each with its reason.
 fn is_allowed(needle: &Needle, place: &Place, berth: &TestBerth) -> bool {
@@ -179,7 +179,7 @@ fn assert_the_search_works(search: &Search, places: &[Place], berth: &TestBerth,
 
 #[test]
 fn secrets_are_nowhere() {
-    let Some((berth, stack)) = SECRETS.stage(&["--log", "trace"]) else {
+    let Some((berth, stack)) = stage(&["--log", "trace"]) else {
         return;
     };
     let docker = Docker::default();
