@@ -31,6 +31,7 @@ mod step;
 mod steps;
 mod storage;
 mod subject;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod upkeep;

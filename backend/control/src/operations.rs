@@ -5,7 +5,7 @@ use crate::error::{Class, chain};
 use crate::step::{Next, Step};
 use crate::subject::Subject;
 use crate::{Control, Error, error};
-use berth_domain::{Intent, Operation, OperationFailure, OperationKind, OperationState, Timestamp};
+use berth_domain::{Intent, Operation, OperationFailure, OperationKind, Timestamp};
 use berth_store::{Advance, LeaseStatus};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -216,6 +216,9 @@ impl Control {
             let path = Step::path(operation.kind, subject.database.intent);
             let step = Step::resume(&word, path);
             self.enter(work, step, attempt).await?;
+            if step.takes_away() {
+                self.expect_unwanted(operation, subject).await?;
+            }
             let done = match step {
                 Step::Settle => self.settle(operation, subject).await,
                 _ => self.attend_work(work, step, subject).await,
@@ -235,16 +238,6 @@ impl Control {
     /// Makes sure that the operation is ours and notes which step comes.
     ///
     /// The row learns of it only when the step takes long: every step may be repeated, so a
-    async fn expect_ours(&self, operation: &Operation) -> Result<(), Error> {
-        let row = self.parts.store.operation(&operation.id).await;
-        let row = row.map_err(error::store("look whether an operation is ours"))?;
-        let is_ours = row.is_some_and(|row| {
-            let holder = row.lease.map(|(holder, _)| holder);
-            row.state == OperationState::Pending && holder.as_ref() == Some(&self.holder)
-        });
-        if is_ours { Ok(()) } else { Err(Error::NotOurs) }
-    }
-
     /// crash loses nothing, and somebody waits for each commit.
     async fn enter(&self, work: &Work, step: Step, attempt: u32) -> Result<(), Error> {
         work.still_ours()?;

@@ -203,6 +203,11 @@ impl Step {
         }
     }
 
+    /// Whether it takes something away that somebody may want again.
+    pub fn takes_away(self) -> bool {
+        matches!(self, Self::RemoveInstance | Self::PurgeData)
+    }
+
     /// The step after this one on `path`; none after the last.
     pub fn after(self, path: &'static [Self]) -> Option<Self> {
         let at = path.iter().position(|step| *step == self)?;

@@ -7,7 +7,6 @@ use berth_domain::{
     Actor, DESTROYED_PROJECT_DAYS, Database, ENDED_VALUE_DAYS, EngineName, Event, InstanceId,
     Operation, OperationId, OperationKind, OperationState, Timestamp,
 };
-use berth_platform::DataFate;
 use berth_services::random;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -42,7 +41,7 @@ const FORGET_SECONDS: u64 = 3_600;
 /// The longest that the spares of one version may take.
 const SPARES_SECONDS_MAX: u64 = 600;
 /// The longest that taking away what is left over may take.
-const SWEEP_SECONDS_MAX: u64 = 300;
+pub(crate) const SWEEP_SECONDS_MAX: u64 = 300;
 
 impl Control {
     /// Keeps house until the program ends.
@@ -207,26 +206,8 @@ impl Control {
                 }
             }
         }
-        Ok(())
-    }
-
-    async fn take_remains_away(&self, database: &Database) -> Result<(), Error> {
-        let pending = self.parts.store.pending_operation(&database.id).await;
-        if pending
-            .map_err(error::store("look for an operation"))?
-            .is_some()
-        {
-            return Ok(());
-        }
-        let Some(_turn) = self.locks.try_now(&database.instance) else {
-            return Ok(());
-        };
-        let fate = match database.purged_at {
-            Some(_) => DataFate::Purge,
-            None => DataFate::Trash,
-        };
-        let remove = self.parts.platform.remove(&database.instance, fate);
-        self.within(SWEEP_SECONDS_MAX, "take remains away", remove)
+        let unused = self.parts.platform.take_unused_away();
+        self.within(SWEEP_SECONDS_MAX, "take away what is unused", unused)
             .await
     }
 

@@ -5,5 +5,6 @@ mod crashes;
 mod images;
 mod life;
 mod sleep;
+mod taking;
 mod trouble;
 mod upkeep;

@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, Count};
 use crate::storage::Pressure;
+use berth_containers::Networks as _;
 use berth_domain::{DatabaseId, EngineName, OperationKind, Status};
 use std::collections::HashSet;
 
@@ -51,6 +52,28 @@ async fn remains_of_what_was_destroyed_are_taken_away() {
     let count = bench.count();
     assert_eq!((count.containers, count.instances, count.trash), (2, 1, 1));
     assert_eq!(bench.status(&stays).await, Status::Running);
+}
+
+#[tokio::test]
+async fn a_network_that_nobody_is_in_any_more_goes() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    // As if an application had been in it when the last instance went.
+    let subnet: ipnet::Ipv4Net = "10.211.7.0/24".parse().unwrap();
+    let plan = berth_containers::NetworkPlan {
+        name: "left-behind".to_owned(),
+        installation: crate::samples::addresses().installation().to_string(),
+        subnet,
+        gateway: subnet.hosts().next().unwrap(),
+        internal: true,
+        members_meet: true,
+    };
+    bench.runtime.create_network(&plan).await.unwrap();
+    bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.count().networks, 2);
+    control.sweep(&mut HashSet::new()).await.unwrap();
+    assert_eq!(bench.count(), Count::ONE);
 }
 
 #[tokio::test]
