@@ -82,57 +82,77 @@ impl UserId {
     }
 }
 
+/// How many characters a UUID has.
+const UUID_LENGTH: usize = 36;
+
 /// One running engine process and its data. A UUID: names and labels derive from it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InstanceId(String);
+///
+/// In place rather than on the heap: the loop keeps several for each database.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId([u8; UUID_LENGTH]);
 
 impl InstanceId {
     /// Makes a version 4 UUID from sixteen random bytes.
     pub fn from_entropy(mut entropy: [u8; 16]) -> Self {
         entropy[6] = (entropy[6] & 0x0f) | 0x40;
         entropy[8] = (entropy[8] & 0x3f) | 0x80;
-        let h = hex::encode(entropy);
-        Self(format!(
-            "{}-{}-{}-{}-{}",
-            &h[..8],
-            &h[8..12],
-            &h[12..16],
-            &h[16..20],
-            &h[20..]
-        ))
+        let mut text = [b'-'; UUID_LENGTH];
+        let digits = hex::encode(entropy);
+        let places = text
+            .iter_mut()
+            .enumerate()
+            .filter(|(at, _)| !is_hyphen(*at));
+        for ((_, place), digit) in places.zip(digits.bytes()) {
+            *place = digit;
+        }
+        Self(text)
     }
 
     /// Reads a UUID in its usual spelling: 36 lower-case hexadecimal digits and hyphens.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        let well_formed = text.len() == 36
-            && text.bytes().enumerate().all(|(i, b)| match i {
-                8 | 13 | 18 | 23 => b == b'-',
-                _ => b.is_ascii_digit() || (b'a'..=b'f').contains(&b),
-            });
-        if well_formed {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId {
+        let well_formed = text.bytes().enumerate().all(|(at, b)| {
+            if is_hyphen(at) {
+                b == b'-'
+            } else {
+                b.is_ascii_digit() || (b'a'..=b'f').contains(&b)
+            }
+        });
+        let bytes = <[u8; UUID_LENGTH]>::try_from(text.as_bytes());
+        match bytes {
+            Ok(bytes) if well_formed => Ok(Self(bytes)),
+            _ => Err(InvalidId {
                 expected: "an instance id (a UUID)",
                 found: text.to_owned(),
-            })
+            }),
         }
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // It is made of digits, letters and hyphens only.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The first eight hexadecimal digits, for names and paths with little room.
     pub fn short(&self) -> &str {
-        &self.0[..8]
+        &self.as_str()[..8]
+    }
+}
+
+/// Whether a UUID has a hyphen there.
+fn is_hyphen(at: usize) -> bool {
+    matches!(at, 8 | 13 | 18 | 23)
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InstanceId").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -344,6 +344,12 @@ pub trait Containers: Send + Sync {
         installation: &str,
         instance: Option<&str>,
     ) -> Result<Vec<Found>, RuntimeError>;
+    /// The jobs of an installation, whether they run or have ended.
+    async fn jobs(&self, installation: &str) -> Result<Vec<Found>, RuntimeError> {
+        let mut found = self.find(installation, None).await?;
+        found.retain(|found| found.labels.role == Role::Initialise);
+        Ok(found)
+    }
     /// A closer look at one, by its id or its name.
     async fn inspect(&self, id_or_name: &str) -> Result<Option<Details>, RuntimeError>;
     /// Changes what it may use.

@@ -302,10 +302,10 @@ pub(crate) async fn sweep(
     installation: &InstallationId,
 ) -> Result<(), Error> {
     let found = runtime
-        .find(installation.as_str(), None)
+        .jobs(installation.as_str())
         .await
         .map_err(|e| failed("look for interrupted initialisations", e))?;
-    for job in found.iter().filter(|f| f.labels.role == Role::Initialise) {
+    for job in &found {
         remove(runtime, job).await?;
     }
     let spares = layout.spares();

@@ -186,6 +186,41 @@ fn found(summary: ContainerSummary, ids: &HashMap<String, NetworkId>) -> Option<
     })
 }
 
+impl Docker {
+    /// The containers of an installation that bear one more label, where it is given.
+    async fn labelled(
+        &self,
+        installation: &str,
+        label: Option<String>,
+    ) -> Result<Vec<Found>, RuntimeError> {
+        let mut wanted = vec![format!("{LABEL_INSTALLATION}={installation}")];
+        wanted.extend(label);
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&HashMap::from([("label".to_owned(), wanted)]))
+            .build();
+        let list = self
+            .client()?
+            .list_containers(Some(options))
+            .await
+            .map_err(|e| meaning("list containers", Subject::Engine, e))?;
+        let is_unstarted =
+            |summary: &ContainerSummary| summary_networks(summary).any(|(_, id)| id.is_none());
+        let mut ids = HashMap::new();
+        if list.iter().any(is_unstarted) {
+            let networks = self.networks().await?;
+            let ours = networks
+                .into_iter()
+                .filter(|n| n.installation.as_deref() == Some(installation));
+            ids.extend(ours.map(|network| (network.name, network.id)));
+        }
+        Ok(list
+            .into_iter()
+            .filter_map(|summary| found(summary, &ids))
+            .collect())
+    }
+}
+
 #[async_trait]
 impl Containers for Docker {
     async fn create(&self, workload: &Workload) -> Result<ContainerId, RuntimeError> {
@@ -236,31 +271,13 @@ impl Containers for Docker {
         installation: &str,
         instance: Option<&str>,
     ) -> Result<Vec<Found>, RuntimeError> {
-        let mut wanted = vec![format!("{LABEL_INSTALLATION}={installation}")];
-        wanted.extend(instance.map(|id| format!("{LABEL_INSTANCE}={id}")));
-        let options = ListContainersOptionsBuilder::default()
-            .all(true)
-            .filters(&HashMap::from([("label".to_owned(), wanted)]))
-            .build();
-        let list = self
-            .client()?
-            .list_containers(Some(options))
-            .await
-            .map_err(|e| meaning("list containers", Subject::Engine, e))?;
-        let is_unstarted =
-            |summary: &ContainerSummary| summary_networks(summary).any(|(_, id)| id.is_none());
-        let mut ids = HashMap::new();
-        if list.iter().any(is_unstarted) {
-            let networks = self.networks().await?;
-            let ours = networks
-                .into_iter()
-                .filter(|n| n.installation.as_deref() == Some(installation));
-            ids.extend(ours.map(|network| (network.name, network.id)));
-        }
-        Ok(list
-            .into_iter()
-            .filter_map(|summary| found(summary, &ids))
-            .collect())
+        let instance = instance.map(|id| format!("{LABEL_INSTANCE}={id}"));
+        self.labelled(installation, instance).await
+    }
+
+    async fn jobs(&self, installation: &str) -> Result<Vec<Found>, RuntimeError> {
+        let role = format!("{LABEL_ROLE}={}", Role::Initialise);
+        self.labelled(installation, Some(role)).await
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Option<Details>, RuntimeError> {

@@ -18,22 +18,23 @@ const ID_LENGTH_MIN: usize = 16;
 /// A container of the fake.
 #[derive(Debug)]
 pub(super) struct Container {
-    name: Box<str>,
-    instance: Box<str>,
-    spec: Box<str>,
-    /// Everything else, shared by all of which the same was asked.
-    shape: Arc<Workload>,
-    pub(super) published: Option<Published>,
+    /// Its instance, its spec and its name, one after the other.
+    texts: Box<str>,
+    instance_length: u8,
+    spec_length: u8,
     pub(super) state: ContainerState,
-    /// The numbers of its networks.
-    networks: Vec<u64>,
-    pub(super) exit_code: Option<i64>,
     /// A pooler that holds its clients.
     pub(super) paused: bool,
     /// Clients that wait at a pooler.
-    pub(super) waiting: u64,
+    pub(super) waiting: u32,
     /// What clients have done through a pooler.
-    pub(super) transactions: u64,
+    pub(super) transactions: u32,
+    pub(super) exit_code: Option<i32>,
+    /// Everything else, shared by all of which the same was asked.
+    shape: Arc<Workload>,
+    published: Option<Box<Published>>,
+    /// The numbers of its networks.
+    networks: Box<[u32]>,
 }
 
 impl Container {
@@ -62,19 +63,23 @@ impl Container {
     }
 
     /// A container of that shape that has not been started.
-    pub(super) fn new(workload: &Workload, shape: Arc<Workload>, networks: Vec<u64>) -> Self {
+    pub(super) fn new(workload: &Workload, shape: Arc<Workload>, network: Option<u32>) -> Self {
+        let labels = &workload.labels;
         Self {
-            name: workload.name.as_str().into(),
-            instance: workload.labels.instance.as_str().into(),
-            spec: workload.labels.spec.as_str().into(),
-            shape,
-            published: workload.published,
+            texts: [&*labels.instance, &*labels.spec, &*workload.name]
+                .concat()
+                .into(),
+            // Neither is ever longer than a UUID.
+            instance_length: u8::try_from(labels.instance.len()).unwrap_or(u8::MAX),
+            spec_length: u8::try_from(labels.spec.len()).unwrap_or(u8::MAX),
             state: ContainerState::Created,
-            networks,
-            exit_code: None,
             paused: false,
             waiting: 0,
             transactions: 0,
+            exit_code: None,
+            shape,
+            published: workload.published.map(Box::new),
+            networks: network.into_iter().collect(),
         }
     }
 
@@ -83,15 +88,23 @@ impl Container {
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        let begin = usize::from(self.instance_length) + usize::from(self.spec_length);
+        self.texts.get(begin..).unwrap_or_default()
     }
 
     pub(super) fn rename(&mut self, name: &str) {
-        self.name = name.into();
+        self.texts = [self.instance(), self.spec(), name].concat().into();
     }
 
     pub(super) fn instance(&self) -> &str {
-        &self.instance
+        let end = usize::from(self.instance_length);
+        self.texts.get(..end).unwrap_or_default()
+    }
+
+    fn spec(&self) -> &str {
+        let begin = usize::from(self.instance_length);
+        let end = begin + usize::from(self.spec_length);
+        self.texts.get(begin..end).unwrap_or_default()
     }
 
     pub(super) fn role(&self) -> Role {
@@ -104,8 +117,8 @@ impl Container {
 
     pub(super) fn labels(&self) -> Labels {
         Labels {
-            instance: self.instance.to_string(),
-            spec: self.spec.to_string(),
+            instance: self.instance().to_owned(),
+            spec: self.spec().to_owned(),
             ..self.shape.labels.clone()
         }
     }
@@ -126,11 +139,11 @@ impl Container {
     /// The directories of the host that it sees, and how.
     pub(super) fn sources(&self) -> impl Iterator<Item = (PathBuf, Access)> {
         let mounts = self.shape.mounts.iter();
-        mounts.map(|mount| (unfolded(&mount.source, &self.instance), mount.access))
+        mounts.map(|mount| (unfolded(&mount.source, self.instance()), mount.access))
     }
 
     pub(super) fn mounts(&self, source: &Path) -> bool {
-        let wanted = folded(source, &self.instance);
+        let wanted = folded(source, self.instance());
         self.shape.mounts.iter().any(|mount| mount.source == wanted)
     }
 
@@ -138,14 +151,18 @@ impl Container {
         self.networks.iter().copied().map(network_id)
     }
 
-    pub(super) fn network_numbers(&self) -> &[u64] {
+    pub(super) fn network_numbers(&self) -> &[u32] {
         &self.networks
     }
 
-    pub(super) fn join(&mut self, network: u64) {
+    pub(super) fn join(&mut self, network: u32) {
         if !self.networks.contains(&network) {
-            self.networks.push(network);
+            self.networks = [&*self.networks, &[network]].concat().into();
         }
+    }
+
+    pub(super) fn published(&self) -> Option<Published> {
+        self.published.as_deref().copied()
     }
 
     /// What a process that ends forgets.

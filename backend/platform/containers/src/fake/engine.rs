@@ -83,7 +83,7 @@ impl Kept {
 pub(super) fn start(
     registry: &Registry,
     container: &Container,
-) -> Result<Option<i64>, RuntimeError> {
+) -> Result<Option<i32>, RuntimeError> {
     if container.role() != Role::Initialise {
         return Ok(None);
     }
@@ -153,25 +153,25 @@ impl Reach {
 ///
 /// A pooler reads its configuration and reaches its engine; the latter is a mount that an
 /// engine has too.
-fn engine_of(state: &State, process: u64, endpoint: Endpoint, reach: Reach) -> Option<u64> {
+fn engine_of(state: &State, process: u32, endpoint: Endpoint, reach: Reach) -> Option<u32> {
     let container = state.get(process)?;
-    let there = |(_, engine): &(u64, &Container)| engine.runs() || reach == Reach::Asleep;
+    let there = |(_, engine): &(u32, &Container)| engine.runs() || reach == Reach::Asleep;
     match endpoint {
         Endpoint::Engine => Some((process, container)).filter(there),
         Endpoint::Pooler if !container.serves(Role::Pooler) => None,
         Endpoint::Pooler => container
             .sources()
-            .find_map(|(source, _)| state.mounting(&source, Role::Engine).find(there)),
+            .find_map(|(source, _)| state.writing(&source, Role::Engine).find(there)),
     }
     .map(|(number, _)| number)
 }
 
 /// The process at those sockets.
-fn process_at(state: &State, endpoint: Endpoint, sockets: &Path) -> Option<u64> {
+fn process_at(state: &State, endpoint: Endpoint, sockets: &Path) -> Option<u32> {
     let found = match endpoint {
-        Endpoint::Engine => state.mounting(sockets, Role::Engine).next(),
+        Endpoint::Engine => state.writing(sockets, Role::Engine).next(),
         Endpoint::Pooler => state
-            .mounting(sockets, Role::Pooler)
+            .writing(sockets, Role::Pooler)
             .find(|(_, pooler)| pooler.runs()),
     };
     found.map(|(number, _)| number)
@@ -245,7 +245,7 @@ struct FakeSession {
     /// The engine's canonical name.
     engine: &'static str,
     /// The number of the container at the other end.
-    process: u64,
+    process: u32,
     reach: Reach,
     may_change: bool,
 }
@@ -338,7 +338,7 @@ impl FakeSession {
     }
 
     /// The number of the engine at the other end.
-    fn alive(&self, act: &str) -> Result<u64, Error> {
+    fn alive(&self, act: &str) -> Result<u32, Error> {
         engine_of(
             &self.runtime.state(),
             self.process,
@@ -351,7 +351,7 @@ impl FakeSession {
         })
     }
 
-    fn change(&self, engine: u64, effect: &Effect) -> std::io::Result<()> {
+    fn change(&self, engine: u32, effect: &Effect) -> std::io::Result<()> {
         let data = self.runtime.state().get(engine).and_then(data_of);
         let data = data.ok_or(std::io::ErrorKind::NotFound)?;
         let mut kept = Kept::read(&data)?;

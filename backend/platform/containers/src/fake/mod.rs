@@ -97,7 +97,7 @@ impl FakeRuntime {
     }
 
     /// Has `count` clients wait at every pooler that holds its clients.
-    pub fn clients_wait(&self, count: u64) {
+    pub fn clients_wait(&self, count: u32) {
         for container in self.state().containers_mut() {
             container.waiting = if container.paused { count } else { 0 };
         }
@@ -106,7 +106,7 @@ impl FakeRuntime {
     /// Has a client do something through every pooler that runs.
     pub fn clients_work(&self) {
         for container in self.state().containers_mut() {
-            container.transactions += u64::from(container.runs());
+            container.transactions += u32::from(container.runs());
         }
     }
 

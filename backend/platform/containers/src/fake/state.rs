@@ -3,6 +3,7 @@
 use super::Fault;
 use super::container::Container;
 use crate::runtime::{ContainerId, ContainerState, FoundNetwork, NetworkId, Role, Workload};
+use berth_engines::Access;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -14,19 +15,19 @@ const NETWORK: char = 'n';
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    containers: BTreeMap<u64, Box<Container>>,
-    /// Where containers are found by their name, their instance and what they mount.
-    marks: BTreeSet<(u64, u64)>,
+    containers: BTreeMap<u32, Box<Container>>,
+    /// Where containers are found by their name, their instance and what they write.
+    marks: BTreeSet<(u32, u32)>,
     /// What containers have in common.
     shapes: HashSet<Arc<Workload>>,
-    pub networks: BTreeMap<u64, FoundNetwork>,
+    pub networks: BTreeMap<u32, FoundNetwork>,
     pub images: BTreeSet<String>,
     /// How often an image was built anew.
     pub rebuilt: BTreeMap<String, u32>,
     pub unreachable: bool,
     pub faults: Vec<(&'static str, u32, Fault)>,
     pub calls: BTreeMap<&'static str, u32>,
-    made: u64,
+    made: u32,
 }
 
 /// By what a container is found.
@@ -38,32 +39,33 @@ enum Mark<'a> {
 }
 
 impl Mark<'_> {
-    fn digest(&self) -> u64 {
+    fn digest(&self) -> u32 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
-        hasher.finish()
+        // The lower half is as good as the whole: what is found is compared.
+        (hasher.finish() & u64::from(u32::MAX)) as u32
     }
 }
 
-fn number(id: &str, kind: char) -> Option<u64> {
+fn number(id: &str, kind: char) -> Option<u32> {
     id.strip_prefix(kind)?.parse().ok()
 }
 
-pub(super) fn container_id(number: u64) -> ContainerId {
+pub(super) fn container_id(number: u32) -> ContainerId {
     ContainerId(format!("{CONTAINER}{number}"))
 }
 
-pub(super) fn network_id(number: u64) -> NetworkId {
+pub(super) fn network_id(number: u32) -> NetworkId {
     NetworkId(format!("{NETWORK}{number}"))
 }
 
-pub(super) fn network_number(id: &NetworkId) -> Option<u64> {
+pub(super) fn network_number(id: &NetworkId) -> Option<u32> {
     number(&id.0, NETWORK)
 }
 
 impl State {
     /// A number that was never given before.
-    pub(super) fn fresh(&mut self) -> u64 {
+    pub(super) fn fresh(&mut self) -> u32 {
         self.made += 1;
         self.made
     }
@@ -88,7 +90,7 @@ impl State {
         met
     }
 
-    pub(super) fn containers(&self) -> impl Iterator<Item = (u64, &Container)> {
+    pub(super) fn containers(&self) -> impl Iterator<Item = (u32, &Container)> {
         self.containers
             .iter()
             .map(|(number, container)| (*number, container.as_ref()))
@@ -98,26 +100,26 @@ impl State {
         self.containers.values_mut().map(Box::as_mut)
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<&Container> {
+    pub(super) fn get(&self, number: u32) -> Option<&Container> {
         self.containers.get(&number).map(Box::as_ref)
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Container> {
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Container> {
         self.containers.get_mut(&number).map(Box::as_mut)
     }
 
     fn marked<'s>(
         &'s self,
         mark: Mark<'_>,
-    ) -> impl Iterator<Item = (u64, &'s Container)> + use<'s> {
+    ) -> impl Iterator<Item = (u32, &'s Container)> + use<'s> {
         let digest = mark.digest();
         self.marks
-            .range((digest, 0)..=(digest, u64::MAX))
+            .range((digest, 0)..=(digest, u32::MAX))
             .filter_map(|(_, number)| Some((*number, self.get(*number)?)))
     }
 
     /// The container with this id or name.
-    pub(super) fn key(&self, id_or_name: &str) -> Option<u64> {
+    pub(super) fn key(&self, id_or_name: &str) -> Option<u32> {
         if let Some(number) = number(id_or_name, CONTAINER)
             && self.containers.contains_key(&number)
         {
@@ -128,23 +130,23 @@ impl State {
             .map(|(number, _)| number)
     }
 
-    pub(super) fn of_instance(&self, instance: &str) -> impl Iterator<Item = (u64, &Container)> {
+    pub(super) fn of_instance(&self, instance: &str) -> impl Iterator<Item = (u32, &Container)> {
         self.marked(Mark::Instance(instance))
             .filter(move |(_, container)| container.instance() == instance)
     }
 
-    /// The containers of that role that mount a directory of the host.
-    pub(super) fn mounting(
+    /// The containers of that role that write a directory of the host.
+    pub(super) fn writing(
         &self,
         source: &Path,
         role: Role,
-    ) -> impl Iterator<Item = (u64, &Container)> {
+    ) -> impl Iterator<Item = (u32, &Container)> {
         self.marked(Mark::Mount(source))
             .filter(move |(_, container)| container.role() == role && container.mounts(source))
     }
 
     /// Makes a container that has not been started.
-    pub(super) fn insert(&mut self, workload: &Workload, networks: Vec<u64>) -> u64 {
+    pub(super) fn insert(&mut self, workload: &Workload, network: Option<u32>) -> u32 {
         let number = self.fresh();
         let shape = Arc::new(Container::shape(workload));
         let shape = match self.shapes.get(&shape) {
@@ -154,7 +156,7 @@ impl State {
                 shape
             }
         };
-        let container = Box::new(Container::new(workload, shape, networks));
+        let container = Box::new(Container::new(workload, shape, network));
         for digest in digests(&container) {
             self.marks.insert((digest, number));
         }
@@ -162,7 +164,7 @@ impl State {
         number
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<Box<Container>> {
+    pub(super) fn remove(&mut self, number: u32) -> Option<Box<Container>> {
         let container = self.containers.remove(&number)?;
         for digest in digests(&container) {
             self.marks.remove(&(digest, number));
@@ -174,7 +176,7 @@ impl State {
         Some(container)
     }
 
-    pub(super) fn rename(&mut self, number: u64, name: &str) {
+    pub(super) fn rename(&mut self, number: u32, name: &str) {
         if let Some(container) = self.containers.get_mut(&number) {
             let old = Mark::Name(container.name()).digest();
             self.marks.remove(&(old, number));
@@ -193,13 +195,13 @@ impl State {
     }
 }
 
-fn digests(container: &Container) -> Vec<u64> {
+fn digests(container: &Container) -> Vec<u32> {
     let mut digests = vec![
         Mark::Name(container.name()).digest(),
         Mark::Instance(container.instance()).digest(),
     ];
-    let sources = container.sources();
-    digests.extend(sources.map(|(source, _)| Mark::Mount(&source).digest()));
+    let written = container.sources().filter(|(_, how)| *how == Access::Write);
+    digests.extend(written.map(|(source, _)| Mark::Mount(&source).digest()));
     digests
 }
 
@@ -207,7 +209,7 @@ fn digests(container: &Container) -> Vec<u64> {
 mod tests {
     use super::*;
     use crate::runtime::{HostMount, Labels, Limits, Stop};
-    use berth_engines::{Access, Signal};
+    use berth_engines::Signal;
 
     const INSTANCE: &str = "0a1b2c3d-0000-4000-8000-000000000000";
 
@@ -254,10 +256,7 @@ mod tests {
         let paths = |id: &str| [format!("/run/{}/engine", &id[..8]), format!("/data/{id}")];
         let numbers = [INSTANCE, &other].map(|id| {
             let [sockets, data] = paths(id);
-            state.insert(
-                &workload(&format!("n-{id}"), id, &[&sockets, &data]),
-                vec![],
-            )
+            state.insert(&workload(&format!("n-{id}"), id, &[&sockets, &data]), None)
         });
         assert_eq!(state.shapes.len(), 1);
         for (number, id) in numbers.iter().zip([INSTANCE, &other]) {
@@ -269,7 +268,7 @@ mod tests {
             let found: Vec<_> = state.of_instance(id).map(|(number, _)| number).collect();
             assert_eq!(found, [*number]);
             for path in paths(id) {
-                let mut found = state.mounting(Path::new(&path), Role::Engine);
+                let mut found = state.writing(Path::new(&path), Role::Engine);
                 assert_eq!(found.next().map(|(number, _)| number), Some(*number));
                 assert!(found.next().is_none());
             }
@@ -279,7 +278,7 @@ mod tests {
     #[test]
     fn what_goes_leaves_nothing() {
         let mut state = State::default();
-        let number = state.insert(&workload("a", INSTANCE, &["/data"]), vec![]);
+        let number = state.insert(&workload("a", INSTANCE, &["/data"]), None);
         state.rename(number, "b");
         assert_eq!((state.key("a"), state.key("b")), (None, Some(number)));
         assert!(state.remove(number).is_some());

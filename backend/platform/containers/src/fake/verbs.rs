@@ -5,8 +5,8 @@ use super::state::{State, container_id, network_id, network_number};
 use super::{FakeRuntime, engine};
 use crate::runtime::{
     Attachment, ContainerId, ContainerState, Containers, Details, Events, Exec, ExecOutcome, Found,
-    FoundNetwork, Images, Limits, NetworkId, NetworkPlan, Networks, RuntimeError, RuntimeEvent,
-    RuntimeFacts, Workload,
+    FoundNetwork, Images, Limits, NetworkId, NetworkPlan, Networks, Role, RuntimeError,
+    RuntimeEvent, RuntimeFacts, Workload,
 };
 use async_trait::async_trait;
 use berth_engines::Signal;
@@ -27,8 +27,18 @@ fn broken(act: &'static str, why: &str) -> RuntimeError {
     }
 }
 
+fn found((number, container): (u32, &Container)) -> Found {
+    Found {
+        id: container_id(number),
+        name: container.name().to_owned(),
+        labels: container.labels(),
+        state: container.state,
+        networks: container.networks().collect(),
+    }
+}
+
 impl State {
-    fn number(&self, id: &ContainerId) -> Result<u64, RuntimeError> {
+    fn number(&self, id: &ContainerId) -> Result<u32, RuntimeError> {
         self.key(&id.0).ok_or_else(|| absent(&id.0))
     }
 
@@ -59,14 +69,14 @@ impl State {
             }
             None => None,
         };
-        let number = self.insert(workload, network.into_iter().collect());
+        let number = self.insert(workload, network);
         Ok(container_id(number))
     }
 
     fn start(
         &mut self,
         id: &ContainerId,
-        run: impl FnOnce(&Container) -> Result<Option<i64>, RuntimeError>,
+        run: impl FnOnce(&Container) -> Result<Option<i32>, RuntimeError>,
     ) -> Result<String, RuntimeError> {
         let number = self.number(id)?;
         let container = self.get(number).ok_or_else(|| absent(&id.0))?;
@@ -106,14 +116,14 @@ impl State {
         Ok(())
     }
 
-    fn refuse_port(&self, number: u64, container: &Container) -> Result<(), RuntimeError> {
-        let Some(port) = container.published else {
+    fn refuse_port(&self, number: u32, container: &Container) -> Result<(), RuntimeError> {
+        let Some(port) = container.published() else {
             return Ok(());
         };
         let mut others = self
             .containers()
             .filter(|(other, c)| *other != number && c.runs())
-            .filter_map(|(_, c)| c.published);
+            .filter_map(|(_, c)| c.published());
         if others.any(|taken| taken.bind == port.bind && taken.port == port.port) {
             return Err(RuntimeError::PortTaken { port: port.port });
         }
@@ -196,19 +206,24 @@ impl Containers for FakeRuntime {
         instance: Option<&str>,
     ) -> Result<Vec<Found>, RuntimeError> {
         self.verb("find", |state| {
-            let ours = |(number, c): (u64, &Container)| {
-                (c.installation() == installation).then(|| Found {
-                    id: container_id(number),
-                    name: c.name().to_owned(),
-                    labels: c.labels(),
-                    state: c.state,
-                    networks: c.networks().collect(),
-                })
-            };
+            let ours = |(_, c): &(u32, &Container)| c.installation() == installation;
             Ok(match instance {
-                Some(instance) => state.of_instance(instance).filter_map(ours).collect(),
-                None => state.containers().filter_map(ours).collect(),
+                Some(instance) => state
+                    .of_instance(instance)
+                    .filter(ours)
+                    .map(found)
+                    .collect(),
+                None => state.containers().filter(ours).map(found).collect(),
             })
+        })
+    }
+
+    async fn jobs(&self, installation: &str) -> Result<Vec<Found>, RuntimeError> {
+        self.verb("find", |state| {
+            let jobs = state
+                .containers()
+                .filter(|(_, c)| c.role() == Role::Initialise && c.installation() == installation);
+            Ok(jobs.map(found).collect())
         })
     }
 
@@ -217,7 +232,7 @@ impl Containers for FakeRuntime {
             let found = state.key(id_or_name).and_then(|number| state.get(number));
             Ok(found.map(|c| Details {
                 state: c.state,
-                exit_code: c.exit_code,
+                exit_code: c.exit_code.map(i64::from),
                 out_of_memory: false,
                 restarts: 0,
                 labels: Some(c.labels()),
@@ -268,6 +283,7 @@ impl Containers for FakeRuntime {
             state
                 .container(id)?
                 .exit_code
+                .map(i64::from)
                 .ok_or_else(|| broken("wait for a container", "it would never end"))
         })
     }

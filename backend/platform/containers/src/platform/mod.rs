@@ -422,11 +422,12 @@ impl Platform for ContainerPlatform {
         self.stop_obtaining();
         let found = self
             .runtime
-            .find(self.settings.installation.as_str(), None)
+            .jobs(self.settings.installation.as_str())
             .await
             .map_err(|e| failed("look for interrupted initialisations", e))?;
-        let jobs = found.iter().filter(|f| f.labels.role == Role::Initialise);
-        let gone = jobs.map(|job| instance::remove(self.runtime.as_ref(), job));
+        let gone = found
+            .iter()
+            .map(|job| instance::remove(self.runtime.as_ref(), job));
         futures_util::future::try_join_all(gone).await?;
         Ok(())
     }
