@@ -11,6 +11,7 @@ mod bench;
 mod cluster;
 mod crash;
 mod env;
+mod following;
 mod leases;
 mod nouns;
 mod opening;
