@@ -142,7 +142,7 @@ pub struct Database {
     pub deletion_protection: bool,
     /// Days for which its data is kept after it was destroyed.
     pub recovery_window_days: u32,
-    /// Minutes without a client after which it sleeps; its project's when null.
+    /// Minutes without a client after which it sleeps; its project's when null, never when 0.
     pub sleep_after_minutes: Option<u32>,
     /// Labels.
     pub tags: BTreeMap<String, String>,
@@ -263,7 +263,7 @@ pub struct DatabaseBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub recovery_window_days: Field<u32>,
-    /// Minutes without a client after which it sleeps; its project's by default.
+    /// Minutes without a client after which it sleeps: 0 is never, its project's by default.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub sleep_after_minutes: Field<u32>,

@@ -10,8 +10,8 @@ use crate::step::BEGIN;
 use crate::steps::ASK_SECONDS_MAX;
 use crate::{Control, Error, error};
 use berth_domain::{
-    Actor, Database, DatabaseId, Event, InstanceId, Intent, Observed, Operation, OperationId,
-    OperationKind, OperationState, ProjectId, Timestamp,
+    Actor, Database, DatabaseId, Event, FieldChange, InstanceId, Intent, Observed, Operation,
+    OperationId, OperationKind, OperationState, ProjectId, Timestamp,
 };
 use berth_engines::PoolerActivity;
 use berth_platform::{Endpoint, Row, Session};
@@ -232,7 +232,9 @@ impl Control {
         let projects = self.project_patience().await?;
         let candidates = self.roster().sleepy(|patient| {
             let own = patient.sleep_after_minutes;
-            own.or_else(|| projects.get(patient.project.as_ref()).copied())
+            let minutes = own.or_else(|| projects.get(patient.project.as_ref()).copied());
+            // 0 is never, whatever the project says.
+            minutes.filter(|minutes| *minutes > 0)
         });
         let kept = candidates.iter().map(|(_, row, _)| row.instance.clone());
         self.idle.keep_only(&kept.collect());
@@ -368,6 +370,14 @@ fn first_number(rows: &[Row]) -> Option<u64> {
     rows.first()?.first()?.as_deref()?.parse().ok()
 }
 
+/// What the API says of a database that is wanted like that, as JSON.
+fn stop_reason(intent: Intent) -> Option<String> {
+    match intent {
+        Intent::Sleep => Some("\"sleep\"".to_owned()),
+        Intent::Run | Intent::Stop | Intent::Destroy => None,
+    }
+}
+
 fn told(row: &Database, turn: &Turn, operation: OperationId, at: Timestamp) -> Event {
     Event {
         sequence: 0,
@@ -377,7 +387,12 @@ fn told(row: &Database, turn: &Turn, operation: OperationId, at: Timestamp) -> E
         database_id: Some(row.id.clone()),
         operation_id: Some(operation),
         message: format!("{}: {}", row.name, turn.why),
-        changes: Vec::new(),
+        changes: vec![FieldChange {
+            field: "stop_reason".to_owned(),
+            from: stop_reason(turn.from),
+            to: stop_reason(turn.to),
+            sensitive: false,
+        }],
         at,
     }
 }

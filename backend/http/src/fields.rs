@@ -4,7 +4,7 @@
 use crate::body::Fields;
 use crate::error::{DETAILS_MAX, Refusal};
 use berth_domain::nearest;
-use berth_services::FieldError;
+use berth_services::{FieldError, number_bounds};
 use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
 use serde_json::Value;
@@ -103,11 +103,12 @@ pub(crate) fn typed<T: DeserializeOwned>(
         let Err(error) = alone::<T>(key, value) else {
             continue;
         };
-        let message = match misfit::<T>(key, value) {
+        let path = format!("{within}{key}");
+        let message = match misfit::<T>(key, &path, value) {
             Some(message) => message,
             None => sentence(&error.to_string(), key, &mut are_known_told),
         };
-        errors.push(FieldError::invalid(format!("{within}{key}"), message));
+        errors.push(FieldError::invalid(path, message));
     }
     if errors.is_empty() {
         // Each is well alone; something is wrong with them together.
@@ -124,9 +125,9 @@ fn alone<T: DeserializeOwned>(key: &str, value: &Value) -> Result<T, serde_json:
 }
 
 /// What is wrong with a number that the field's type cannot hold; none when the field takes no
-/// whole numbers. The reader does not say what would fit, so the bounds of the types in use are
-/// tried.
-fn misfit<T: DeserializeOwned>(key: &str, value: &Value) -> Option<String> {
+/// whole numbers. What would fit is what the rules say of the field; where they say nothing, the
+/// bounds of the types in use are tried, since the reader does not tell.
+fn misfit<T: DeserializeOwned>(key: &str, path: &str, value: &Value) -> Option<String> {
     const NUMBER_CHARACTERS_MAX: usize = 32;
     const BOUNDS: [i64; 3] = [i64::MAX, u32::MAX as i64, u16::MAX as i64];
     let Value::Number(given) = value else {
@@ -139,6 +140,11 @@ fn misfit<T: DeserializeOwned>(key: &str, value: &Value) -> Option<String> {
         .chars()
         .take(NUMBER_CHARACTERS_MAX)
         .collect();
+    if let Some((least, most)) = number_bounds(path) {
+        return Some(format!(
+            "is {given}: use a whole number from {least} to {most}"
+        ));
+    }
     Some(if most == i64::MAX {
         format!("is {given}: use a whole number")
     } else {
@@ -215,15 +221,11 @@ mod tests {
         };
         assert_eq!(
             message("storage_gb"),
-            "is -1: use a whole number from 0 to 4294967295"
+            "is -1: use a whole number from 1 to 16384"
         );
-        for field in ["recovery_window_days", "replicas"] {
-            assert!(
-                message(field).ends_with("use a whole number from 0 to 4294967295"),
-                "{}",
-                message(field)
-            );
-        }
+        assert!(message("replicas").ends_with("use a whole number from 0 to 4294967295"));
+        // The rules know better what fits.
+        assert!(message("recovery_window_days").ends_with("use a whole number from 0 to 90"));
         assert_eq!(
             message("public_port"),
             "is 70000: use a whole number from 0 to 65535"

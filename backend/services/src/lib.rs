@@ -5,6 +5,7 @@
 //! Refuses: HTTP, JSON, containers. What a request needs of the world comes through [`Outside`].
 
 mod audit;
+mod bounds;
 mod caller;
 pub mod databases;
 pub mod env;
@@ -26,6 +27,7 @@ mod tokens;
 mod users;
 mod view;
 
+pub use bounds::number_bounds;
 pub use caller::Caller;
 pub use error::{Class, Code, Error, FieldError};
 pub use events::{EventList, EventStream, Order};

@@ -5,11 +5,13 @@ use crate::databases::{
     evaluate, is_shielded, protected,
 };
 use crate::error::Doing;
-use crate::projects::{PlannedProject, ProjectConfig, evaluate_project};
+use crate::projects::{
+    PlannedProject, PlannedQuota, ProjectConfig, evaluate_project, planned_quota,
+};
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Maybe, Note, Services};
 use berth_domain::{Database, DatabaseId, Name, ProjectId, Slug};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most resources of one plan.
 pub const PLAN_RESOURCES_MAX: usize = 1000;
@@ -112,6 +114,7 @@ impl Services {
             })
             .collect();
         let mut before = Before::default();
+        before.taken.quotas = quotas_of(wishes);
         let mut outcomes = Vec::with_capacity(wishes.len());
         for wish in wishes {
             outcomes.push(match wish {
@@ -359,6 +362,24 @@ impl Services {
             errors,
         })
     }
+}
+
+/// The quotas that the projects of a plan get. What is applied first is the project, to which
+/// its databases refer; so it is this one that they have to fit into.
+fn quotas_of(wishes: &[Wish]) -> BTreeMap<ProjectId, Maybe<Option<PlannedQuota>>> {
+    let of = |wish: &Wish| match wish {
+        Wish::Project {
+            id: Some(id),
+            config,
+            ..
+        } => {
+            let (quota, wrong) = planned_quota(&config.quota);
+            let id = ProjectId::parse(id).ok().filter(|_| wrong.is_empty());
+            id.map(|id| (id, quota))
+        }
+        _ => None,
+    };
+    wishes.iter().filter_map(of).collect()
 }
 
 fn gone(code: Code, what: &str, id: &str) -> FieldError {

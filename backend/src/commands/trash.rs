@@ -32,7 +32,10 @@ pub async fn run(local: &Local, command: TrashCommand) -> Result<(), Error> {
             let path = format!("/v1/projects/{project}/env/{name}/restore");
             let body = EnvRestoreBody { version: number };
             let restored: EnvVariableEnvelope = local.post(&path, &body).await?;
-            say(format_args!("{} has its value again", restored.variable.name));
+            say(format_args!(
+                "{} has its value again",
+                restored.variable.name
+            ));
             Ok(())
         }
         TrashCommand::Restore { id } => {

@@ -29,6 +29,17 @@ async fn asleep(bench: &Bench, control: &Control) -> DatabaseId {
     id
 }
 
+/// What the journal tells of each turn, from and to.
+async fn stop_reasons(bench: &Bench) -> Vec<(Option<String>, Option<String>)> {
+    let filter = berth_store::EventFilter::default();
+    let page = bench.store.events_after(0, &filter, 1000).await.unwrap();
+    let changes = page.rows.into_iter().flat_map(|event| event.changes);
+    changes
+        .filter(|change| change.field == "stop_reason")
+        .map(|change| (change.from, change.to))
+        .collect()
+}
+
 async fn watch(control: &Control) {
     for sleeper in control.sleepers().await.unwrap() {
         control.watch(&sleeper).await;
@@ -56,6 +67,11 @@ async fn what_nobody_uses_sleeps_and_the_next_client_wakes_it() {
     watch(&control).await;
     bench.run_until_idle(&control).await;
     assert_eq!(bench.status(&id).await, Status::Running);
+    let asleep = Some("\"sleep\"".to_owned());
+    assert_eq!(
+        stop_reasons(&bench).await,
+        [(None, asleep.clone()), (asleep, None)]
+    );
     let credentials = bench.credentials(&id).await;
     assert!(bench.gets_in(&control, &id, &credentials[0]).await);
 }
@@ -86,9 +102,21 @@ async fn a_project_says_it_for_those_that_say_nothing() {
     let mut tx = bench.store.begin().await.unwrap();
     tx.update_project(&project).await.unwrap();
     tx.commit().await.unwrap();
-    control.look_for_idle().await.unwrap();
-    bench.clock.forward_seconds(60);
-    control.look_for_idle().await.unwrap();
+    let minutes = async |minutes| {
+        bench
+            .change(&id, OperationKind::Change, |row| {
+                row.sleep_after_minutes = minutes;
+            })
+            .await;
+        bench.run_until_idle(&control).await;
+        control.look_for_idle().await.unwrap();
+        bench.clock.forward_seconds(60);
+        control.look_for_idle().await.unwrap();
+    };
+    // 0 is never, whatever the project says.
+    minutes(Some(0)).await;
+    assert_eq!(bench.row(&id).await.intent, Intent::Run);
+    minutes(None).await;
     assert_eq!(bench.row(&id).await.intent, Intent::Sleep);
 }
 

@@ -3,7 +3,7 @@
 use super::bench::{Bench, Count};
 use crate::storage::Pressure;
 use berth_containers::Networks as _;
-use berth_domain::{DatabaseId, EngineName, OperationKind, Status};
+use berth_domain::{Clock, DatabaseId, EngineName, OperationKind, Status};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -197,6 +197,49 @@ async fn old_rows_are_forgotten_and_the_younger_ones_stay() {
     assert_eq!(events(&bench, "database.noted").await, 0);
     assert_eq!(bench.latest(&id).await.id, latest);
     assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+#[tokio::test]
+async fn what_people_gave_a_project_is_forgotten_no_sooner_than_it_may_be_lost() {
+    const DAY: i64 = 86_400;
+    for (floor_days, first) in [(1, 7), (40, 40)] {
+        let bench = Bench::new().await;
+        let mut control = bench.control();
+        control.parts.limits.recovery_floor_days = floor_days;
+        let mut project = crate::samples::project();
+        project.id = berth_domain::ProjectId::from_entropy([9; 8]);
+        project.name = berth_domain::Name::parse("other").unwrap();
+        project.slug = berth_domain::Slug::of(&project.name);
+        let variable = berth_domain::EnvVariable {
+            project_id: project.id.clone(),
+            name: berth_domain::EnvName::parse("KEY").unwrap(),
+            value: berth_domain::Secret::new("value"),
+            sensitive: true,
+            created_at: bench.clock.now(),
+            updated_at: bench.clock.now(),
+        };
+        let mut tx = bench.store.begin().await.unwrap();
+        tx.insert_project(&project).await.unwrap();
+        tx.keep_env_version(&variable, bench.clock.now())
+            .await
+            .unwrap();
+        project.generation += 1;
+        project.destroyed_at = Some(bench.clock.now());
+        tx.update_project(&project).await.unwrap();
+        tx.commit().await.unwrap();
+        let kept = async || {
+            control.forget_old_rows().await.unwrap();
+            let versions = bench.store.env_versions(&project.id).await.unwrap();
+            let row = bench.store.project_by_id(&project.id).await.unwrap();
+            (versions.len(), row.is_some())
+        };
+        bench.clock.forward_seconds(first * DAY);
+        assert_eq!(kept().await, (1, true), "{floor_days}");
+        bench.clock.forward_seconds(1);
+        assert_eq!(kept().await, (0, first < 30), "{floor_days}");
+        bench.clock.forward_seconds((30 - first).max(0) * DAY);
+        assert_eq!(kept().await, (0, false), "{floor_days}");
+    }
 }
 
 async fn operations(bench: &Bench, id: &DatabaseId) -> usize {

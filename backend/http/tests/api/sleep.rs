@@ -7,12 +7,14 @@ fn order(name: &str, project: &str) -> Value {
     json!({"name": name, "engine": "postgresql", "project_id": project})
 }
 
-async fn shop(berth: &TestBerth, more: Value) {
+/// Makes the project; answers with its id.
+async fn shop(berth: &TestBerth, more: Value) -> Value {
     let mut body = json!({"name": "shop"});
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
-    berth.post("/v1/projects", body).await.expect(201);
+    let made = berth.post("/v1/projects", body).await.expect(201);
+    made["project"]["id"].clone()
 }
 
 async fn row(berth: &TestBerth, name: &str) -> Value {
@@ -84,9 +86,14 @@ async fn whoever_starts_it_or_wants_a_new_password_wakes_it() {
 async fn sleep_after_minutes_needs_a_pooler_and_a_sensible_number() {
     let berth = TestBerth::start().await;
     let mut body = order("orders", "default");
-    body["sleep_after_minutes"] = 0.into();
-    let reply = berth.post("/v1/databases", body.clone()).await;
-    assert_eq!(reply.line(), "422 invalid_field [sleep_after_minutes]");
+    // The same bounds are told, whichever of them is left.
+    for wrong in [-1, 43_201] {
+        body["sleep_after_minutes"] = wrong.into();
+        let reply = berth.post("/v1/databases", body.clone()).await;
+        assert_eq!(reply.line(), "422 invalid_field [sleep_after_minutes]");
+        let told = format!("is {wrong}: use a whole number from 0 to 43200");
+        assert!(reply.text.contains(&told), "{}", reply.text);
+    }
     body["sleep_after_minutes"] = 5.into();
     body["pooler"] = json!({"enabled": false});
     let reply = berth.post("/v1/databases", body.clone()).await;
@@ -98,6 +105,95 @@ async fn sleep_after_minutes_needs_a_pooler_and_a_sensible_number() {
     let never = json!({"sleep_after_minutes": null});
     let changed = berth.patch(&path, never).await.expect(200);
     assert_eq!(changed["database"]["sleep_after_minutes"], Value::Null);
+    // Never, whatever its project says, which no pooler is needed for.
+    let never = json!({"sleep_after_minutes": 0, "pooler": {"enabled": false}});
+    let changed = berth.patch(&path, never).await.expect(200);
+    assert_eq!(changed["database"]["sleep_after_minutes"], 0);
+}
+
+#[tokio::test]
+async fn a_quota_is_raised_by_the_plan_that_needs_it() {
+    let berth = TestBerth::start().await;
+    let made = shop(&berth, json!({"quota": {"databases": 1}})).await;
+    berth.database(order("orders", "shop")).await;
+    let project = |quota: Value| {
+        let config = json!({"name": "shop", "quota": quota});
+        json!({"kind": "project", "id": made, "config": config})
+    };
+    let new = |name: &str| json!({"kind": "database", "config": order(name, "shop")});
+    let plan = async |resources: Value| {
+        let answer = berth
+            .post("/v1/plan", json!({"resources": resources}))
+            .await
+            .expect(200);
+        let resources = answer["resources"].as_array().unwrap().iter();
+        let told = resources.map(|one| {
+            one["errors"][0]["message"]
+                .as_str()
+                .unwrap_or("")
+                .to_owned()
+        });
+        told.collect::<Vec<_>>()
+    };
+    let raised = project(json!({"databases": 3}));
+    assert_eq!(
+        plan(json!([raised, new("bills"), new("carts")])).await,
+        ["", "", ""]
+    );
+    // Wherever the project stands among them.
+    let told = plan(json!([new("bills"), new("carts"), new("users"), raised])).await;
+    assert_eq!(
+        (told[0].as_str(), told[1].as_str(), told[3].as_str()),
+        ("", "", "")
+    );
+    assert!(
+        told[2].starts_with(
+            "shop may have 3 databases and has 1, and this plan makes 2 more before this one: "
+        ),
+        "{}",
+        told[2]
+    );
+    let told = plan(json!([new("bills")])).await;
+    assert!(
+        told[0].starts_with("shop may have 1 database and has 1: "),
+        "{}",
+        told[0]
+    );
+    // What is not known yet is looked at when it is applied.
+    let mut unknown = project(json!({}));
+    unknown["unknown"] = json!(["quota.databases"]);
+    assert_eq!(plan(json!([unknown, new("bills")])).await, ["", ""]);
+    // A quota that is lowered holds for what stands beside it, and below what is there it is
+    // refused itself, at plan and at apply.
+    berth
+        .patch("/v1/projects/shop", json!({"quota": null}))
+        .await
+        .expect(200);
+    let told = plan(json!([project(json!({"databases": 1})), new("bills")])).await;
+    assert!(
+        told[0].is_empty() && told[1].starts_with("shop may have 1 database"),
+        "{told:?}"
+    );
+    for (quota, line) in [
+        (
+            json!({"databases": 0}),
+            "is 0, and the project has 1 database: ",
+        ),
+        (
+            json!({"storage_gb": 9}),
+            "is 9, and the project has databases with 10 GB in all: ",
+        ),
+    ] {
+        let told = plan(json!([project(quota.clone())])).await;
+        assert!(told[0].starts_with(line), "{told:?}");
+        let field = quota.as_object().unwrap().keys().next().unwrap().clone();
+        let reply = berth
+            .patch("/v1/projects/shop", json!({"quota": quota}))
+            .await;
+        assert_eq!(reply.line(), format!("409 quota_exceeded [quota.{field}]"));
+    }
+    let least = json!({"quota": {"databases": 1, "storage_gb": 10}});
+    berth.patch("/v1/projects/shop", least).await.expect(200);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the rules need to know besides the row and the wish.
 
-use crate::{HostCapacity, ImageState};
+use crate::projects::PlannedQuota;
+use crate::{HostCapacity, ImageState, Maybe};
 use berth_domain::{Database, DatabaseId, Name, Observation, Project, TokenId};
 use berth_store::{AddressUse, ProjectUse};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,8 +89,14 @@ pub struct Facts {
     pub free_name: Option<Name>,
     /// Ports of other databases.
     pub ports_used: BTreeSet<u16>,
+    /// Whether something that is no database of berth's holds the public port that is wished for.
+    pub port_is_held: bool,
     /// What the other databases of the project have.
     pub project_use: ProjectUse,
+    /// What earlier resources of the same plan will have of it.
+    pub project_planned: ProjectUse,
+    /// The quota that the same plan gives the project; none where it says nothing of it.
+    pub quota_planned: Option<Maybe<Option<PlannedQuota>>>,
     /// How many further ports earlier resources of the same plan will be given.
     pub ports_awaited: u32,
     /// Addresses that other databases take, of the project and of the whole installation.
@@ -118,7 +125,10 @@ impl Facts {
             resumable: None,
             free_name: None,
             ports_used: BTreeSet::new(),
+            port_is_held: false,
             project_use: ProjectUse::default(),
+            project_planned: ProjectUse::default(),
+            quota_planned: None,
             ports_awaited: 0,
             addresses_used: AddressUse::default(),
             memory_mb_promised: 0,

@@ -4,8 +4,9 @@ use super::config::DatabaseConfig;
 use super::evaluate::addresses_of;
 use super::facts::{Authority, Facts, Holder, ProjectFact, RestoreFact};
 use crate::error::Doing;
+use crate::projects::PlannedQuota;
 use crate::view::View;
-use crate::{Caller, Error, Given, HostCapacity, ImageState, Services};
+use crate::{Caller, Error, Given, HostCapacity, ImageState, Maybe, Services};
 use berth_domain::{
     Claim, Database, DatabaseId, Intent, Name, ProjectId, Scope, Slug, Timestamp, nearest,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Taken {
     pub(crate) memory_mb: u64,
     /// How many databases and how much storage each project gets.
     pub(crate) projects: BTreeMap<ProjectId, ProjectUse>,
+    /// The quotas that projects of the same plan get, wherever they stand in it.
+    pub(crate) quotas: BTreeMap<ProjectId, Maybe<Option<PlannedQuota>>>,
 }
 
 impl Caller {
@@ -119,6 +122,7 @@ impl Gatherer<'_, '_> {
                 .await?;
         }
         self.shares(&mut facts, base.as_ref()).await?;
+        facts.port_is_held = self.port_is_held(base.as_ref(), config);
         if let Some(base) = &base {
             facts.observation = self
                 .view
@@ -127,6 +131,17 @@ impl Gatherer<'_, '_> {
                 .doing("read an observation")?;
         }
         Ok(facts)
+    }
+
+    /// Whether a stranger listens on the port that is wished for. Where a database of berth's
+    /// has it that is the row itself, or stands in its way, nobody is asked.
+    fn port_is_held(&self, base: Option<&Database>, config: &DatabaseConfig) -> bool {
+        let Given::Value(port) = config.public_port else {
+            return false;
+        };
+        let has = |row: &Database| row.public_port == Some(port);
+        let own = base.is_some_and(has) || self.replaces.as_ref().is_some_and(has);
+        !own && !self.services.outside.port_is_free(port)
     }
 
     async fn restore(&mut self, config: &DatabaseConfig) -> Result<RestoreFact, Error> {
@@ -359,10 +374,6 @@ impl Gatherer<'_, '_> {
             others.databases = others.databases.saturating_sub(1);
             others.storage_gb = others.storage_gb.saturating_sub(u64::from(*storage_gb));
         }
-        if let Some(taken) = self.taken.projects.get(project) {
-            others.databases += taken.databases;
-            others.storage_gb += taken.storage_gb;
-        }
         Ok(others)
     }
 
@@ -445,6 +456,9 @@ impl Gatherer<'_, '_> {
         facts.ports_used.extend(&self.taken.ports);
         if let ProjectFact::Found(project) = &facts.project {
             facts.project_use = self.project_use(&project.id, &mine).await?;
+            let planned = self.taken.projects.get(&project.id);
+            facts.project_planned = planned.copied().unwrap_or_default();
+            facts.quota_planned = self.taken.quotas.get(&project.id).copied();
             facts.addresses_used = self.addresses(&project.id, &own_addresses).await?;
         }
         Ok(())

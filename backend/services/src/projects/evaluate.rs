@@ -1,6 +1,6 @@
 //! What becomes of a wish for a project: the one function behind plan and apply.
 
-use super::quota::{PlannedQuota, QuotaConfig, planned_quota, sleep_after_minutes};
+use super::quota::{PlannedQuota, QuotaConfig, exceeded, planned_quota, sleep_after_minutes};
 use crate::databases::{Authority, Rules};
 use crate::note::{counted, not_one_of};
 use crate::tags::check_tags;
@@ -8,6 +8,7 @@ use crate::{Code, Error, FieldError, Given, Maybe, Note};
 use berth_domain::{
     Claim, Fingerprint, Name, OnDestroy, Project, ProjectId, Scope, Slug, Timestamp,
 };
+use berth_store::ProjectUse;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -177,6 +178,8 @@ pub struct ProjectFacts {
     pub slug_holder: Option<ProjectHolder>,
     /// The unclaimed project of the same token and name.
     pub resumable: Option<Box<Project>>,
+    /// What the databases of the one in question have.
+    pub in_use: ProjectUse,
     /// A destroyed project of that name that holds variables, which a new one will not have.
     pub forsaken: Option<Forsaken>,
 }
@@ -459,6 +462,10 @@ impl Evaluator<'_> {
     fn quota(&mut self) -> Maybe<Option<PlannedQuota>> {
         let (quota, wrong) = planned_quota(&self.config.quota);
         self.errors.extend(wrong);
+        if let (Maybe::Known(Some(planned)), Some(row)) = (&quota, self.row) {
+            let wrong = exceeded(planned, row.quota, self.facts.in_use);
+            self.errors.extend(wrong);
+        }
         quota
     }
 

@@ -13,6 +13,6 @@ pub use evaluate::{
     Forsaken, PlannedProject, ProjectConfig, ProjectEvaluation, ProjectFacts, ProjectHolder,
     evaluate_project,
 };
-pub(crate) use quota::sleep_after_minutes;
 pub use quota::{PlannedQuota, QuotaConfig};
+pub(crate) use quota::{planned_quota, sleep_after_minutes};
 pub use sleep::Rest;

@@ -1,15 +1,11 @@
 //! How much a project may have, and when its databases sleep: what may be said of both.
 
-use crate::{FieldError, Given, Maybe};
+use crate::bounds::{Bounds, QUOTA_DATABASES, QUOTA_STORAGE_GB, SLEEP_AFTER_MINUTES, outside};
+use crate::note::counted;
+use crate::{Code, FieldError, Given, Maybe};
 use berth_domain::Quota;
+use berth_store::ProjectUse;
 use serde::Serialize;
-
-/// The longest wait before what nobody uses sleeps: thirty days.
-const SLEEP_AFTER_MINUTES_MAX: u32 = 43_200;
-/// The most databases that a quota may name.
-const QUOTA_DATABASES_MAX: u32 = 100_000;
-/// The most storage that a quota may name, in GB.
-const QUOTA_STORAGE_GB_MAX: u32 = 10_000_000;
 
 /// What may be said of a quota. An object is said whole: what is left out is not limited.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -62,30 +58,28 @@ impl PlannedQuota {
 fn bounded(
     given: &Given<u32>,
     field: &str,
-    least: u32,
-    most: u32,
+    bounds: Bounds,
 ) -> (Maybe<Option<u32>>, Option<FieldError>) {
     match given {
         Given::Unknown => (Maybe::Unknown, None),
         Given::Absent | Given::Null => (Maybe::Known(None), None),
-        Given::Value(value) if (least..=most).contains(value) => (Maybe::Known(Some(*value)), None),
+        Given::Value(value) if (bounds.0..=bounds.1).contains(value) => {
+            (Maybe::Known(Some(*value)), None)
+        }
         Given::Value(value) => (
             Maybe::Unknown,
-            Some(FieldError::invalid(
-                field,
-                format!("is {value}: use {least} to {most}"),
-            )),
+            Some(FieldError::invalid(field, outside(*value, bounds))),
         ),
     }
 }
 
-/// When what nobody uses sleeps; none is never.
+/// When what nobody uses sleeps; 0 is never, and none is for the project to say.
 pub(crate) fn sleep_after_minutes(given: &Given<u32>) -> (Maybe<Option<u32>>, Option<FieldError>) {
-    bounded(given, "sleep_after_minutes", 1, SLEEP_AFTER_MINUTES_MAX)
+    bounded(given, "sleep_after_minutes", SLEEP_AFTER_MINUTES)
 }
 
 /// What a wish for a quota amounts to.
-pub(super) fn planned_quota(
+pub(crate) fn planned_quota(
     given: &Given<QuotaConfig>,
 ) -> (Maybe<Option<PlannedQuota>>, Vec<FieldError>) {
     let config = match given {
@@ -93,13 +87,8 @@ pub(super) fn planned_quota(
         Given::Absent | Given::Null => return (Maybe::Known(None), Vec::new()),
         Given::Value(config) => config,
     };
-    let (databases, first) = bounded(&config.databases, "quota.databases", 0, QUOTA_DATABASES_MAX);
-    let (storage_gb, second) = bounded(
-        &config.storage_gb,
-        "quota.storage_gb",
-        0,
-        QUOTA_STORAGE_GB_MAX,
-    );
+    let (databases, first) = bounded(&config.databases, "quota.databases", QUOTA_DATABASES);
+    let (storage_gb, second) = bounded(&config.storage_gb, "quota.storage_gb", QUOTA_STORAGE_GB);
     let planned = PlannedQuota {
         databases,
         storage_gb,
@@ -108,4 +97,44 @@ pub(super) fn planned_quota(
         Maybe::Known(Some(planned)),
         first.into_iter().chain(second).collect(),
     )
+}
+
+/// What a quota that is new to a project leaves no room for, though it is there already. What
+/// was allowed before is not refused for an edit of something else.
+pub(super) fn exceeded(
+    planned: &PlannedQuota,
+    before: Option<Quota>,
+    in_use: ProjectUse,
+) -> Vec<FieldError> {
+    let before = before.unwrap_or_default();
+    let databases = u64::from(in_use.databases);
+    let gigabytes = |used: u64| format!("databases with {used} GB in all");
+    [
+        (
+            "quota.databases",
+            planned.databases,
+            before.databases,
+            databases,
+            counted(databases, "database"),
+        ),
+        (
+            "quota.storage_gb",
+            planned.storage_gb,
+            before.storage_gb,
+            in_use.storage_gb,
+            gigabytes(in_use.storage_gb),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(field, planned, before, used, there)| {
+        let most = planned.known().flatten()?;
+        (before != Some(most) && u64::from(most) < used).then(|| {
+            FieldError::of(
+                Code::QuotaExceeded,
+                field,
+                format!("is {most}, and the project has {there}: destroy what is too much first, or say {used} or more"),
+            )
+        })
+    })
+    .collect()
 }

@@ -8,7 +8,7 @@ use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes
 use crate::view::View;
 use crate::{Caller, Code, Error, Expected, Given, Maybe, Services, random};
 use berth_domain::{Claim, Name, OnDestroy, Project, ProjectId, Slug, Timestamp};
-use berth_store::{Page, Tx};
+use berth_store::{Page, ProjectUse, Tx};
 use std::collections::BTreeMap;
 
 impl Services {
@@ -258,8 +258,13 @@ impl Services {
             name_holder: None,
             slug_holder: None,
             resumable: None,
+            in_use: ProjectUse::default(),
             forsaken: None,
         };
+        if let Some(row) = row {
+            let in_use = view.project_use(&row.id).await;
+            facts.in_use = in_use.doing("add up what a project has")?;
+        }
         let name = match &config.name {
             Given::Value(text) => Name::parse(text).ok(),
             Given::Absent | Given::Null | Given::Unknown => None,

@@ -216,11 +216,12 @@ fn ordered() -> Vec<Attribute> {
         Attribute::number("sleep_after_minutes")
             .optional()
             .description(
-                "Minutes without a client after which it sleeps; its project's when left out. \
+                "Minutes without a client after which it sleeps; its project's when left out, \
+                 and 0 is never. \
                  Needs the pooler, which holds the next client until the engine is up. A \
                  database that sleeps is no drift.",
             )
-            .validate(whole(1..=43_200)),
+            .validate(whole(0..=43_200)),
         Attribute::map("inject_env", Type::String)
             .optional()
             .description(

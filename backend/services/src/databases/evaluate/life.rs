@@ -1,6 +1,7 @@
 //! Whether it runs, how its password ages, and what its destruction needs.
 
 use super::{Base, Evaluator};
+use crate::bounds::{RECOVERY_WINDOW_DAYS, outside};
 use crate::databases::facts::Authority;
 use crate::databases::planned::PlannedDatabase;
 use crate::note::not_one_of;
@@ -9,8 +10,6 @@ use crate::{Code, Given, Maybe, Note};
 use berth_domain::{Intent, Scope};
 use std::collections::BTreeMap;
 
-/// The longest recovery window.
-const RECOVERY_WINDOW_DAYS_MAX: u32 = 90;
 /// The recovery window of a database that says nothing of it.
 const RECOVERY_WINDOW_DAYS_DEFAULT: u32 = 7;
 /// The highest version a password may have.
@@ -128,11 +127,8 @@ impl Evaluator<'_> {
             (_, Base::Trash(row)) => row.recovery_window_days,
             (_, Base::New | Base::Row(_)) => RECOVERY_WINDOW_DAYS_DEFAULT,
         };
-        if days > RECOVERY_WINDOW_DAYS_MAX {
-            self.refuse(
-                "recovery_window_days",
-                format!("is {days}: use 0 to {RECOVERY_WINDOW_DAYS_MAX}"),
-            );
+        if days > RECOVERY_WINDOW_DAYS.1 {
+            self.refuse("recovery_window_days", outside(days, RECOVERY_WINDOW_DAYS));
             return Maybe::Unknown;
         }
         if let Some(row) = self.base.row()

@@ -1,6 +1,7 @@
 //! What is ordered: engine, version, size, place.
 
 use super::{Base, Evaluator};
+use crate::bounds::{STORAGE_GB, outside};
 use crate::databases::facts::ProjectFact;
 use crate::note::{not_one_of, size_text};
 use crate::{Code, Given, Maybe, Note};
@@ -243,8 +244,8 @@ impl<'a> Evaluator<'a> {
             );
             return Maybe::Unknown;
         }
-        if !(1..=16_384).contains(&gb) {
-            self.refuse("storage_gb", format!("is {gb}: use 1 to 16384"));
+        if !(STORAGE_GB.0..=STORAGE_GB.1).contains(&gb) {
+            self.refuse("storage_gb", outside(gb, STORAGE_GB));
             return Maybe::Unknown;
         }
         if let Maybe::Known(plan) = plan

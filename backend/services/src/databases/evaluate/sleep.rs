@@ -3,7 +3,8 @@
 use super::{Base, Evaluator};
 use crate::databases::facts::ProjectFact;
 use crate::databases::planned::PlannedDatabase;
-use crate::projects::sleep_after_minutes;
+use crate::note::counted;
+use crate::projects::{PlannedQuota, sleep_after_minutes};
 use crate::{Code, Given, Maybe};
 
 impl Evaluator<'_> {
@@ -23,7 +24,7 @@ impl Evaluator<'_> {
 
     /// It is the pooler that holds a client while what slept gets up.
     pub(super) fn sleep_needs_a_pooler(&mut self, planned: &PlannedDatabase) {
-        if matches!(planned.sleep_after_minutes, Maybe::Known(Some(_)))
+        if matches!(planned.sleep_after_minutes, Maybe::Known(Some(minutes)) if minutes > 0)
             && matches!(planned.pooler, Maybe::Known(None))
         {
             self.refuse(
@@ -42,35 +43,53 @@ impl Evaluator<'_> {
         let ProjectFact::Found(project) = &self.facts.project else {
             return;
         };
-        let Some(quota) = project.quota else { return };
-        let (name, in_use) = (project.name.clone(), self.facts.project_use);
+        let quota = match self.facts.quota_planned {
+            Some(planned) => planned,
+            None => Maybe::Known(project.quota.map(PlannedQuota::from)),
+        };
+        // What is not known yet is looked at when it is applied.
+        let Maybe::Known(Some(quota)) = quota else {
+            return;
+        };
+        let name = project.name.clone();
+        let (has, planned_before) = (self.facts.project_use, self.facts.project_planned);
         let stays = match self.base {
             Base::Row(row) if row.project_id == project.id => Some(row.storage_gb),
             _ => None,
         };
-        if let Some(most) = quota.databases
+        if let Maybe::Known(Some(most)) = quota.databases
             && stays.is_none()
-            && in_use.databases >= most
+            && has.databases + planned_before.databases >= most
         {
+            let others = match planned_before.databases {
+                0 => String::new(),
+                more => format!(", and this plan makes {more} more before this one"),
+            };
             self.refuse_as(
                 Code::QuotaExceeded,
                 "project_id",
                 format!(
-                    "{name} may have {most} databases and has {}: destroy one, or raise quota.databases of the project",
-                    in_use.databases
+                    "{name} may have {} and has {}{others}: destroy one, or raise quota.databases of the project",
+                    counted(most.into(), "database"),
+                    has.databases
                 ),
             );
         }
-        if let (Some(most), Maybe::Known(wanted)) = (quota.storage_gb, planned.storage_gb)
+        if let (Maybe::Known(Some(most)), Maybe::Known(wanted)) =
+            (quota.storage_gb, planned.storage_gb)
             && stays.is_none_or(|before| wanted > before)
-            && in_use.storage_gb + u64::from(wanted) > u64::from(most)
+            && has.storage_gb + planned_before.storage_gb + u64::from(wanted) > u64::from(most)
         {
+            let others = match planned_before.storage_gb {
+                0 => String::new(),
+                more => format!(", and this plan takes {more} GB before this one"),
+            };
             self.refuse_as(
                 Code::QuotaExceeded,
                 "storage_gb",
                 format!(
-                    "{wanted} GB do not fit: {name} may have {most} GB, and its other databases have {}; take less, or raise quota.storage_gb of the project",
-                    in_use.storage_gb
+                    "{wanted} GB do not fit: {name} may have {most} GB, and its other databases have {}{others}; take less, or raise quota.storage_gb of the project",
+                    has.storage_gb
                 ),
             );
         }

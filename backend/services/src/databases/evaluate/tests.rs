@@ -194,7 +194,7 @@ fn wrong_words_are_answered_with_the_right_ones() {
     );
     assert!(wrong(|c| c.username = Given::Value("postgres".into())).starts_with("username: "));
     assert!(wrong(|c| c.public_port = Given::Value(80)).contains("use 15000 to 15999"));
-    assert!(wrong(|c| c.recovery_window_days = Given::Value(91)).contains("use 0 to 90"));
+    assert!(wrong(|c| c.recovery_window_days = Given::Value(91)).contains("number from 0 to 90"));
     assert!(wrong(|c| c.credential_version = Given::Value(0)).contains("use 1 to"));
     let list = |entry: &str| {
         let mut config = orders();
