@@ -14,11 +14,13 @@ pub struct PlanRequest {
 }
 
 /// One resource of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanItem {
-    /// `project` or `database`.
+    /// `project` or `database`. It has to be said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub kind: String,
     /// The object to change; none for a create.
     #[serde(default, skip_serializing_if = "Option::is_none")]

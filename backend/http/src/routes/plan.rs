@@ -2,15 +2,16 @@
 
 use super::{Answer, Shared, Who, json};
 use crate::body::{JsonObject, Params, typed};
-use crate::error::Refusal;
+use crate::error::{DETAILS_MAX, Refusal};
 use crate::wire;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use berth_api::{ApiError, PlanAnswer, PlanRequest, Snapshot};
-use berth_services::{SnapshotKind, SnapshotRows};
+use berth_api::{ApiError, PlanAnswer, PlanItem, PlanRequest, Snapshot};
+use berth_services::{FieldError, SnapshotKind, SnapshotRows};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Says what would become of each resource. It writes, reserves and draws nothing.
 #[utoipa::path(post, path = "/v1/plan", tag = "plan", request_body = PlanRequest,
@@ -22,14 +23,51 @@ pub(crate) async fn plan(State(state): Shared, Extension(caller): Who, body: Jso
             "is required: the resources of one plan",
         ));
     }
-    let request: PlanRequest = typed(body.fields, "").map_err(Refusal::fields)?;
-    let wishes: Vec<_> = request.resources.into_iter().map(wire::wish).collect();
+    let resources = match body.fields.get("resources") {
+        Some(Value::Array(resources)) if body.fields.len() == 1 => items(resources),
+        _ => typed(&body.fields, "").map(|request: PlanRequest| request.resources),
+    };
+    let resources = resources.map_err(Refusal::fields)?;
+    let wishes: Vec<_> = resources.into_iter().map(wire::wish).collect();
     let outcomes = state.services.plan(&caller, &wishes).await?;
     let rules = state.services.rules();
     let body = PlanAnswer {
         resources: wire::planned_items(outcomes, rules),
     };
     json(StatusCode::OK, &body)
+}
+
+/// The resources of a plan. What cannot be read is named by its place among them.
+fn items(resources: &[Value]) -> Result<Vec<PlanItem>, Vec<FieldError>> {
+    let mut items = Vec::with_capacity(resources.len());
+    let mut errors = Vec::new();
+    for (number, resource) in resources.iter().enumerate() {
+        let place = format!("resources[{number}]");
+        match resource {
+            Value::Object(fields) if fields.contains_key("kind") => {
+                match typed(fields, &format!("{place}.")) {
+                    Ok(item) => items.push(item),
+                    Err(wrong) => errors.extend(wrong),
+                }
+            }
+            Value::Object(_) => errors.push(FieldError::invalid(
+                format!("{place}.kind"),
+                "is required: project or database",
+            )),
+            _ => errors.push(FieldError::invalid(
+                place,
+                "has the wrong type: send an object with kind and config",
+            )),
+        }
+        if errors.len() > DETAILS_MAX {
+            break;
+        }
+    }
+    if errors.is_empty() {
+        Ok(items)
+    } else {
+        Err(errors)
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,7 +20,9 @@ async fn made(berth: &TestBerth, body: Value) -> (String, String) {
 /// A pipeline that manages tokens.
 async fn pipeline(berth: &TestBerth) -> String {
     let scopes = ["read", "plan", "write", "credentials", "admin"];
-    made(berth, json!({"name": "pipeline", "scopes": scopes})).await.0
+    made(berth, json!({"name": "pipeline", "scopes": scopes}))
+        .await
+        .0
 }
 
 #[tokio::test]
@@ -29,7 +31,10 @@ async fn whoever_makes_tokens_does_not_thereby_make_data_unrecoverable() {
     let pipeline = pipeline(&berth).await;
     let mut order = postgres("orders");
     order["deletion_protection"] = json!(true);
-    let id = berth.database(order).await["id"].as_str().unwrap().to_owned();
+    let id = berth.database(order).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("/v1/databases/{id}");
     let free = Some(json!({"deletion_protection": false}));
     let reply = berth.call(&pipeline, Method::PATCH, &path, free).await;
@@ -52,7 +57,9 @@ async fn whoever_makes_tokens_does_not_thereby_make_data_unrecoverable() {
         assert_eq!(reply.line(), line, "{body}");
         assert!(reply.text.contains("unprotect"), "{}", reply.text);
     }
-    make(&berth, &pipeline, json!({"name": "t", "preset": "apply"})).await.expect(201);
+    make(&berth, &pipeline, json!({"name": "t", "preset": "apply"}))
+        .await
+        .expect(201);
     let person = json!({
         "name": "person", "preset": "admin", "keep_secret": true,
         "expires_at": "2026-12-31T00:00:00Z",
@@ -65,7 +72,10 @@ async fn whoever_makes_tokens_does_not_thereby_make_data_unrecoverable() {
     let path = format!("/v1/tokens/{person}");
     for (end, line) in [
         (json!(null), "403 scope_missing [expires_at]"),
-        (json!("2027-12-31T00:00:00Z"), "403 scope_missing [expires_at]"),
+        (
+            json!("2027-12-31T00:00:00Z"),
+            "403 scope_missing [expires_at]",
+        ),
         (json!("2026-11-30T00:00:00Z"), "200 -"),
     ] {
         let body = Some(json!({"expires_at": end}));
@@ -97,6 +107,31 @@ async fn no_token_outlives_the_one_that_made_it() {
         let body = Some(json!({"expires_at": end}));
         let reply = berth.call(&short, Method::PATCH, &path, body).await;
         assert_eq!(reply.line(), "422 invalid_field [expires_at]", "{end}");
-        assert!(reply.text.contains("when the token that asks ends"), "{}", reply.text);
+        assert!(
+            reply.text.contains("when the token that asks ends"),
+            "{}",
+            reply.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_applies_gets_no_credentials_that_open_nothing() {
+    let berth = TestBerth::start().await;
+    let id = berth.database(postgres("orders")).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/v1/databases/{id}/credentials");
+    for (scopes, line) in [
+        (json!(["plan"]), "200 -"),
+        (json!(["plan", "write"]), "403 scope_missing"),
+        (json!(["write"]), "403 scope_missing"),
+        (json!(["plan", "write", "credentials"]), "200 -"),
+    ] {
+        let body = json!({"name": "t", "scopes": scopes});
+        let (token, _) = made(&berth, body).await;
+        let reply = berth.call(&token, Method::GET, &path, None).await;
+        assert_eq!(reply.line(), line, "{scopes}");
     }
 }

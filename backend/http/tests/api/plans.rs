@@ -320,3 +320,67 @@ async fn a_window_that_closes_and_a_port_that_is_not_open_are_told() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_port_that_a_stranger_holds_is_told_at_plan() {
+    let berth = TestBerth::start().await;
+    berth.host.held_ports.lock().unwrap().push(15_001);
+    let wish = |port: u16, expose: bool| {
+        let config = json!({
+            "name": "orders", "engine": "postgresql", "expose": expose, "public_port": port,
+        });
+        json!({"kind": "database", "config": config})
+    };
+    for (port, expose, is_told) in [
+        (15_001, true, true),
+        (15_001, false, false),
+        (15_000, true, false),
+    ] {
+        let planned = berth.plan_one(&berth.admin, wish(port, expose)).await;
+        assert_eq!(planned["errors"], json!([]));
+        let told = planned["notes"]
+            .to_string()
+            .contains("15001 is in use on this host");
+        assert_eq!(told, is_told, "{port} {expose}: {planned}");
+    }
+    // What it has itself is in nobody's way.
+    let mut order = wish(15_000, true)["config"].clone();
+    berth.host.held_ports.lock().unwrap().push(15_000);
+    let made = berth.database(order.clone()).await;
+    order["tags"] = json!({"a": "b"});
+    let change = json!({"kind": "database", "id": made["id"], "config": order});
+    let planned = berth.plan_one(&berth.admin, change).await;
+    assert_eq!(planned["notes"], json!([]), "{planned}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_by_its_place_in_the_plan() {
+    let berth = TestBerth::start().await;
+    let well = json!({"kind": "project", "config": {"name": "shop"}});
+    for (wrong, field) in [
+        (
+            json!({"kind": "database", "config": null}),
+            "resources[1].config",
+        ),
+        (json!({"kind": "database", "conf": {}}), "resources[1].conf"),
+        (json!({"kind": 1}), "resources[1].kind"),
+        (json!({"config": {}}), "resources[1].kind"),
+        (json!([]), "resources[1]"),
+        (json!(null), "resources[1]"),
+    ] {
+        let body = json!({"resources": [well, wrong]});
+        let reply = berth.post("/v1/plan", body).await;
+        assert_eq!(
+            reply.line(),
+            format!("422 invalid_field [{field}]"),
+            "{wrong}"
+        );
+    }
+    for (body, field) in [
+        (json!({"resources": {}}), "resources"),
+        (json!({"resources": [], "more": 1}), "more"),
+    ] {
+        let reply = berth.post("/v1/plan", body).await;
+        assert_eq!(reply.line(), format!("422 invalid_field [{field}]"));
+    }
+}

@@ -50,6 +50,8 @@ impl Entropy for Counted {
 pub struct Host {
     pub capacity: Mutex<Option<HostCapacity>>,
     pub missing: Mutex<Vec<String>>,
+    /// Ports on which strangers listen.
+    pub held_ports: Mutex<Vec<u16>>,
 }
 
 #[async_trait]
@@ -68,8 +70,8 @@ impl Outside for Host {
         *self.capacity.lock().unwrap()
     }
 
-    fn port_is_free(&self, _port: u16) -> bool {
-        true
+    fn port_is_free(&self, port: u16) -> bool {
+        !self.held_ports.lock().unwrap().contains(&port)
     }
 }
 
@@ -176,6 +178,7 @@ impl TestBerth {
                 memory_mb: 8192,
             })),
             missing: Mutex::default(),
+            held_ports: Mutex::default(),
         });
         let services = Arc::new(Services::new(Parts {
             store: store.clone(),

@@ -16,7 +16,7 @@ impl<'a> Evaluator<'a> {
                 self.refuse_as(
                     Code::DatabaseNotFound,
                     field,
-                    format!("there is no destroyed database \"{asked}\": GET /v1/trash lists those that can be restored"),
+                    format!("there is no destroyed database \"{asked}\": berthd trash list (GET /v1/trash) shows those that can be restored"),
                 );
             }
             RestoreFact::Living(id) => self.refuse_as(

@@ -35,6 +35,16 @@ impl Evaluator<'_> {
                     format!("{port} belongs to this database, and nothing listens there: set expose = true to publish it."),
                 ));
             }
+            if self.facts.port_is_held
+                && expose == Maybe::Known(true)
+                && !self.facts.ports_used.contains(&port)
+            {
+                self.notes.push(Note::warning(
+                    Some("public_port"),
+                    format!("{port} is in use on this host"),
+                    "Something that is no database of berth's listens there at this moment. Until it ends, the database cannot be published: end it, or take another port.",
+                ));
+            }
             return self.given_port(port);
         }
         let kept = match self.base {
