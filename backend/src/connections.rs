@@ -22,6 +22,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+/// Clients that may be connected at once, where the host allows as many open files.
+const CONNECTIONS_MAX: usize = 4096;
 /// Pause after a connection could not be taken, such as for want of file descriptors.
 const ACCEPT_RETRY_MILLIS: u64 = 100;
 /// Headers of a request, at most.
@@ -30,6 +32,29 @@ const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long a client may leave what it was sent unread.
 const UNREAD_MILLIS_MAX: u32 = 120_000;
+
+/// How many clients may be connected: each takes a file descriptor, and so do the store and the
+/// engines. The soft limit of a login shell is far below what a server may have.
+pub fn places_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files stays where it is");
+            limit.current
+        }
+    };
+    // No limit at all is spelt as none.
+    let half = files.map_or(usize::MAX, |files| {
+        usize::try_from(files / 2).unwrap_or(usize::MAX)
+    });
+    half.min(CONNECTIONS_MAX)
+}
 
 /// What clients may take.
 #[derive(Debug, Clone, Copy)]

@@ -20,8 +20,6 @@ use tokio::task::JoinSet;
 
 /// How long requests and steps under way may take to end after the signal to stop.
 const STOP_SECONDS_MAX: u64 = 5;
-/// Clients that may be connected at once, where the host allows as many open files.
-const CONNECTIONS_MAX: usize = 4096;
 /// How long a request's head may take to arrive, and a connection lie idle between requests.
 const HEAD_SECONDS_MAX: u64 = 60;
 
@@ -55,7 +53,7 @@ pub async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     });
     let address = listener.local_addr()?;
     let bounds = Bounds {
-        connections_max: connections_max(),
+        connections_max: connections::places_max(),
         patience: Duration::from_secs(HEAD_SECONDS_MAX),
     };
     tasks.spawn(connections::serve(
@@ -126,29 +124,6 @@ async fn serve_unix(listener: UnixListener, router: Router, stopping: watch::Rec
     {
         tracing::error!(%error, "the command line's listener failed");
     }
-}
-
-/// How many clients may be connected: each takes a file descriptor, and so do the store and the
-/// engines. The soft limit of a login shell is far below what a server may have.
-fn connections_max() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let files = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(error) => {
-            tracing::warn!(%error, "the limit of open files stays where it is");
-            limit.current
-        }
-    };
-    // No limit at all is spelt as none.
-    let half = files.map_or(usize::MAX, |files| {
-        usize::try_from(files / 2).unwrap_or(usize::MAX)
-    });
-    half.min(CONNECTIONS_MAX)
 }
 
 /// The command line's socket. The lock of the data root is held, so a file that is there was

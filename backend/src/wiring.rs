@@ -3,6 +3,7 @@
 use crate::authority::{self, Authority, Pair};
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Runtime};
+use crate::connections;
 use crate::data_root::{self, DataRoot};
 use crate::env_files;
 use crate::images::{Obtainer, Recipes};
@@ -138,6 +139,7 @@ pub async fn open(
         trusted_proxies: config.edge.trusted_proxies.clone(),
         cors_origins: config.edge.cors_origins.clone(),
         base_path: config.edge.base_path.clone(),
+        connections_max: connections::places_max(),
         stopping,
         ..berth_http::Config::default()
     };

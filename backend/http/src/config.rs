@@ -21,6 +21,8 @@ pub struct Config {
     pub request_seconds_max: u64,
     /// How long one stream of events lasts; its client comes again with the last event's id.
     pub stream_seconds_max: u64,
+    /// Clients that may be connected at once; what lasts long takes a part of them.
+    pub connections_max: usize,
     /// Proxies that are believed when they say for whom they ask.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may ask; none by default.
@@ -42,6 +44,7 @@ impl Default for Config {
             body_seconds_max: 20,
             request_seconds_max: 30,
             stream_seconds_max: 3600,
+            connections_max: 4096,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             base_path: String::new(),

@@ -181,9 +181,11 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
             Refusal::from(error).into_response()
         }
         None => {
-            let reading = Reading::of(&state, &path, caller.token());
+            let reads = ![Method::GET, Method::HEAD].contains(request.method());
             let extensions = request.extensions_mut();
-            extensions.insert(reading);
+            if reads {
+                extensions.insert(Reading::of(&state, &path));
+            }
             extensions.insert(access::asking(need, caller));
             next.run(request).await
         }

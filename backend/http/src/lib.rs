@@ -10,6 +10,7 @@ mod condition;
 mod config;
 mod error;
 mod fields;
+mod holds;
 mod json;
 mod keyed;
 mod layers;

@@ -5,11 +5,13 @@
 //! sends slowly is in its own way.
 
 use crate::error::Refusal;
+use crate::holds::Holds;
 use crate::state::State;
 use axum::body::{BodyDataStream, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use berth_domain::TokenId;
+use berth_services::Caller;
 use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,7 +91,7 @@ pub(crate) struct Reading {
     bytes_max: usize,
     time_max: Duration,
     turns: Arc<Turns>,
-    whose: Option<TokenId>,
+    waits: Arc<Holds>,
 }
 
 /// A body, and its turn if it needed one.
@@ -99,8 +101,8 @@ pub(crate) struct Read {
 }
 
 impl Reading {
-    /// The bounds for a caller's request on a route.
-    pub(crate) fn of(state: &State, path: &str, whose: Option<&TokenId>) -> Self {
+    /// The bounds for a request on a route.
+    pub(crate) fn of(state: &State, path: &str) -> Self {
         let config = &state.config;
         Self {
             bytes_max: match path {
@@ -109,12 +111,12 @@ impl Reading {
             },
             time_max: Duration::from_secs(config.body_seconds_max),
             turns: Arc::clone(&state.turns),
-            whose: whose.cloned(),
+            waits: Arc::clone(&state.waits),
         }
     }
 
     /// Reads a body to its end.
-    async fn read(&self, request: Request) -> Result<Read, Refusal> {
+    async fn read(&self, request: Request, whose: Option<&TokenId>) -> Result<Read, Refusal> {
         let told = request
             .headers()
             .get(header::CONTENT_LENGTH)
@@ -127,6 +129,7 @@ impl Reading {
             let (bytes, turn) = (Bytes::new(), None);
             return Ok(Read { bytes, turn });
         }
+        let _waiting = self.waits.take(whose)?;
         let mut arriving = Arriving {
             body: body.into_data_stream(),
             bytes: Vec::with_capacity(told.unwrap_or_default().min(SMALL_BYTES_MAX)),
@@ -140,7 +143,7 @@ impl Reading {
             }
         }
         let before = Instant::now();
-        let turn = self.turns.take(self.whose.as_ref()).await;
+        let turn = self.turns.take(whose).await;
         let turn = Some(turn.ok_or_else(no_turn)?);
         let begun = Instant::now();
         // Others made it wait, not its client.
@@ -204,7 +207,9 @@ pub(crate) async fn read(request: Request) -> Result<Read, Refusal> {
         tracing::error!("a request came to its route without bounds for its body");
         return Err(Refusal::internal());
     };
-    reading.read(request).await
+    let caller = request.extensions().get::<Caller>();
+    let whose = caller.and_then(Caller::token).cloned();
+    reading.read(request, whose.as_ref()).await
 }
 
 fn too_large() -> Refusal {
@@ -257,7 +262,7 @@ mod tests {
             bytes_max: 1024 * 1024,
             time_max: Duration::from_secs(600),
             turns: Arc::default(),
-            whose: None,
+            waits: Arc::new(Holds::new("waits", 10, 20)),
         }
     }
 
@@ -286,7 +291,7 @@ mod tests {
         let reading = reading();
         let part = Bytes::from(vec![b' '; SMALL_BYTES_MAX]);
         let parts = stream::iter([Ok::<_, Infallible>(part)]).chain(stream::pending());
-        let slow = reading.read(request(&reading, Body::from_stream(parts)));
+        let slow = reading.read(request(&reading, Body::from_stream(parts)), None);
         assert!(tokio::time::timeout(Duration::ZERO, slow).await.is_err());
         assert_eq!(reading.turns.all.0.available_permits(), LARGE_AT_ONCE);
     }

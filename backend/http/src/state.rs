@@ -1,6 +1,7 @@
 //! What all routes share.
 
 use crate::Config;
+use crate::holds::Holds;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::reading::Turns;
@@ -9,6 +10,15 @@ use berth_services::Services;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Streams of events of one token.
+const STREAMS_OF_ONE_MAX: usize = 16;
+/// Streams take one place in so many, all together.
+const STREAMS_SHARE: usize = 4;
+/// Requests of one token that wait for an operation or for their own body.
+const WAITS_OF_ONE_MAX: usize = 256;
+/// They take one place in so many, all together.
+const WAITS_SHARE: usize = 2;
 
 /// Through which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +39,10 @@ pub(crate) struct State {
     pub(crate) strangers: Limiter<IpAddr>,
     /// Turns for reading large bodies.
     pub(crate) turns: Arc<Turns>,
+    /// Streams of events.
+    pub(crate) streams: Arc<Holds>,
+    /// Waits for operations and for bodies.
+    pub(crate) waits: Arc<Holds>,
     pub(crate) metrics: Metrics,
     begun: Instant,
 }
@@ -39,6 +53,16 @@ impl State {
             limiter: Limiter::new(config.requests_per_second, config.requests_burst),
             strangers: Limiter::new(config.requests_per_second, config.requests_burst),
             turns: Arc::default(),
+            streams: Arc::new(Holds::new(
+                "streams of events",
+                STREAMS_OF_ONE_MAX,
+                config.connections_max / STREAMS_SHARE,
+            )),
+            waits: Arc::new(Holds::new(
+                "requests that wait",
+                WAITS_OF_ONE_MAX,
+                config.connections_max / WAITS_SHARE,
+            )),
             services,
             config,
             door,

@@ -87,6 +87,7 @@ pub(crate) async fn read(
         ));
     }
     let after = last_event_id(&headers)?.or(after);
+    let held = state.streams.take(caller.token())?;
     let events = state.services.follow_events(&caller, &list, after).await?;
     let config = state.config.clone();
     let lasts = Duration::from_secs(config.stream_seconds_max);
@@ -96,7 +97,10 @@ pub(crate) async fn read(
             () = tokio::time::sleep(lasts) => {}
         }
     };
-    let stream = told(events).take_until(Box::pin(end));
+    let stream = told(events).take_until(Box::pin(end)).map(move |message| {
+        let _held = &held;
+        message
+    });
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(KEEP_ALIVE_SECONDS));
     Ok(Sse::new(stream).keep_alive(keep_alive).into_response())
 }

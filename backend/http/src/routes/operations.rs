@@ -27,6 +27,10 @@ pub(crate) async fn read(
     Params(patience): Params<Patience>,
 ) -> Answer {
     let services = &state.services;
+    let _held = match patience.wait {
+        0 => None,
+        _ => state.waits.take(caller.token())?,
+    };
     let found = tokio::select! {
         found = services.await_operation(&caller, &operation, patience.wait) => found?,
         // Whoever waits is told how far it is rather than cut off.

@@ -269,3 +269,68 @@ async fn a_proxy_is_told_not_to_gather_a_stream() {
     );
     assert_eq!(page.await.header("x-accel-buffering"), "");
 }
+
+#[tokio::test]
+async fn streams_of_one_token_leave_places_for_others() {
+    let berth = TestBerth::start().await;
+    let other = berth.token("admin", None).await;
+    let router = berth_http::router(Arc::clone(&berth.services), Config::default());
+    let stream = async |token: &str| {
+        let sent = request(token, Method::GET, "/v1/events", None);
+        let sent = with(sent, "accept", "text/event-stream");
+        router.clone().oneshot(sent).await.unwrap()
+    };
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(stream(&berth.admin).await);
+    }
+    assert!(held.iter().all(|response| response.status() == 200));
+    let refused = read(stream(&berth.admin).await).await;
+    assert_eq!(refused.line(), "429 too_many_at_once");
+    assert_eq!(refused.header("retry-after"), "2");
+    assert_eq!(stream(&other).await.status(), 200);
+    // Pages are no streams, and a stream that has ended gives its place back.
+    let page = router.clone().oneshot(get(&berth, "/v1/events")).await;
+    assert_eq!(page.unwrap().status(), 200);
+    drop(held.pop());
+    assert_eq!(stream(&berth.admin).await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_waits_leaves_places_for_others() {
+    let config = Config {
+        connections_max: 8,
+        ..Config::default()
+    };
+    let berth = TestBerth::start_with(config.clone(), "127.0.0.1").await;
+    let made = berth.database(postgres("orders")).await;
+    let path = format!("/v1/operations/{}", made["operation_id"].as_str().unwrap());
+    let router = berth_http::router(Arc::clone(&berth.services), config);
+    let (read_first, mut first_is_read) = tokio::sync::mpsc::unbounded_channel();
+    let mut waiting = Vec::new();
+    // Half of the places are for those who wait, and of these half for one token: two bodies.
+    for _ in 0..2 {
+        let read_first = read_first.clone();
+        let begun = futures_util::stream::once(async move {
+            let _ = read_first.send(());
+            Ok::<_, Infallible>(Bytes::from_static(b"{"))
+        });
+        let endless = futures_util::stream::pending();
+        let mut sent = request(&berth.admin, Method::POST, "/v1/projects", None);
+        *sent.body_mut() = Body::from_stream(futures_util::StreamExt::chain(begun, endless));
+        waiting.push(tokio::spawn(router.clone().oneshot(sent)));
+        first_is_read.recv().await.unwrap();
+    }
+    let wait = get(&berth, &format!("{path}?wait=60"));
+    let refused = read(router.clone().oneshot(wait).await.unwrap()).await;
+    assert_eq!(refused.line(), "429 too_many_at_once");
+    let plain = router.clone().oneshot(get(&berth, &path)).await.unwrap();
+    assert_eq!(plain.status(), 200);
+    let other = berth.token("admin", None).await;
+    berth.settle(made["id"].as_str().unwrap()).await;
+    let wait = request(&other, Method::GET, &format!("{path}?wait=60"), None);
+    assert_eq!(router.oneshot(wait).await.unwrap().status(), 200);
+    for one in waiting {
+        one.abort();
+    }
+}
