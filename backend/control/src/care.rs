@@ -1,6 +1,7 @@
 //! Looking after what runs: adopted at start, probed over kept connections, repaired when it
 //! is not as its row says.
 
+use crate::charts::Moment;
 use crate::error::Class;
 use crate::figures::{judge, worth_telling};
 use crate::findings::{differs, fold, silence};
@@ -134,7 +135,7 @@ impl Control {
             Ok(()) => {
                 let now = self.now();
                 self.charts
-                    .with(instance, |chart| chart.answered_at = Some(now));
+                    .with(instance, |chart| chart.answered_at = Moment::at(now));
                 return Ok(Found::State(Observed::Ready));
             }
             Err(error) => error,
@@ -171,19 +172,19 @@ impl Control {
         endpoint: Endpoint,
         question: &Statement,
     ) -> Result<(), Error> {
-        if let Some(kept) = self.sessions.get(instance, endpoint) {
+        if let Some(kept) = self.charts.session(instance, endpoint) {
             let answer = kept.ask(question);
             let answer = self.within(PROBE_SECONDS_MAX, "probe it", answer).await;
             if answer.is_ok() {
                 return Ok(());
             }
-            self.sessions.forget(instance, endpoint);
+            self.charts.forget_session(instance, endpoint);
         }
         let session = self.session(instance, endpoint).await?;
         let answer = session.ask(question);
         let answer = self.within(PROBE_SECONDS_MAX, "probe it", answer).await;
         if answer.is_err() {
-            self.sessions.forget(instance, endpoint);
+            self.charts.forget_session(instance, endpoint);
         }
         answer.map(drop)
     }
@@ -200,7 +201,7 @@ impl Control {
             return self.tell(subject, told, false).await;
         }
         self.charts
-            .with(instance, |chart| chart.measured_at = Some(now));
+            .with(instance, |chart| chart.measured_at = Moment::at(now));
         let mut told = self.measure(&subject.database, told).await;
         self.look_for_newer_image(instance, &mut told).await;
         let before = Pressure::of(&subject.observation.conditions);
@@ -275,7 +276,7 @@ impl Control {
         let mut told = fold(&subject.observation, silent, self.now());
         let answered = self
             .charts
-            .with(&subject.database.instance, |chart| chart.answered_at);
+            .with(&subject.database.instance, |chart| chart.answered_at.get());
         told.observed_at = answered.map_or(told.observed_at, |at| at.max(told.observed_at));
         self.tell(&subject, told, false).await
     }

@@ -2,8 +2,10 @@
 
 use crate::crash_loop::Falls;
 use crate::repair::{READY, RECOVERING};
+use crate::sessions::Sessions;
 use berth_domain::{InstanceId, Observed, Timestamp};
 use std::collections::HashMap;
+use std::num::NonZeroI64;
 use std::sync::{Mutex, PoisonError};
 
 /// What this process remembers of each instance it looks after; all of it can be lost.
@@ -18,11 +20,28 @@ pub(crate) struct Chart {
     /// Whether it was seen up since it went down last.
     pub(crate) up: bool,
     /// When it answered last.
-    pub(crate) answered_at: Option<Timestamp>,
+    pub(crate) answered_at: Moment,
     /// When its figures were taken last.
-    pub(crate) measured_at: Option<Timestamp>,
+    pub(crate) measured_at: Moment,
     /// What went wrong lately; most have had no trouble.
     trouble: Option<Box<Trouble>>,
+    /// The open sessions of the host's administrator.
+    pub(crate) sessions: Sessions,
+}
+
+/// A moment that was, or none, in as little room as a moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Moment(Option<NonZeroI64>);
+
+impl Moment {
+    /// That moment; the very first there is counts as none.
+    pub(crate) fn at(moment: Timestamp) -> Self {
+        Self(NonZeroI64::new(moment.as_millis()))
+    }
+
+    pub(crate) fn get(self) -> Option<Timestamp> {
+        self.0.map(|millis| Timestamp::from_millis(millis.get()))
+    }
 }
 
 /// What went wrong with an instance lately.
@@ -53,6 +72,16 @@ impl Charts {
         change(charts.entry(instance.clone()).or_default())
     }
 
+    /// Changes the chart of one that has been looked at before; none of another.
+    pub(crate) fn with_known<T>(
+        &self,
+        instance: &InstanceId,
+        change: impl FnOnce(&mut Chart) -> T,
+    ) -> Option<T> {
+        let mut charts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        charts.get_mut(instance).map(change)
+    }
+
     /// Everything is to be compared with its row again.
     pub(crate) fn distrust_all(&self) {
         let mut charts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,9 +107,7 @@ impl Charts {
         instance: &InstanceId,
         now: Timestamp,
     ) -> (Observed, &'static str) {
-        let verdict = self.with(instance, |chart| {
-            chart.known_trouble()?.falls.verdict(now)
-        });
+        let verdict = self.with(instance, |chart| chart.known_trouble()?.falls.verdict(now));
         match verdict {
             None => (Observed::Ready, READY),
             Some(reason) => (Observed::Failed { reason }, RECOVERING),
@@ -90,7 +117,7 @@ impl Charts {
     /// An operation has just made it as its row says; its size is to be judged anew.
     pub(crate) fn changed(&self, instance: &InstanceId) {
         self.sound(instance);
-        self.with(instance, |chart| chart.measured_at = None);
+        self.with(instance, |chart| chart.measured_at = Moment::default());
     }
 
     /// It may differ from its row: the next visit ensures it again.

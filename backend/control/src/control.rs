@@ -7,7 +7,6 @@ use crate::figures::Unchanged;
 use crate::known::Known;
 use crate::locks::Locks;
 use crate::roster::Roster;
-use crate::sessions::Sessions;
 use crate::sleep::Idle;
 use crate::visits::News;
 use crate::{Certificates, Error};
@@ -107,7 +106,6 @@ pub struct Control {
     /// Who holds the leases of this process.
     pub(crate) holder: String,
     pub(crate) locks: Locks,
-    pub(crate) sessions: Sessions,
     pub(crate) charts: Charts,
     /// Since when nobody has used what may sleep.
     pub(crate) idle: Idle,
@@ -151,7 +149,6 @@ impl Control {
             parts,
             holder,
             locks: Locks::default(),
-            sessions: Sessions::default(),
             charts: Charts::default(),
             idle: Idle::default(),
             patience: Known::default(),
@@ -178,10 +175,10 @@ impl Control {
         let mut loops = JoinSet::new();
         loops.spawn(Arc::clone(&self).serve_operations());
         loops.spawn(Arc::clone(&self).look_after());
+        loops.spawn(Arc::clone(&self).listen());
         loops.spawn(Arc::clone(&self).keep_up());
         loops.spawn(Arc::clone(&self).fill_up());
         loops.spawn(Arc::clone(&self).watch_sleepers());
-        loops.spawn(Arc::clone(&self).listen());
         loops.spawn(Arc::clone(&self).send_to_sleep());
         tokio::select! {
             () = shutdown => {}

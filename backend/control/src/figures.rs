@@ -1,5 +1,6 @@
 //! How much an instance takes, and what follows from it.
 
+use crate::charts::Moment;
 use crate::error::chain;
 use crate::roster::Patient;
 use crate::steps::ASK_SECONDS_MAX;
@@ -64,7 +65,7 @@ impl Unchanged {
 impl Control {
     pub(crate) fn is_measuring_due(&self, instance: &InstanceId) -> bool {
         let every = i64::try_from(self.parts.limits.storage_seconds).unwrap_or(i64::MAX);
-        let measured = self.charts.with(instance, |chart| chart.measured_at);
+        let measured = self.charts.with(instance, |chart| chart.measured_at.get());
         measured.is_none_or(|at| at.plus_seconds(every) <= self.now())
     }
 
@@ -92,7 +93,7 @@ impl Control {
         if same {
             let now = self.now();
             self.charts
-                .with(instance, |chart| chart.measured_at = Some(now));
+                .with(instance, |chart| chart.measured_at = Moment::at(now));
             if stale(patient.told_at, now) {
                 self.unchanged.note(id, patient.told_at);
             }

@@ -37,7 +37,8 @@ impl Control {
                 return Err(error);
             }
             tracing::info!(database.id = %database.id, error = chain(&error), "clients are cut off");
-            self.sessions.forget(&database.instance, Endpoint::Pooler);
+            self.charts
+                .forget_session(&database.instance, Endpoint::Pooler);
         }
         Ok(Next::Go)
     }
@@ -56,7 +57,8 @@ impl Control {
         match held.await {
             Ok(()) => Ok(Next::Go),
             Err(error) => {
-                self.sessions.forget(&database.instance, Endpoint::Pooler);
+                self.charts
+                    .forget_session(&database.instance, Endpoint::Pooler);
                 starting(error, polls)
             }
         }
@@ -112,7 +114,8 @@ impl Control {
             Ok(()) => Ok(Next::Go),
             Err(error) => {
                 // A session of a pooler that is gone answers nothing any more.
-                self.sessions.forget(&database.instance, Endpoint::Pooler);
+                self.charts
+                    .forget_session(&database.instance, Endpoint::Pooler);
                 self.wait_for_answer(subject, polls, error).await
             }
         }

@@ -1,18 +1,18 @@
 //! Conversations that are kept open, so that looking after an instance costs one question.
 
+use crate::charts::Charts;
 use berth_domain::InstanceId;
 use berth_platform::{Endpoint, Session};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The open sessions of the host's administrator with one instance.
 #[derive(Default)]
-struct Pair {
+pub(crate) struct Sessions {
     engine: Option<Arc<dyn Session>>,
     pooler: Option<Arc<dyn Session>>,
 }
 
-impl Pair {
+impl Sessions {
     fn at(&mut self, endpoint: Endpoint) -> &mut Option<Arc<dyn Session>> {
         match endpoint {
             Endpoint::Engine => &mut self.engine,
@@ -21,47 +21,39 @@ impl Pair {
     }
 }
 
-/// The open sessions of the host's administrator.
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<InstanceId, Pair>>);
-
-impl Sessions {
+impl Charts {
     /// The session that is open, if one is.
-    pub(crate) fn get(
+    pub(crate) fn session(
         &self,
         instance: &InstanceId,
         endpoint: Endpoint,
     ) -> Option<Arc<dyn Session>> {
-        self.map().get_mut(instance)?.at(endpoint).clone()
+        self.with_known(instance, |chart| chart.sessions.at(endpoint).clone())?
     }
 
     /// Keeps a session that was just opened.
-    pub(crate) fn keep(
+    pub(crate) fn keep_session(
         &self,
         instance: &InstanceId,
         endpoint: Endpoint,
         session: Box<dyn Session>,
     ) -> Arc<dyn Session> {
         let session: Arc<dyn Session> = Arc::from(session);
-        let mut map = self.map();
-        let pair = map.entry(instance.clone()).or_default();
-        *pair.at(endpoint) = Some(Arc::clone(&session));
+        let kept = Arc::clone(&session);
+        let before = self.with(instance, |chart| chart.sessions.at(endpoint).replace(kept));
+        drop(before);
         session
     }
 
     /// Ends one that does not answer any more.
-    pub(crate) fn forget(&self, instance: &InstanceId, endpoint: Endpoint) {
-        if let Some(pair) = self.map().get_mut(instance) {
-            *pair.at(endpoint) = None;
-        }
+    pub(crate) fn forget_session(&self, instance: &InstanceId, endpoint: Endpoint) {
+        let gone = self.with_known(instance, |chart| chart.sessions.at(endpoint).take());
+        drop(gone);
     }
 
     /// Ends those of an instance that goes down or away.
-    pub(crate) fn forget_all(&self, instance: &InstanceId) {
-        self.map().remove(instance);
-    }
-
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, Pair>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn forget_sessions(&self, instance: &InstanceId) {
+        let gone = self.with_known(instance, |chart| std::mem::take(&mut chart.sessions));
+        drop(gone);
     }
 }

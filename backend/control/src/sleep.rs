@@ -170,7 +170,7 @@ impl Control {
     pub(crate) async fn is_waited_for(&self, sleeper: &Database) -> Result<bool, Error> {
         let engine = self.engine(sleeper)?;
         let instance = &sleeper.instance;
-        let session = match self.sessions.get(instance, Endpoint::Pooler) {
+        let session = match self.charts.session(instance, Endpoint::Pooler) {
             Some(kept) => kept,
             None => {
                 let fresh = self.session(instance, Endpoint::Pooler).await?;
@@ -201,7 +201,7 @@ impl Control {
             match self.within(ASK_SECONDS_MAX, "ask the pooler", answer).await {
                 Ok(rows) => answers.push(rows),
                 Err(error) => {
-                    self.sessions.forget(instance, Endpoint::Pooler);
+                    self.charts.forget_session(instance, Endpoint::Pooler);
                     return Err(error);
                 }
             }
@@ -299,7 +299,8 @@ impl Control {
         let answer = self
             .within(ASK_SECONDS_MAX, "ask what must go on", answer)
             .await;
-        let blockers = answer.inspect_err(|_| self.sessions.forget(instance, Endpoint::Engine))?;
+        let blockers =
+            answer.inspect_err(|_| self.charts.forget_session(instance, Endpoint::Engine))?;
         if first_number(&blockers) != Some(0) {
             return Ok(());
         }

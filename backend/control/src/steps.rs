@@ -149,8 +149,8 @@ impl Control {
 
     async fn ensure(&self, spec: &InstanceSpec) -> Result<Next, Error> {
         match spec.power {
-            Power::Stopped => self.sessions.forget_all(&spec.instance),
-            Power::Asleep => self.sessions.forget(&spec.instance, Endpoint::Engine),
+            Power::Stopped => self.charts.forget_sessions(&spec.instance),
+            Power::Asleep => self.charts.forget_session(&spec.instance, Endpoint::Engine),
             Power::Running => {}
         }
         let ensure = self.parts.platform.ensure(spec);
@@ -267,7 +267,7 @@ impl Control {
 
     async fn remove(&self, subject: &Subject, fate: DataFate) -> Result<Next, Error> {
         let instance = &subject.database.instance;
-        self.sessions.forget_all(instance);
+        self.charts.forget_sessions(instance);
         let remove = self.parts.platform.remove(instance, fate);
         self.within(REMOVE_SECONDS_MAX, "take the instance away", remove)
             .await?;
@@ -320,20 +320,20 @@ impl Control {
         statements: &[Statement],
     ) -> Result<(), Error> {
         let instance = &subject.database.instance;
-        if let Some(kept) = self.sessions.get(instance, endpoint) {
+        if let Some(kept) = self.charts.session(instance, endpoint) {
             let said = kept.run(statements);
             if self.within(SAY_SECONDS_MAX, act, said).await.is_ok() {
                 return Ok(());
             }
             // The process behind a kept session may be gone and another in its place; every
             // statement may be said again.
-            self.sessions.forget(instance, endpoint);
+            self.charts.forget_session(instance, endpoint);
         }
         let session = self.session(instance, endpoint).await?;
         let said = session.run(statements);
         let said = self.within(SAY_SECONDS_MAX, act, said).await;
         if said.is_err() {
-            self.sessions.forget(instance, endpoint);
+            self.charts.forget_session(instance, endpoint);
         }
         said
     }
@@ -344,12 +344,12 @@ impl Control {
         instance: &InstanceId,
         endpoint: Endpoint,
     ) -> Result<Arc<dyn Session>, Error> {
-        if let Some(session) = self.sessions.get(instance, endpoint) {
+        if let Some(session) = self.charts.session(instance, endpoint) {
             return Ok(session);
         }
         let open = self.parts.platform.session(instance, endpoint);
         let session = self.within(ASK_SECONDS_MAX, "open a session", open).await?;
-        Ok(self.sessions.keep(instance, endpoint, session))
+        Ok(self.charts.keep_session(instance, endpoint, session))
     }
 
     /// Logs in as an application does, where it does.

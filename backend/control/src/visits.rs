@@ -147,9 +147,11 @@ impl Control {
     /// Hears what the platform tells, until the program ends.
     pub(crate) async fn listen(self: Arc<Self>) {
         let mut changes = self.parts.platform.watch();
+        let closed = self.closed();
+        tokio::pin!(closed);
         loop {
             tokio::select! {
-                () = self.closed() => return,
+                () = &mut closed => return,
                 change = changes.next() => match change {
                     Some(WatchEvent::Changed(instance)) => self.news.tell(Some(instance)),
                     Some(WatchEvent::Gap) => self.news.tell(None),

@@ -3,6 +3,7 @@
 use super::state::network_id;
 use crate::runtime::{ContainerState, HostMount, Labels, NetworkId, Published, Role, Workload};
 use berth_engines::Access;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,8 +34,9 @@ pub(super) struct Container {
     /// Everything else, shared by all of which the same was asked.
     shape: Arc<Workload>,
     published: Option<Box<Published>>,
-    /// The numbers of its networks.
-    networks: Box<[u32]>,
+    /// The number of its network, and of those that it has joined since.
+    network: Option<NonZeroU32>,
+    joined: Box<[u32]>,
 }
 
 impl Container {
@@ -79,7 +81,8 @@ impl Container {
             exit_code: None,
             shape,
             published: workload.published.map(Box::new),
-            networks: network.into_iter().collect(),
+            network: network.and_then(NonZeroU32::new),
+            joined: Box::default(),
         }
     }
 
@@ -148,16 +151,21 @@ impl Container {
     }
 
     pub(super) fn networks(&self) -> impl Iterator<Item = NetworkId> {
-        self.networks.iter().copied().map(network_id)
+        self.network_numbers().map(network_id)
     }
 
-    pub(super) fn network_numbers(&self) -> &[u32] {
-        &self.networks
+    pub(super) fn network_numbers(&self) -> impl Iterator<Item = u32> {
+        let first = self.network.map(NonZeroU32::get).into_iter();
+        first.chain(self.joined.iter().copied())
+    }
+
+    pub(super) fn is_in(&self, network: u32) -> bool {
+        self.network_numbers().any(|own| own == network)
     }
 
     pub(super) fn join(&mut self, network: u32) {
-        if !self.networks.contains(&network) {
-            self.networks = [&*self.networks, &[network]].concat().into();
+        if !self.is_in(network) {
+            self.joined = [&*self.joined, &[network]].concat().into();
         }
     }
 

@@ -227,10 +227,13 @@ impl Dialer for FakeRuntime {
                 "password authentication failed",
             )));
         }
+        let mut engines = self.inner.registry.iter();
+        let engine = engines.position(|engine| engine.name() == target.engine.name());
+        let engine = engine.and_then(|at| u32::try_from(at).ok());
         Ok(Box::new(FakeSession {
             runtime: self.clone(),
             endpoint: target.endpoint,
-            engine: target.engine.name(),
+            engine: engine.ok_or_else(nothing)?,
             process,
             reach,
             may_change: is_administrator && target.endpoint == Endpoint::Engine,
@@ -242,8 +245,8 @@ impl Dialer for FakeRuntime {
 struct FakeSession {
     runtime: FakeRuntime,
     endpoint: Endpoint,
-    /// The engine's canonical name.
-    engine: &'static str,
+    /// Which engine of the registry it is.
+    engine: u32,
     /// The number of the container at the other end.
     process: u32,
     reach: Reach,
@@ -252,13 +255,12 @@ struct FakeSession {
 
 impl FakeSession {
     fn description(&self) -> Result<&dyn Description, Error> {
-        let mut engines = self.runtime.registry.iter();
-        engines
-            .find(|engine| engine.name() == self.engine)
-            .ok_or_else(|| Error::Refused {
-                code: "engine_unknown",
-                reason: format!("there is no engine {}", self.engine),
-            })
+        let mut engines = self.runtime.inner.registry.iter();
+        let at = usize::try_from(self.engine).unwrap_or(usize::MAX);
+        engines.nth(at).ok_or_else(|| Error::Refused {
+            code: "engine_unknown",
+            reason: "there is no such engine".to_owned(),
+        })
     }
 
     fn hold_or_let_go(&self, statement: &Statement) -> Result<(), Error> {

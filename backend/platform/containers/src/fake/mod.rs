@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// How many events a slow watcher may be behind before it is told of a gap.
-const EVENTS_KEPT_MAX: usize = 1024;
+const EVENTS_KEPT_MAX: usize = 2048;
 
 /// What goes wrong with a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,11 @@ pub enum Fault {
 /// The fake. Clones are the same engine.
 #[derive(Clone)]
 pub struct FakeRuntime {
-    state: Arc<Mutex<State>>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    state: Mutex<State>,
     events: broadcast::Sender<RuntimeEvent>,
     registry: Arc<Registry>,
 }
@@ -47,11 +51,12 @@ impl FakeRuntime {
                 .images
                 .extend(versions.chain(engine.pooler_image()).map(str::to_owned));
         }
-        Self {
-            state: Arc::new(Mutex::new(state)),
+        let inner = Arc::new(Inner {
+            state: Mutex::new(state),
             events: broadcast::channel(EVENTS_KEPT_MAX).0,
             registry,
-        }
+        });
+        Self { inner }
     }
 
     /// The `nth` call of `verb` from now on, counted from 1, meets `fault`. Verbs are
@@ -131,12 +136,13 @@ impl FakeRuntime {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = &self.inner.state;
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, event: RuntimeEvent) {
         // Nobody watching is fine.
-        let _ = self.events.send(event);
+        let _ = self.inner.events.send(event);
     }
 
     /// Runs a verb with the fault that waits for it, if any.

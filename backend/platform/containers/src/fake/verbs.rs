@@ -104,8 +104,8 @@ impl State {
     fn refuse_networks(&self, container: &Container) -> Result<(), RuntimeError> {
         let mut own = Vec::new();
         for number in container.network_numbers() {
-            let network = self.networks.get(number);
-            own.push(network.ok_or_else(|| absent(&network_id(*number).0))?);
+            let network = self.networks.get(&number);
+            own.push(network.ok_or_else(|| absent(&network_id(number).0))?);
         }
         for network in own {
             let same = self.networks.values().filter(|n| n.name == network.name);
@@ -164,7 +164,7 @@ impl Containers for FakeRuntime {
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let registry = &self.registry;
+        let registry = &self.inner.registry;
         let instance = self.verb("start", |state| {
             state.start(id, |container| engine::start(registry, container))
         })?;
@@ -308,7 +308,7 @@ impl Networks for FakeRuntime {
     async fn remove_network(&self, id: &NetworkId) -> Result<(), RuntimeError> {
         self.verb("remove_network", |state| {
             let number = network_number(id).ok_or_else(|| absent(&id.0))?;
-            let is_in = |c: &Container| c.runs() && c.network_numbers().contains(&number);
+            let is_in = |c: &Container| c.runs() && c.is_in(number);
             if state.containers().any(|(_, c)| is_in(c)) {
                 return Err(RuntimeError::NetworkInUse);
             }
@@ -331,7 +331,7 @@ impl Networks for FakeRuntime {
         self.verb("is_network_used", |state| {
             Ok(network_number(id).is_some_and(|number| {
                 let mut containers = state.containers();
-                containers.any(|(_, c)| c.network_numbers().contains(&number))
+                containers.any(|(_, c)| c.is_in(number))
             }))
         })
     }
@@ -370,13 +370,14 @@ impl Images for FakeRuntime {
 impl Events for FakeRuntime {
     fn events(&self, _installation: &str) -> BoxStream<'static, RuntimeEvent> {
         let begun = stream::once(std::future::ready(RuntimeEvent::Gap));
-        let events = stream::unfold(self.events.subscribe(), async |mut events| {
-            match events.recv().await {
+        let events = stream::unfold(
+            self.inner.events.subscribe(),
+            async |mut events| match events.recv().await {
                 Ok(event) => Some((event, events)),
                 Err(RecvError::Lagged(_)) => Some((RuntimeEvent::Gap, events)),
                 Err(RecvError::Closed) => None,
-            }
-        });
+            },
+        );
         begun.chain(events).boxed()
     }
 
