@@ -9,6 +9,9 @@ use berth_store::{EventFilter, Page};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// The longest kind of event that is looked for.
+const KIND_BYTES_MAX: usize = 64;
+
 /// From which end the journal is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
@@ -132,6 +135,12 @@ impl Services {
                 "is the id of no token (tok_…) and no user (usr_…)",
             ));
         }
+        if list.kind.as_deref().is_some_and(|kind| !is_kind(kind)) {
+            errors.push(FieldError::invalid(
+                "kind",
+                "is no kind of event: use one such as database.changed, or a noun such as database",
+            ));
+        }
         if !errors.is_empty() {
             return Err(Error::fields(errors));
         }
@@ -144,6 +153,12 @@ impl Services {
             until,
         })
     }
+}
+
+/// Whether a kind of event, or what such kinds begin with, can be spelt like that.
+fn is_kind(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b"._".contains(&b);
+    (1..=KIND_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
 
 impl EventStream {

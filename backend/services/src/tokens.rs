@@ -2,6 +2,7 @@
 
 use crate::audit;
 use crate::error::Doing;
+use crate::expected::{Expected, generation_of_token};
 use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::token_secrets;
 use crate::view::View;
@@ -245,12 +246,14 @@ impl Services {
         caller: &Caller,
         id: &str,
         wish: &TokenConfig,
+        expected: &Expected,
     ) -> Result<Token, Error> {
         caller.need(Scope::Admin)?;
         let Begun::Write(mut writing) = self.begin::<Token>(caller, None).await? else {
             return Err(crate::databases::unkeyed());
         };
         let before = token_to_write(&mut writing, caller, id).await?;
+        expected.check(generation_of_token(&before))?;
         if before.revoked_at.is_some() {
             return Err(Error::refused(
                 Code::TokenRevoked,

@@ -3,6 +3,7 @@
 use crate::audit;
 use crate::databases::unkeyed;
 use crate::error::Doing;
+use crate::expected::{Expected, generation_of_user};
 use crate::services::{Answered, Begun, Happened, Keyed, journal_changes};
 use crate::tokens::token_revoked;
 use crate::view::View;
@@ -131,6 +132,7 @@ impl Services {
         caller: &Caller,
         reference: &str,
         config: &UserConfig,
+        expected: &Expected,
     ) -> Result<User, Error> {
         administrator_only(caller)?;
         let Begun::Write(mut writing) = self.begin::<User>(caller, None).await? else {
@@ -140,6 +142,7 @@ impl Services {
         let before = self
             .seen_user(&mut View::Tx(&mut writing.tx), caller, reference)
             .await?;
+        expected.check(generation_of_user(&before))?;
         let mut user = before.clone();
         match &config.name {
             Given::Value(name) => user.name.clone_from(name),
@@ -215,7 +218,9 @@ pub(crate) async fn named_user(
 ) -> Result<Option<User>, Error> {
     match UserId::parse(reference) {
         Ok(id) => view.user_by_id(&id).await,
-        Err(_) => view.user_by_name(reference).await,
+        Err(_) if is_name(reference) => view.user_by_name(reference).await,
+        // Nobody is called that, and not every store could be asked.
+        Err(_) => return Ok(None),
     }
     .doing("look for a person")
 }
@@ -234,9 +239,7 @@ fn administrator_only(caller: &Caller) -> Result<(), Error> {
 /// Refuses a name or an address that is not one, and a name that another person has.
 async fn checked(tx: &mut Tx, user: &User) -> Result<(), Error> {
     let mut errors = Vec::new();
-    let length = user.name.chars().count();
-    let printable = !user.name.chars().any(char::is_control) && user.name.trim() == user.name;
-    if !(1..=NAME_CHARACTERS_MAX).contains(&length) || !printable {
+    if !is_name(&user.name) {
         errors.push(FieldError::invalid(
             "name",
             format!(
@@ -274,6 +277,13 @@ async fn checked(tx: &mut Tx, user: &User) -> Result<(), Error> {
     } else {
         Err(Error::fields(errors))
     }
+}
+
+/// Whether somebody may be called that.
+fn is_name(text: &str) -> bool {
+    let length = text.chars().count();
+    let printable = !text.chars().any(char::is_control) && text.trim() == text;
+    (1..=NAME_CHARACTERS_MAX).contains(&length) && printable
 }
 
 /// Whether mail could go there; whether it arrives nobody knows.

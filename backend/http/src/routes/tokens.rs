@@ -2,6 +2,7 @@
 
 use super::{Answer, Paged, Shared, Who, json, text};
 use crate::body::{JsonObject, Params, Segment, opened, typed};
+use crate::condition::{Condition, tagged};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
@@ -11,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use berth_api::{ApiError, NewToken, Token, TokenBody, TokenCreated, TokenList, TokenSecret};
 use berth_domain::TokenId;
-use berth_services::{MadeToken, TokenConfig};
+use berth_services::{MadeToken, TokenConfig, generation_of_token};
 
 /// Lists the tokens without their secrets, oldest first.
 #[utoipa::path(get, path = "/v1/tokens", tag = "tokens",
@@ -94,7 +95,8 @@ pub(crate) async fn read(
     Segment(token): Segment,
 ) -> Answer {
     let found = state.services.token(&caller, &token).await?;
-    json(StatusCode::OK, &wire::token(&found))
+    let answer = json(StatusCode::OK, &wire::token(&found))?;
+    Ok(tagged(answer, generation_of_token(&found)))
 }
 
 /// Reads the secret of a token that was made with `keep_secret`. A token that may plan and not
@@ -124,6 +126,7 @@ pub(crate) async fn update(
     State(state): Shared,
     Extension(caller): Who,
     Segment(token): Segment,
+    Condition(expected): Condition,
     body: JsonObject,
 ) -> Answer {
     let wish = typed::<TokenBody>(opened(body.fields, "token")?, "").map_err(Refusal::fields)?;
@@ -131,8 +134,12 @@ pub(crate) async fn update(
         name: wire::given(wish.name),
         expires_at: wire::given(wish.expires_at),
     };
-    let changed = state.services.update_token(&caller, &token, &wish).await?;
-    json(StatusCode::OK, &wire::token(&changed))
+    let changed = state
+        .services
+        .update_token(&caller, &token, &wish, &expected)
+        .await?;
+    let answer = json(StatusCode::OK, &wire::token(&changed))?;
+    Ok(tagged(answer, generation_of_token(&changed)))
 }
 
 /// Revokes a token at once.

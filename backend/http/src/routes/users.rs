@@ -2,6 +2,7 @@
 
 use super::{Answer, Paged, Shared, Who, json, text};
 use crate::body::{Fields, JsonObject, Params, Segment, opened, typed};
+use crate::condition::{Condition, tagged};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
@@ -11,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use berth_api::{ApiError, UserBody, UserEnvelope, UserList};
 use berth_domain::{User, UserId};
-use berth_services::NewUser;
+use berth_services::{NewUser, generation_of_user};
 
 fn envelope(row: &User) -> UserEnvelope {
     UserEnvelope {
@@ -77,7 +78,8 @@ pub(crate) async fn read(
     Segment(user): Segment,
 ) -> Answer {
     let row = state.services.user(&caller, &user).await?;
-    json(StatusCode::OK, &envelope(&row))
+    let answer = json(StatusCode::OK, &envelope(&row))?;
+    Ok(tagged(answer, generation_of_user(&row)))
 }
 
 /// Changes the fields that the body names and no others.
@@ -89,11 +91,16 @@ pub(crate) async fn update(
     State(state): Shared,
     Extension(caller): Who,
     Segment(user): Segment,
+    Condition(expected): Condition,
     body: JsonObject,
 ) -> Answer {
     let wish = wire::user_config(read_body(body.fields)?);
-    let row = state.services.update_user(&caller, &user, &wish).await?;
-    json(StatusCode::OK, &envelope(&row))
+    let row = state
+        .services
+        .update_user(&caller, &user, &wish, &expected)
+        .await?;
+    let answer = json(StatusCode::OK, &envelope(&row))?;
+    Ok(tagged(answer, generation_of_user(&row)))
 }
 
 /// Takes a person away: its tokens are revoked at once, its memberships end. What it made stays.

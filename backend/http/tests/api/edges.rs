@@ -37,9 +37,14 @@ fn never() -> Body {
 async fn a_change_is_only_made_of_what_was_read() {
     let berth = TestBerth::start().await;
     berth.database(postgres("orders")).await;
+    let token = json!({"name": "ci", "preset": "plan"});
+    let token = berth.post("/v1/tokens", token).await.expect(201);
+    let token = format!("/v1/tokens/{}", token["id"].as_str().unwrap());
     for (path, body) in [
         ("/v1/databases/orders", json!({"storage_gb": 20})),
         ("/v1/projects/default", json!({"description": "x"})),
+        ("/v1/users/admin", json!({"email": "ada@example.com"})),
+        (&token, json!({"name": "other"})),
     ] {
         let tag = berth.get(path).await.header("etag").to_owned();
         let change = |tag: &str| {
@@ -73,6 +78,37 @@ async fn a_change_is_only_made_of_what_was_read() {
     let id = found.body["database"]["id"].as_str().unwrap().to_owned();
     berth.settle(&id).await;
     assert_eq!(berth.get("/v1/databases/orders").await.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn every_patch_of_the_document_is_conditional() {
+    let berth = TestBerth::start().await;
+    let database = berth.database(postgres("orders")).await;
+    let token = json!({"name": "ci", "preset": "plan"});
+    let token = berth.post("/v1/tokens", token).await.expect(201);
+    let id = |object: &serde_json::Value| object["id"].as_str().unwrap().to_owned();
+    let document = berth.get("/openapi.json").await.expect(200);
+    let paths = document["paths"].as_object().unwrap();
+    let mut seen = 0;
+    for (path, _) in paths.iter().filter(|(_, item)| item["patch"].is_object()) {
+        let path = path
+            .replace("{database}", &id(&database))
+            .replace("{project}", "default")
+            .replace("{user}", "admin")
+            .replace("{token}", &id(&token));
+        let sent = |tag: &str| {
+            let sent = request(&berth.admin, Method::PATCH, &path, Some(json!({})));
+            with(sent, "if-match", tag)
+        };
+        for tag in ["W/\"99\"", "\"99\""] {
+            let reply = berth.send(sent(tag)).await;
+            assert_eq!(reply.line(), "412 precondition_failed", "{path} {tag}");
+        }
+        let tag = berth.get(&path).await.header("etag").to_owned();
+        berth.send(sent(&tag)).await.expect(200);
+        seen += 1;
+    }
+    assert!(seen >= 4, "{seen}");
 }
 
 #[tokio::test]

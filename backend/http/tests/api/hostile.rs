@@ -46,9 +46,21 @@ fn is_an_answer(reply: &Reply, what: &str) {
     }
 }
 
+/// One of each kind of store: they refuse different things.
+async fn berths() -> Vec<TestBerth> {
+    let mut berths = vec![TestBerth::start().await];
+    berths.extend(TestBerth::start_on_postgresql().await);
+    berths
+}
+
 #[tokio::test]
 async fn no_value_of_any_field_makes_berth_fail() {
-    let berth = TestBerth::start().await;
+    for berth in berths().await {
+        every_field(&berth).await;
+    }
+}
+
+async fn every_field(berth: &TestBerth) {
     berth.database(postgres("orders")).await;
     let fields = [
         "name",
@@ -83,6 +95,16 @@ async fn no_value_of_any_field_makes_berth_fail() {
         "scopes",
         "preset",
         "expires_at",
+        "user_id",
+        "keep_secret",
+        "email",
+        "role",
+        "value",
+        "sensitive",
+        "inject_env",
+        "quota",
+        "sleep_after_minutes",
+        "auto_provision",
     ];
     let values = odd_values();
     for field in fields {
@@ -103,8 +125,30 @@ async fn no_value_of_any_field_makes_berth_fail() {
                 &berth.patch("/v1/projects/default", alone.clone()).await,
                 &what,
             );
-            is_an_answer(&berth.post("/v1/tokens", alone.clone()).await, &what);
-            is_an_answer(&berth.post("/v1/plan", alone).await, &what);
+            let mut token = json!({"name": "t", "preset": "plan"});
+            token[field] = value.clone();
+            for (path, body) in [
+                ("/v1/tokens", alone.clone()),
+                ("/v1/tokens", token),
+                ("/v1/users", alone.clone()),
+                (
+                    "/v1/users",
+                    json!({"name": format!("u{number}"), field: value}),
+                ),
+                ("/v1/projects/default/database", alone.clone()),
+                ("/v1/plan", alone.clone()),
+            ] {
+                is_an_answer(&berth.post(path, body).await, &what);
+            }
+            for (method, path) in [
+                (Method::PATCH, "/v1/users/usr_admin"),
+                (Method::PUT, "/v1/projects/default/members/usr_admin"),
+                (Method::PUT, "/v1/projects/default/env/SECRET"),
+            ] {
+                let body = Some(alone.clone());
+                let reply = berth.call(&berth.admin, method, path, body).await;
+                is_an_answer(&reply, &what);
+            }
         }
     }
 }
@@ -165,37 +209,102 @@ async fn no_plan_item_makes_berth_fail() {
 
 #[tokio::test]
 async fn no_path_or_query_makes_berth_fail() {
-    let berth = TestBerth::start().await;
+    for berth in berths().await {
+        every_path(&berth).await;
+    }
+}
+
+async fn every_path(berth: &TestBerth) {
+    let long = "a".repeat(5000);
     for word in [
         "%00",
+        "%01",
+        "a%00b",
         "%ff",
         "..",
         "%2e%2e%2f",
         "a%20b",
         "db_%00",
+        "usr_%00",
         "'",
         "db_x",
         "proj_x",
-        &"a".repeat(5000),
+        "usr_x",
+        "LTE",
+        &long,
     ] {
-        for path in ["databases", "projects", "operations", "trash", "tokens"] {
+        for path in [
+            "/v1/databases/",
+            "/v1/projects/",
+            "/v1/operations/",
+            "/v1/trash/",
+            "/v1/tokens/",
+            "/v1/users/",
+            "/v1/projects/default/members/",
+            "/v1/projects/default/env/",
+            "/api/v1/databases/",
+        ] {
+            let path = format!("{path}{word}");
             for method in [Method::GET, Method::PATCH, Method::DELETE, Method::POST] {
-                let path = format!("/v1/{path}/{word}");
-                is_an_answer(&berth.call(&berth.admin, method, &path, None).await, &path);
+                let reply = berth.call(&berth.admin, method, &path, None).await;
+                is_an_answer(&reply, &path);
+            }
+            let role = Some(json!({"role": "viewer"}));
+            let reply = berth.call(&berth.admin, Method::PUT, &path, role).await;
+            is_an_answer(&reply, &path);
+        }
+        for (list, parameters) in [
+            (
+                "databases",
+                &["project_id", "name", "engine", "page_token", "page_size"][..],
+            ),
+            ("projects", &["page_token", "page_size"]),
+            ("tokens", &["page_token"]),
+            ("users", &["page_token"]),
+            ("trash", &["page_token"]),
+            (
+                "events",
+                &[
+                    "page_token",
+                    "project_id",
+                    "database_id",
+                    "kind",
+                    "actor",
+                    "since",
+                    "order",
+                ],
+            ),
+            ("snapshot", &["kind"]),
+            ("databases/x/operations", &["page_token", "project_id"]),
+            ("projects/default/members", &["page_token"]),
+            ("projects/default/env", &["format", "provision"]),
+            ("operations/op_1", &["wait"]),
+        ] {
+            for parameter in parameters {
+                let path = format!("/v1/{list}?{parameter}={word}");
+                is_an_answer(&berth.get(&path).await, &path);
             }
         }
-        for path in [
-            format!("/v1/databases?project_id={word}"),
-            format!("/v1/databases?name={word}"),
-            format!("/v1/databases?page_token={word}"),
-            format!("/v1/databases?page_size={word}"),
-            format!("/v1/snapshot?kind=database&page_token={word}"),
-            format!("/v1/events?page_token={word}&database_id={word}"),
-            format!("/v1/operations/op_1?wait={word}"),
-        ] {
+        for parameter in ["page_token", "project_id"] {
+            let path = format!("/v1/snapshot?kind=database&{parameter}={word}");
             is_an_answer(&berth.get(&path).await, &path);
         }
     }
+    // A name that nobody can have is nobody's.
+    for (path, line) in [
+        ("/v1/users/%00", "404 user_not_found"),
+        ("/v1/projects/default/members/%00", "404 member_not_found"),
+        ("/v1/events?kind=%00", "422 invalid_field [kind]"),
+        (
+            "/v1/events?kind=Database.changed",
+            "422 invalid_field [kind]",
+        ),
+    ] {
+        assert_eq!(berth.get(path).await.line(), line, "{path}");
+    }
+    let nobody = json!({"name": "t", "preset": "plan", "user_id": "\u{0}"});
+    let reply = berth.post("/v1/tokens", nobody).await;
+    assert_eq!(reply.line(), "404 user_not_found [user_id]");
 }
 
 #[tokio::test]

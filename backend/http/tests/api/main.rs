@@ -9,6 +9,13 @@ mod access;
 mod audit;
 mod authorisation;
 mod claims;
+#[expect(
+    dead_code,
+    clippy::expect_used,
+    reason = "it is shared with the tests of the store, which look at more of it"
+)]
+#[path = "../../../store/tests/store/cluster.rs"]
+mod cluster;
 mod databases;
 mod dialects;
 mod edges;

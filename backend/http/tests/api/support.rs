@@ -166,9 +166,26 @@ impl TestBerth {
     pub async fn start_with(config: Config, bind: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("berth.sqlite").display());
+        Self::start_on(&url, directory, config, bind).await
+    }
+
+    /// One over a PostgreSQL server's store; none, with the reason printed, where there is no
+    /// such server.
+    pub async fn start_on_postgresql() -> Option<Self> {
+        let url = crate::cluster::Cluster::shared()?.new_database();
+        let directory = tempfile::tempdir().unwrap();
+        Some(Self::start_on(&url, directory, Config::default(), "127.0.0.1").await)
+    }
+
+    async fn start_on(
+        url: &str,
+        directory: tempfile::TempDir,
+        config: Config,
+        bind: &str,
+    ) -> Self {
         let rules = rules(bind);
         let installation = rules.addresses.installation();
-        let store = Store::open(&url, installation, Keys::from_root([7; 32]))
+        let store = Store::open(url, installation, Keys::from_root([7; 32]))
             .await
             .unwrap();
         let hands = Arc::new(Hands(AtomicI64::new(1_772_013_600_000)));
