@@ -1,10 +1,12 @@
 //! Nothing is lost by a pipeline's token: whatever it says, in whatever order and on whatever
-//! state, every database that ever was is back by `undelete`, with its id, login and password.
+//! state, every database that ever was is back by `undelete`, with its id, login and password,
+//! and so is every project, with its members and each value that a variable of it ever had.
 //!
 //! `BERTH_FLOORS_SEED` says another sequence; the seed of a run is printed.
 
 mod back;
 mod dice;
+mod gifts;
 mod pipeline;
 
 use std::collections::BTreeSet;
@@ -67,6 +69,7 @@ fn walk(berth: &TestBerth, steps: u32, living_max: usize) {
         pipeline.expect_back(ids, number);
         number += ids.len();
     }
+    pipeline.expect_gifts_back();
 }
 
 #[test]
@@ -125,8 +128,18 @@ resource "berth_database" "orders" {{
   deletion_protection = false
   {more}
 }}
+resource "berth_token" "ci" {{
+  name   = "ci"
+  scopes = ["read", "plan"]
+}}
 ephemeral "berth_database_credentials" "orders" {{
   database_id = berth_database.orders.id
+}}
+ephemeral "berth_project_env" "shop" {{
+  project_id = berth_project.shop.id
+}}
+ephemeral "berth_token_secret" "ci" {{
+  token_id = berth_token.ci.id
 }}
 "#
         )

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::dice::Dice;
+use super::gifts::Gifts;
 use super::token;
 use crate::harness::TestBerth;
 
@@ -25,11 +26,12 @@ pub(super) struct Seen {
 pub(super) struct Pipeline<'a> {
     pub(super) berth: &'a TestBerth,
     token: String,
-    dice: Dice,
+    pub(super) dice: Dice,
     pub(super) seen: BTreeMap<String, Seen>,
     /// Ids of databases that lived at some time, oldest first.
     pub(super) databases: Vec<String>,
-    projects: Vec<String>,
+    pub(super) projects: Vec<String>,
+    pub(super) gifts: Gifts,
     pub(super) refused: BTreeMap<(String, u16, String), u32>,
     living_max: usize,
     number: u32,
@@ -38,17 +40,20 @@ pub(super) struct Pipeline<'a> {
 impl<'a> Pipeline<'a> {
     /// One that knows nothing yet.
     pub(super) fn new(berth: &'a TestBerth, seed: u64, living_max: usize) -> Self {
-        Self {
+        let mut new = Self {
             berth,
             token: token(berth, "apply"),
             dice: Dice(seed),
             seen: BTreeMap::new(),
             databases: Vec::new(),
             projects: vec!["proj_default".to_owned()],
+            gifts: Gifts::default(),
             refused: BTreeMap::new(),
             living_max,
             number: 0,
-        }
+        };
+        new.meet_people();
+        new
     }
 
     /// Asks with the pipeline's token; whatever is said, it is no failure of the server's.
@@ -77,7 +82,7 @@ impl<'a> Pipeline<'a> {
         format!("name-{}", self.dice.below(60))
     }
 
-    fn any_database(&mut self) -> String {
+    pub(super) fn any_database(&mut self) -> String {
         // More often one of the latest: what lives is among them.
         let from = match self.dice.one_in(3) {
             true => 0,
@@ -87,7 +92,7 @@ impl<'a> Pipeline<'a> {
         known.unwrap_or_else(|| "db_unknown".to_owned())
     }
 
-    fn any_project(&mut self) -> String {
+    pub(super) fn any_project(&mut self) -> String {
         let known = self.dice.pick(&self.projects).cloned();
         known.unwrap_or_else(|| "proj_default".to_owned())
     }
@@ -198,6 +203,7 @@ impl<'a> Pipeline<'a> {
         if status == 201 {
             let id = answer["project"]["id"].as_str().unwrap().to_owned();
             if !self.projects.contains(&id) {
+                self.people_give(&id);
                 self.projects.push(id);
             }
         }
@@ -284,7 +290,8 @@ impl<'a> Pipeline<'a> {
                 }
                 self.ask("PATCH", &format!("/v1/databases/{id}"), Some(&words));
             }
-            66..=75 => self.plan(),
+            66..=69 => self.plan(),
+            70..=75 => self.touch_a_project(),
             76..=80 => self.make_project(),
             81..=84 => {
                 let tail = ["", "?if_empty=true"][self.dice.below(2)];
