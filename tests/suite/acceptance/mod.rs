@@ -6,6 +6,7 @@ mod kills;
 mod life;
 mod limits;
 mod people;
+mod projects;
 mod refusals;
 mod secrets;
 mod stores;
