@@ -155,7 +155,7 @@ impl Resource for ProjectMember {
         removed.map_err(self.told())
     }
 
-    /// By `project/user`, the project by id or name, the user by id.
+    /// By `project/user`, each by id or name.
     async fn import(&self, request: ImportRequest<'_>, response: &mut StateResponse) -> Outcome {
         let backend = self.backend.get()?;
         let (project, user) = match request.target {

@@ -1,12 +1,18 @@
 //! A backend that is away, slow, strange or strict, seen through the real client.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::{shop, stage};
 use crate::harness::{Moment, Proxy, Stack, TestBerth, Verdict, flat, not_to_be_had};
+
+/// How long a run may take to order a database.
+const ORDER_SECONDS_MAX: u64 = 120;
+/// How long berthd is away: longer than one request is sent again and again.
+const AWAY_SECONDS: u64 = 5;
 
 #[test]
 fn a_backend_that_is_down_is_named() {
@@ -61,6 +67,43 @@ fn faults_in_between_are_outlasted() {
     assert_eq!(berth.databases().len(), 1);
     stack.destroy().ok();
     assert!(berth.databases().is_empty());
+}
+
+#[test]
+fn a_restart_of_berthd_during_a_create_is_outlasted() {
+    let Some((mut berth, stack)) = stage() else {
+        return;
+    };
+    let back = Arc::new(AtomicBool::new(false));
+    let (tell, told) = mpsc::channel();
+    let is_back = Arc::clone(&back);
+    let proxy = Proxy::start(berth.address(), move |_, moment, request| {
+        let waits = request.starts_with("GET /v1/operations") && moment == Moment::Before;
+        if !waits || is_back.load(Ordering::SeqCst) {
+            return Verdict::Pass;
+        }
+        let _ = tell.send(());
+        Verdict::Cut
+    });
+    stack.goes_to(proxy.endpoint());
+    stack.write(&shop(""));
+    let applied = std::thread::scope(|scope| {
+        let run = scope.spawn(|| stack.apply());
+        let patience = Duration::from_secs(ORDER_SECONDS_MAX);
+        told.recv_timeout(patience).unwrap();
+        berth.kill();
+        std::thread::sleep(Duration::from_secs(AWAY_SECONDS));
+        berth.resume();
+        back.store(true, Ordering::SeqCst);
+        run.join().unwrap()
+    });
+    applied.ok();
+    stack.goes_to(berth.endpoint());
+    stack.assert_settled();
+    let made = berth.databases();
+    assert_eq!((made.len(), &made[0]["claimed"]), (1, &true.into()));
+    assert_eq!(made[0]["id"], stack.resource("berth_database.orders")["id"]);
+    stack.destroy().ok();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The provider dies at each of its requests, before berthd sees it and after it has
 //! answered; the next apply goes on, and there is one database in the end.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,6 +48,15 @@ fn apply_killed_at(
     proxy.seen().get(number - 1).cloned()
 }
 
+/// Whether the directory of a provider's socket is there, which one that is killed leaves.
+fn has_socket(folder: &Path) -> bool {
+    let mut entries = std::fs::read_dir(folder).unwrap().flatten();
+    entries.any(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with("provider-")
+    })
+}
+
 fn survive_kills(moment: Moment, word: &str) {
     let Some((berth, _)) = stage() else { return };
     for number in 1..=REQUESTS_MAX {
@@ -54,6 +64,12 @@ fn survive_kills(moment: Moment, word: &str) {
         let name = format!("kill-{word}-{number}");
         stack.write(&database(&name));
         let request = apply_killed_at(&berth, &stack, number, moment);
+        if request.is_some() {
+            assert!(
+                has_socket(stack.folder()),
+                "a killed provider leaves it elsewhere"
+            );
+        }
         let again = stack.apply();
         let claimed_unheard = moment == Moment::After
             && request

@@ -72,7 +72,7 @@ fn a_token_and_a_member_live_and_end() {
     let (id, project) = (text(&made, "id"), text(&made, "project_id"));
     assert_eq!(made["secret"], Json::Null);
 
-    let end = "\n expires_at = \"2099-01-31T14:00:00+02:00\"";
+    let end = "\n expires_at = \"2099-01-31T14:00:00.5+02:00\"";
     let renamed = READER.replace("\"ci\"", "\"deploy\"");
     for (role, token) in [
         ("editor", READER.to_owned()),
@@ -103,6 +103,22 @@ fn a_token_and_a_member_live_and_end() {
         imported.run(&["import", "-no-color", address, key]).ok();
     }
     imported.assert_settled();
+    // Project and user by id or by name.
+    for key in [
+        format!("shop/{anna}"),
+        format!("{project}/anna"),
+        "shop/anna".to_owned(),
+    ] {
+        let imported = Stack::new(&berth).unwrap();
+        imported.write(&format!(
+            "resource \"berth_project_member\" \"anna\" {{\n project_id = {project:?}\n \
+             user_id = {anna:?}\n role = \"owner\"\n}}\n"
+        ));
+        imported
+            .run(&["import", "-no-color", "berth_project_member.anna", &key])
+            .ok();
+        imported.assert_settled();
+    }
 
     stack.write(&staffed(
         &anna,

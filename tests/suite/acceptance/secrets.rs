@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use serde_json::{Value as Json, json};
+
 use super::{shop, stage};
+use crate::harness::{Stack, flat};
 
 /// The files below `folder` that have `needle` in them, as it is or in base64.
 fn holders(folder: &Path, needle: &str) -> Vec<String> {
@@ -22,6 +25,52 @@ fn has(bytes: &[u8], needle: &str) -> bool {
     bytes
         .windows(needle.len())
         .any(|window| window == needle.as_bytes())
+}
+
+#[test]
+fn a_state_has_the_real_password_or_none() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let wanted = json!({"name": "writer", "scopes": ["read", "plan", "write"]});
+    let (status, made) = berth.call("POST", "/v1/tokens", Some(&wanted));
+    assert_eq!(status, 201, "{made}");
+    let writer = Stack::new(&berth).unwrap();
+    let writer = writer.with_token(made["secret"].as_str().unwrap());
+    let config = shop("expose = true\n expose_credentials_in_state = true");
+    writer.write(&config);
+    let told = flat(&writer.apply().ok());
+    assert!(
+        told.contains("The credentials of orders are not in"),
+        "{told}"
+    );
+    let state = writer.resource("berth_database.orders");
+    for name in ["password", "uri", "pooled_uri"] {
+        assert_eq!(state[name], Json::Null, "{name}");
+    }
+
+    // Whoever may read them finds out by the next plan.
+    let file = "terraform.tfstate";
+    let state = std::fs::read(writer.folder().join(file)).unwrap();
+    std::fs::write(stack.folder().join(file), state).unwrap();
+    stack.write(&config);
+    let agrees = || {
+        stack.apply().ok();
+        stack.assert_settled();
+        let state = stack.resource("berth_database.orders");
+        let path = format!("/v1/databases/{}", state["id"].as_str().unwrap());
+        let right = berth.get(&format!("{path}/credentials"));
+        for name in ["password", "uri", "pooled_uri"] {
+            assert_eq!(state[name], right[name], "{name}");
+        }
+        (path, state["public_port"].as_u64().unwrap())
+    };
+    let (path, port) = agrees();
+    let moved = json!({"public_port": port + 7});
+    let (status, body) = berth.call("PATCH", &path, Some(&moved));
+    assert!(status < 300, "{body}");
+    assert_eq!(agrees().1, port + 7);
+    stack.destroy().ok();
 }
 
 #[test]
