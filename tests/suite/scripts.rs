@@ -55,11 +55,114 @@ fn a_client_without_ephemeral_resources_is_passed_over() {
     assert_eq!(told(&output), "");
 }
 
+/// Whether this test may play a demo, which only root can.
+fn is_root() -> bool {
+    let user = Command::new("id").arg("-u").output().unwrap();
+    let is_root = user.stdout == b"0\n";
+    if !is_root {
+        not_to_be_had("only root builds a demo and takes it down");
+    }
+    is_root
+}
+
+/// A work tree with the demo in it, in which everything else is a stand-in. Its berthd writes
+/// down how it was started, and ends.
+fn demo_of_stand_ins(top: &Path) {
+    let scripts = top.join("scripts");
+    let programs = top.join("target/release");
+    for folder in [&scripts, &programs, &top.join("programs")] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    for name in ["demo", "lib.sh"] {
+        fs::copy(root().join("scripts").join(name), scripts.join(name)).unwrap();
+    }
+    for name in ["docker-engine", "prerequisites"] {
+        stand_in(&scripts, name, "exit 0");
+    }
+    let started = top.join("started").display().to_string();
+    let berthd =
+        format!("[ \"$1\" = serve ] || exit 0; {{ echo \"$*\"; env; }} >{started}; exit 1");
+    stand_in(&programs, "berthd", &berthd);
+    stand_in(&scripts, "client", "echo true");
+    for name in ["cargo", "docker"] {
+        stand_in(&top.join("programs"), name, "exit 0");
+    }
+}
+
+#[test]
+fn a_demo_takes_nothing_from_the_machines_own_berth() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    demo_of_stand_ins(folder.path());
+    // Another berthd, which is always ready, on the port that the demo had last time.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in other.incoming().flatten() {
+            let mut stream = stream;
+            let _read = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            let _gone = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n");
+        }
+    });
+    let data = folder.path().join(".demo/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("admin.token"), "of-the-last-time\n").unwrap();
+    fs::write(folder.path().join(".demo/listen"), &address).unwrap();
+
+    let demo = folder.path().join("scripts/demo");
+    let output = with_stand_ins(&folder.path().join("programs"), &demo)
+        .arg("up")
+        .env("BERTH_TOKEN", "of-another-installation")
+        .env("BERTH_LISTEN", "0.0.0.0:1")
+        .output()
+        .unwrap();
+    let said = told(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("berthd ended"), "{said}");
+    let started = fs::read_to_string(folder.path().join("started")).unwrap();
+    let (arguments, environment) = started.split_once('\n').unwrap();
+    assert!(arguments.contains("--config /dev/null"), "{arguments}");
+    assert!(!arguments.contains(&address), "{arguments}");
+    for name in ["BERTH_TOKEN=", "BERTH_LISTEN="] {
+        assert!(!environment.contains(name), "{environment}");
+    }
+}
+
+#[test]
+fn a_network_that_others_are_in_does_not_stop_the_demo_from_going() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    demo_of_stand_ins(folder.path());
+    let docker = r#"case "$1 $2" in
+        "network ls") echo berth-net-shop ;;
+        "network rm") echo "has active endpoints" >&2; exit 1 ;;
+        "network inspect") echo "shop-web " ;;
+    esac"#;
+    stand_in(&folder.path().join("programs"), "docker", docker);
+    stand_in(&folder.path().join("programs"), "mountpoint", "exit 1");
+    let data = folder.path().join(".demo/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("installation"), "0badcafe\n").unwrap();
+    let demo = folder.path().join("scripts/demo");
+    let mut demo = with_stand_ins(&folder.path().join("programs"), &demo);
+    let output = demo.arg("down").output().unwrap();
+    let said = told(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("berth-net-shop stays") && said.contains("shop-web"),
+        "{said}"
+    );
+    assert!(!folder.path().join(".demo").exists(), "{said}");
+}
+
 #[test]
 fn a_demo_whose_engine_does_not_answer_is_kept() {
-    let user = Command::new("id").arg("-u").output().unwrap();
-    if user.stdout != b"0\n" {
-        return not_to_be_had("only root takes a demo down");
+    if !is_root() {
+        return;
     }
     let folder = tempfile::tempdir().unwrap();
     let scripts = folder.path().join("scripts");
