@@ -6,6 +6,7 @@ mod bad_days;
 mod database;
 mod edits;
 mod people;
+mod reference;
 mod refresh;
 mod schema;
 mod silence;

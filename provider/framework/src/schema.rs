@@ -187,6 +187,11 @@ impl Block {
             .map(|at| &self.attributes[at])
     }
 
+    /// The Markdown description.
+    pub fn markdown(&self) -> &str {
+        &self.description
+    }
+
     /// The type of the objects this block describes.
     pub fn object_type(&self) -> ObjectType {
         let attributes = self.attributes.iter().map(|a| (a.name.as_str(), a.ty()));
@@ -440,6 +445,11 @@ impl Attribute {
     /// Whether the value is never stored.
     pub fn is_write_only(&self) -> bool {
         self.write_only
+    }
+
+    /// The value where the configuration gives none; none where there is no such value.
+    pub fn default_value(&self) -> Option<&Value> {
+        self.default.as_ref()
     }
 
     /// The names of the attribute's plan modifiers, in the order in which they run.
