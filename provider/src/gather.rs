@@ -155,11 +155,12 @@ mod tests {
         let new = item("project", None, "new");
         let database = item("database", None, "orders");
         let together = [new.clone(), database.clone()];
-        assert_eq!(projects.again(&together), [shop.clone()]);
+        assert_eq!(projects.again(&together), [shop]);
         // Where it stands itself it is not said twice, and the last word of it counts.
         let renamed = item("project", Some("proj_1"), "store");
         assert_eq!(projects.again(&[renamed.clone(), database.clone()]), []);
-        assert_eq!(projects.again(&[database.clone()]), [renamed]);
+        let alone = std::slice::from_ref(&database);
+        assert_eq!(projects.again(alone), [renamed]);
         // What goes needs no room.
         let gone = PlanItem {
             destroy: true,

@@ -29,7 +29,8 @@ pub struct Project {
     pub description: Option<String>,
     /// The region of databases that name none.
     pub default_region: Option<String>,
-    /// Whether its destruction is refused.
+    /// Whether its destruction is refused while databases, variables of its own or further
+    /// members are in it.
     pub deletion_protection: bool,
     /// `refuse` or `cascade`.
     pub on_destroy: String,
@@ -70,7 +71,8 @@ pub struct ProjectBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub default_region: Field<String>,
-    /// Whether its destruction is refused; false by default.
+    /// Whether its destruction is refused while databases, variables of its own or further
+    /// members are in it; false by default.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
     pub deletion_protection: Field<bool>,

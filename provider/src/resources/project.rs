@@ -121,13 +121,17 @@ fn schema() -> Schema {
         Attribute::boolean("deletion_protection")
             .optional()
             .default(true)
-            .description("Whether its destruction is refused, at plan already. On by default."),
+            .description(
+                "Whether its destruction is refused while databases, variables of its own or \
+                 further members are in it. On by default.",
+            ),
         Attribute::string("on_destroy")
             .optional()
             .default("refuse")
             .description(
-                "What happens to a project with databases in it: `refuse` its destruction, or \
-                 `cascade` and destroy them too, each into its recovery window.",
+                "What happens to a project with databases or variables of its own in it: `refuse` \
+                 its destruction, or `cascade` and destroy them too, each database into its \
+                 recovery window. The project and its variables can come back for 30 days.",
             )
             .validate(one_of(["refuse", "cascade"])),
         Attribute::boolean("auto_provision")
