@@ -4,13 +4,13 @@ use crate::crash_loop::Falls;
 use crate::repair::{READY, RECOVERING};
 use crate::sessions::Sessions;
 use berth_domain::{InstanceId, Observed, Timestamp};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZeroI64;
 use std::sync::{Mutex, PoisonError};
 
 /// What this process remembers of each instance it looks after; all of it can be lost.
 #[derive(Default)]
-pub(crate) struct Charts(Mutex<HashMap<InstanceId, Chart>>);
+pub(crate) struct Charts(Mutex<BTreeMap<InstanceId, Chart>>);
 
 /// What is remembered of one instance.
 #[derive(Default)]

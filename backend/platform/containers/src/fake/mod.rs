@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// How many events a slow watcher may be behind before it is told of a gap.
-const EVENTS_KEPT_MAX: usize = 2048;
+const EVENTS_KEPT_MAX: usize = 1024;
 
 /// What goes wrong with a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
