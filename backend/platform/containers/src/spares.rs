@@ -15,7 +15,9 @@ use berth_engines::{Access, Description, Initialisation, Occasion, Signal, Versi
 use berth_platform::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::RwLock;
 
 /// A directory in the making; what is left of it after a crash is rubbish.
 const MAKING: &str = ".making-";
@@ -44,7 +46,9 @@ pub(crate) struct Making {
 
 /// What makes and hands out spares.
 pub(crate) struct Spares<'a> {
-    pub runtime: &'a dyn ContainerRuntime,
+    pub runtime: &'a Arc<dyn ContainerRuntime>,
+    /// Held shared while the engine is asked for a container.
+    pub asking: &'a Arc<RwLock<()>>,
     pub layout: &'a Layout,
     pub installation: &'a InstallationId,
     pub engine: &'a dyn Description,
@@ -211,12 +215,27 @@ impl Spares<'_> {
     async fn run(&self, id: &InstanceId, plan: &Initialisation, data: &Path) -> Result<Job, Error> {
         let workload = self.workload(id, plan, data);
         crash_point("spare.run.before");
-        let created = self.runtime.create(&workload).await;
-        let job = Job(created.map_err(|e| failed(self.act(), e))?);
+        let job = Job(self.create(workload).await?);
         let started = self.runtime.start(&job.0).await;
         let started = started.map_err(|e| failed(self.act(), e));
         crash_point("spare.run.after");
         self.or_clear(started, job).await
+    }
+
+    /// Has a container made. The engine makes it even when nobody waits for its answer any more,
+    /// so that the request goes on without us, and whoever closes can wait for its end.
+    async fn create(&self, workload: Workload) -> Result<ContainerId, Error> {
+        let asked = Arc::clone(self.asking).read_owned().await;
+        let runtime = Arc::clone(self.runtime);
+        let request = tokio::spawn(async move {
+            let created = runtime.create(&workload).await;
+            drop(asked);
+            created
+        });
+        match request.await {
+            Ok(created) => created.map_err(|e| failed(self.act(), e)),
+            Err(lost) => Err(Error::failed(self.act(), lost)),
+        }
     }
 
     /// The job, unless it went wrong: then it is cleared away.

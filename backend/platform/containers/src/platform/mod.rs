@@ -61,6 +61,9 @@ pub struct ContainerPlatform {
     ready: OnceCell<()>,
     choosing_addresses: Choosing,
     initialising: tokio::sync::Mutex<()>,
+    /// Held shared while the engine is asked for the container of an initialisation, alone by
+    /// whoever takes all of them away.
+    asking: Arc<RwLock<()>>,
     /// Whether something failed that may have left an initialisation behind.
     untidy: AtomicBool,
     /// Held shared while something is put into a network or below the run directory, alone
@@ -89,6 +92,7 @@ impl ContainerPlatform {
             ready: OnceCell::new(),
             choosing_addresses: Choosing::default(),
             initialising: tokio::sync::Mutex::new(()),
+            asking: Arc::default(),
             untidy: AtomicBool::new(false),
             using: RwLock::new(()),
             turns: Turns::default(),
@@ -420,6 +424,7 @@ impl Platform for ContainerPlatform {
     /// swept away by the next start, since a thread may still be at work in it.
     async fn close(&self) -> Result<(), Error> {
         self.stop_obtaining();
+        let _nobody_asks = self.asking.write().await;
         let found = self
             .runtime
             .jobs(self.settings.installation.as_str())

@@ -193,7 +193,8 @@ impl ContainerPlatform {
         image: &'a str,
     ) -> Spares<'a> {
         Spares {
-            runtime: self.runtime.as_ref(),
+            runtime: &self.runtime,
+            asking: &self.asking,
             layout: self.layout(),
             installation: &self.settings.installation,
             engine,
