@@ -9,6 +9,7 @@ mod body;
 mod condition;
 mod config;
 mod error;
+mod examples;
 mod fields;
 mod holds;
 mod json;

@@ -1,5 +1,6 @@
 //! The OpenAPI document, drawn from the routes and the bodies.
 
+use crate::examples::Examples;
 use crate::naming::Naming;
 use crate::outcomes::Outcomes;
 use crate::routes::{
@@ -14,7 +15,7 @@ use utoipa::{Modify, OpenApi};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "berth", description = "Managed databases on your own machines.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    modifiers(&Bearer, &Outcomes, &Naming),
+    modifiers(&Bearer, &Outcomes, &Naming, &Examples),
     paths(
         installation::healthz, installation::readyz, installation::metrics, installation::openapi,
         installation::version, installation::server, installation::catalogue,
@@ -58,4 +59,29 @@ pub(crate) fn document(base_path: &str) -> Document {
         document.servers = Some(vec![Server::new(base_path)]);
     }
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::ROUTES;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_every_route_and_no_other() {
+        let document = serde_json::to_value(document("")).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let told: BTreeSet<String> = paths
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys();
+                methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+            })
+            .collect();
+        let served: BTreeSet<String> = ROUTES
+            .iter()
+            .map(|(method, path, _)| format!("{method} {path}"))
+            .collect();
+        assert_eq!(told, served);
+    }
 }

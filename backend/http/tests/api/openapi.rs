@@ -1,4 +1,5 @@
 use crate::support::TestBerth;
+use serde_json::Value;
 use std::path::Path;
 
 /// The document that is checked in, so that a change of the API shows in its review. Set
@@ -41,4 +42,61 @@ async fn every_operation_has_an_id_of_its_own() {
         seen.contains("post_v1_projects_project_database"),
         "{seen:?}"
     );
+}
+
+/// The schema that a body is of, when it is one by name; of a list, that of its elements.
+fn schema<'a>(document: &'a Value, content: &Value) -> Option<&'a Value> {
+    let schema = &content["schema"];
+    let items = schema["items"]["$ref"].as_str();
+    let name = schema["$ref"].as_str().or(items)?.rsplit('/').next()?;
+    document["components"]["schemas"].get(name)
+}
+
+/// What an example has that its schema does not know, and lacks that it requires.
+fn misfits(example: &Value, schema: &Value) -> Vec<String> {
+    let (Some(example), Some(known)) = (example.as_object(), schema["properties"].as_object())
+    else {
+        return Vec::new();
+    };
+    let required = schema["required"].as_array().into_iter().flatten();
+    let missing = required.filter_map(|field| {
+        let field = field.as_str()?;
+        (!example.contains_key(field)).then(|| format!("lacks {field}"))
+    });
+    let unknown = example.keys().filter(|field| !known.contains_key(*field));
+    let unknown = unknown.map(|field| format!("has {field}"));
+    missing.chain(unknown).collect()
+}
+
+#[tokio::test]
+async fn every_json_body_has_an_example() {
+    let berth = TestBerth::start().await;
+    let document = berth.get("/openapi.json").await.expect(200);
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let answers = operation["responses"].as_object().unwrap().iter();
+            let bodies = answers
+                .filter(|(status, _)| status.starts_with('2'))
+                .map(|(_, answer)| answer)
+                .chain(operation.get("requestBody"));
+            for content in bodies.filter_map(|body| body["content"].get("application/json")) {
+                let what = format!("{method} {path}");
+                seen += 1;
+                let of = schema(&document, content);
+                let own = content.get("example").is_some() || content.get("examples").is_some();
+                match of.and_then(|schema| schema.get("example")) {
+                    None if !own => wrong.push(format!("{what} has none")),
+                    None => {}
+                    Some(example) => {
+                        let misfits = misfits(example, of.unwrap());
+                        wrong.extend(misfits.iter().map(|misfit| format!("{what} {misfit}")));
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "{seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
