@@ -3,6 +3,7 @@
 mod attributes;
 mod audit;
 mod bad_days;
+mod credentials;
 mod database;
 mod edits;
 mod people;

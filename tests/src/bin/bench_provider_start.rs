@@ -25,8 +25,6 @@ const MEMORY_RATIO_MAX: f64 = 0.6;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let providers = release_binary("terraform-provider-berth")
-        // Until there is a provider, one that echoes shows what the framework costs.
-        .or_else(|_| release_binary("terraform-provider-echo"))
         .and_then(|ours| Ok((ours, baseline_provider()?)));
     let (ours, baseline) = match providers {
         Ok(providers) => providers,

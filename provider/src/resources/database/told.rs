@@ -1,0 +1,105 @@
+//! What is said of databases: warnings of a refresh, and what becomes of an order.
+
+use berth_api::Database as Answer;
+use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
+use berth_plugin::object::Object;
+
+/// The phases of a database that an operation is working on.
+const CHANGING: [&str; 9] = [
+    "queued",
+    "rotating",
+    "stopping",
+    "obtaining_image",
+    "preparing",
+    "starting",
+    "configuring",
+    "verifying",
+    "settling",
+];
+/// What an import takes.
+pub(super) const IMPORT_FORMS: &str = "Expected ID, PROJECT/NAME, or NAME in the provider's project, such as \
+    \"db_…\" or \"shop/orders\".";
+/// What a client makes of a create that failed.
+pub(super) const CREATE_GOES_ON: &str = "berthd goes on making the database. The client has marked it as \
+    tainted: the next apply would destroy it and make it anew. To keep it, run `terraform \
+    untaint ADDRESS` (or `tofu untaint ADDRESS`) and apply again. More time can be granted in \
+    the block timeouts.";
+/// Why the state has no credentials although it should.
+pub(super) const NOT_READ: &str = "The provider's token may not read credentials (the scope is named \
+    \"credentials\"), so that password, uri and pooled_uri are null. The next run with a token \
+    that may read them writes them.";
+/// Why the state does not have them yet.
+pub(super) const NOT_YET: &str = "Another password was ordered and is not in force yet, so that password, uri \
+    and pooled_uri are null. The next run writes them.";
+/// What becomes of a change that was not waited for.
+pub(super) const CHANGE_GOES_ON: &str = "The change goes on in berthd, and the state has it as ordered: the \
+    next plan shows no difference, and a refresh warns while the change is under way or when it \
+    has failed. More time can be granted in the block timeouts.";
+
+/// What a refresh tells of a database that is not, or not yet, as the state says.
+pub(super) fn unwell(database: &Answer) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new();
+    let name = &database.name;
+    if database.status == "error" || database.phase == "failed" {
+        let reasons: Vec<&str> = database
+            .conditions
+            .iter()
+            .filter(|condition| condition.status == "False" && !condition.message.is_empty())
+            .map(|condition| condition.message.as_str())
+            .collect();
+        diagnostics.push(Diagnostic::warning(
+            format!("{name} is not well"),
+            format!(
+                "Its status is {:?}, its phase {:?}. {} The last change of it may not have been \
+                 carried out, although the plan shows no difference; berthd's log says more.",
+                database.status,
+                database.phase,
+                reasons.join(" "),
+            ),
+        ));
+    } else if CHANGING.contains(&database.phase.as_str()) {
+        diagnostics.push(Diagnostic::warning(
+            format!("A change of {name} is under way"),
+            format!(
+                "berthd is still working on it (phase {:?}); the plan shows what was ordered as \
+                 if it were done. Refresh again to see how it ends.",
+                database.phase
+            ),
+        ));
+    }
+    diagnostics
+}
+
+/// Notes that a restore does not happen again.
+pub(super) fn note_late_restore(
+    config: &Object,
+    prior: &Object,
+    diagnostics: &mut Diagnostics,
+) -> Outcome {
+    let (now, before) = (config.get("restore_from")?, prior.get("restore_from")?);
+    if now != before && !now.is_null() {
+        diagnostics.push(
+            Diagnostic::warning(
+                "restore_from has no effect any more",
+                "A database is restored once, when it is created. This change is written into \
+                 the state and changes no data.",
+            )
+            .at("restore_from"),
+        );
+    }
+    Ok(())
+}
+
+/// How to bring a destroyed database back, in words that can be pasted.
+pub(super) fn undo(answer: &Answer) -> String {
+    let until = answer
+        .recoverable_until
+        .as_deref()
+        .map(|until| format!(" Its data is kept until {until}."))
+        .unwrap_or_default();
+    format!(
+        "{} was destroyed.{until} To bring it back with its id, its login and its data, add to \
+         the resource and apply:\n\n  restore_from = {{\n    deleted_database_id = {:?}\n  }}",
+        answer.name, answer.id
+    )
+}

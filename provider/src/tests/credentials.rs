@@ -1,0 +1,176 @@
+//! Where the password of a database is, and where none is.
+
+use super::*;
+use crate::fake::Fault;
+use serde_json::json;
+
+#[tokio::test]
+async fn secrets_are_in_the_state_on_request_only() {
+    let stage = Stage::start().await;
+    let exposed = |version: i64| {
+        stage.database(&[
+            ("expose_credentials_in_state", true.into()),
+            ("credential_version", version.into()),
+        ])
+    };
+    let told = stage
+        .host
+        .validate("berth_database", &exposed(1))
+        .await
+        .unwrap();
+    assert!(warnings(&told)[0].contains("in the state"));
+    let mut instance = stage.created(&exposed(1)).await;
+    let password = |instance: &Instance| {
+        let state = instance.state.as_ref().unwrap();
+        state.string("password").unwrap().map(str::to_owned)
+    };
+    assert_eq!(password(&instance).as_deref(), Some("secret-orders-1"));
+    stage.assert_settled(&mut instance, &exposed(1)).await;
+    stage.host.apply(&mut instance, &exposed(2)).await.unwrap();
+    assert_eq!(password(&instance).as_deref(), Some("secret-orders-2"));
+
+    // Rotated by another client.
+    stage.fake.change(|world| {
+        world.databases.values_mut().next().unwrap()["credential_version"] = json!(3);
+    });
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    assert_eq!(password(&instance).as_deref(), Some("secret-orders-3"));
+
+    run.host
+        .apply(&mut instance, &stage.database(&[]))
+        .await
+        .unwrap();
+    assert_eq!(password(&instance), None);
+}
+
+fn in_state(stage: &Stage, more: &[(&'static str, Value)]) -> Object {
+    let switch = ("expose_credentials_in_state", true.into());
+    let all: Vec<_> = [switch].into_iter().chain(more.iter().cloned()).collect();
+    stage.database(&all)
+}
+
+/// The secrets of a state, which stand there together or not at all.
+fn secrets(instance: &Instance) -> Option<[String; 3]> {
+    let state = instance.state.as_ref().unwrap();
+    let text = |name| state.string(name).unwrap().map(str::to_owned);
+    let all = ["password", "uri", "pooled_uri"].map(text);
+    let there = all.iter().flatten().count();
+    assert!(there == 0 || there == 3, "{all:?}");
+    (there == 3).then(|| all.map(Option::unwrap))
+}
+
+fn set_row(stage: &Stage, field: &str, value: serde_json::Value) {
+    stage.fake.change(|world| {
+        world.databases.values_mut().next().unwrap()[field] = value;
+    });
+}
+
+#[tokio::test]
+async fn a_password_that_opens_nothing_is_in_no_state() {
+    let stage = Stage::start().await;
+    let config = in_state(&stage, &[]);
+    // One that may change and not read credentials gets those of a plan, or is refused.
+    for refused in [false, true] {
+        stage.fake.change(|world| {
+            world.databases.clear();
+            world.inert = true;
+        });
+        if refused {
+            let at = "GET /v1/databases/db_0003/credentials";
+            stage.fake.fail(Fault::refusal(at, 403, "scope_missing"));
+        }
+        let run = stage.next_run().await;
+        let mut instance = run.host.instance("berth_database");
+        let plan = run.host.plan(&instance, &config).await.unwrap();
+        let told = run.host.apply_plan(&mut instance, &plan, &config).await;
+        let told = warnings(&told.unwrap()).join("\n");
+        assert!(told.contains("The credentials of orders are not"), "{told}");
+        assert_eq!(secrets(&instance), None);
+
+        // The next token that may read them writes them.
+        stage.fake.change(|world| world.inert = false);
+        let run = stage.next_run().await;
+        run.host.refresh(&mut instance).await.unwrap();
+        assert!(secrets(&instance).unwrap()[0].starts_with("secret-"));
+        stage.assert_settled(&mut instance, &config).await;
+    }
+}
+
+#[tokio::test]
+async fn a_plan_without_the_password_leaves_it_to_its_apply() {
+    let stage = Stage::start().await;
+    let config = in_state(&stage, &[]);
+    let mut instance = stage.created(&config).await;
+    set_row(&stage, "credential_version", json!(2));
+    stage.fake.change(|world| world.inert = true);
+    let reviewer = stage.next_run().await;
+    let told = reviewer.host.refresh(&mut instance).await.unwrap();
+    assert!(warnings(&told).join("\n").contains("may not read"));
+    assert_eq!(secrets(&instance), None);
+    let plan = reviewer.host.plan(&instance, &config).await.unwrap();
+    assert_eq!(open(&plan), ["password", "pooled_uri", "uri"]);
+
+    stage.fake.change(|world| world.inert = false);
+    let run = stage.next_run().await;
+    run.host
+        .apply_plan(&mut instance, &plan, &config)
+        .await
+        .unwrap();
+    assert_eq!(secrets(&instance).unwrap()[0], "secret-orders-2");
+    stage.assert_settled(&mut instance, &config).await;
+}
+
+#[tokio::test]
+async fn a_password_that_is_on_its_way_out_is_in_no_state() {
+    let stage = Stage::start().await;
+    let config = in_state(&stage, &[]);
+    let mut instance = stage.created(&config).await;
+    set_row(&stage, "credential_version", json!(2));
+    stage.fake.change(|world| world.version_in_force = Some(1));
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    assert_eq!(secrets(&instance), None);
+    stage.fake.change(|world| world.version_in_force = None);
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    assert_eq!(secrets(&instance).unwrap()[0], "secret-orders-2");
+}
+
+#[tokio::test]
+async fn uris_follow_what_others_change() {
+    let stage = Stage::start().await;
+    let config = in_state(&stage, &[("expose", true.into())]);
+    let mut instance = stage.created(&config).await;
+    assert!(secrets(&instance).unwrap()[1].contains(":15000/"));
+    set_row(&stage, "public_port", json!(15_009));
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    for uri in &secrets(&instance).unwrap()[1..] {
+        assert!(uri.contains(":15009/"), "{uri}");
+    }
+    stage.assert_settled(&mut instance, &config).await;
+}
+
+#[tokio::test]
+async fn credentials_are_handed_over_without_being_stored() {
+    let stage = Stage::start().await;
+    let instance = stage.created(&stage.database(&[])).await;
+    let id = Value::from(instance.state.unwrap().string("id").unwrap().unwrap());
+    let open = || {
+        stage
+            .host
+            .open("berth_database_credentials", [("database_id", id.clone())])
+    };
+    let opened = open().await.unwrap();
+    let result = opened.result.as_object().unwrap();
+    assert_eq!(result.string("password").unwrap(), Some("secret-orders-1"));
+    assert_eq!(result.string("network").unwrap(), Some("project"));
+    assert_eq!(
+        berth_plugin::secrets::mask("secret-orders-1"),
+        berth_plugin::secrets::MASK
+    );
+
+    stage.fake.change(|world| world.inert = true);
+    assert!(warnings(&open().await.unwrap().diagnostics)[0].contains("open nothing"));
+}
