@@ -3,7 +3,8 @@
 //! `tests/contract/<document>/<case>.http` is a request and `<case>.json` beside it what its
 //! answer must be at least; the cases of a document run in the order of their names against one
 //! berthd, which `server.toml` configures as the document presumes. `tests/contract/pending`
-//! lists the cases whose capability is still to come, and only shrinks.
+//! lists the cases whose capability is still to come, with how each fails for want of it, and
+//! only shrinks.
 
 mod case;
 mod shape;
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::harness::{Docker, Runtime, TestBerth, root};
-use case::{Case, Expected, Variables};
+use case::{Answer, Case, Expected, Variables};
 
 /// Every document has its test below, by the name of its folder.
 const DOCUMENTS: [&str; 5] = ["000", "001", "002", "003", "004"];
@@ -53,18 +54,61 @@ fn cases_of(document: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The cases whose capability is still to come, and that capability.
-fn pending() -> BTreeMap<String, String> {
+/// A case whose capability is still to come.
+struct Pending {
+    capability: String,
+    /// How it fails for want of it, and of nothing else.
+    absence: Absence,
+}
+
+/// What shows that something is not there yet.
+enum Absence {
+    /// The answer's status, code and wrong fields: `404 route_not_found`.
+    Answered(String),
+    /// A word that the answer would have: `without STORAGE_ENDPOINT`.
+    Without(String),
+    /// A variable that a case before it would have told: `untold redis_7_2`.
+    Untold(String),
+}
+
+impl Absence {
+    fn read(text: &str) -> Self {
+        match text.split_once(' ') {
+            Some(("without", word)) => Self::Without(word.to_owned()),
+            Some(("untold", variable)) => Self::Untold(variable.to_owned()),
+            _ => Self::Answered(text.to_owned()),
+        }
+    }
+
+    /// Whether that is how a case failed.
+    fn explains(&self, failure: &Failure) -> bool {
+        match (self, failure) {
+            (Self::Answered(line), Failure::Differs { answer, .. }) => answer.line() == *line,
+            (Self::Without(word), Failure::Differs { answer, .. }) => {
+                answer.status < 300 && !answer.body.to_string().contains(word)
+            }
+            (Self::Untold(variable), Failure::Unsent(reason)) => *reason == case::untold(variable),
+            _ => false,
+        }
+    }
+}
+
+/// The cases whose capability is still to come.
+fn pending() -> BTreeMap<String, Pending> {
     let text = std::fs::read_to_string(folder().join("pending")).unwrap();
     let lines = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut pending = BTreeMap::new();
     for line in lines {
-        let (case, capability) = line
-            .split_once(": ")
-            .unwrap_or_else(|| panic!("pending: \"{line}\" is not \"case: capability\""));
-        let before = pending.insert(case.to_owned(), capability.to_owned());
+        let [case, capability, absence] = line.splitn(3, ": ").collect::<Vec<_>>()[..] else {
+            panic!("pending: \"{line}\" is not \"case: capability: how it fails\"");
+        };
+        let one = Pending {
+            capability: capability.to_owned(),
+            absence: Absence::read(absence),
+        };
+        let before = pending.insert(case.to_owned(), one);
         assert!(before.is_none(), "pending: {case} stands there twice");
     }
     pending
@@ -102,6 +146,34 @@ fn every_case_has_request_and_expectation_and_every_pending_line_a_case() {
             known.contains(case),
             "pending: there is no case {case}: take the line out"
         );
+    }
+}
+
+#[test]
+fn a_pending_case_fails_for_want_of_its_capability_and_of_nothing_else() {
+    let answered = |status, body: Json| Failure::Differs {
+        answer: Answer::of(status, body),
+        reasons: Vec::new(),
+    };
+    let no_engine = || {
+        let body = json!({"code": "invalid_field", "details": [{"field": "engine"}]});
+        answered(422, body)
+    };
+    let failure = |text: &str| Failure::from(text.to_owned());
+    for (absence, failure, explains) in [
+        ("422 invalid_field [engine]", no_engine(), true),
+        ("422 invalid_field [version]", no_engine(), false),
+        ("404 route_not_found", no_engine(), false),
+        ("404 route_not_found", failure("no connection"), false),
+        ("untold redis", failure(&case::untold("redis")), true),
+        ("untold redis", failure(&case::untold("mysql")), false),
+        ("untold redis", no_engine(), false),
+        ("without KEY", answered(200, json!({"name": "URL"})), true),
+        ("without KEY", answered(200, json!({"name": "KEY"})), false),
+        ("without KEY", answered(401, json!({})), false),
+    ] {
+        let found = Absence::read(absence).explains(&failure);
+        assert_eq!(found, explains, "{absence}: {failure}");
     }
 }
 
@@ -150,19 +222,22 @@ fn replay(document: &str) {
     for name in cases_of(document) {
         let case = Case::read(&path, &name);
         let full = format!("{document}/{name}");
-        let capability = pending.get(&full);
-        let outcome = play(&berth, &case, &mut variables, capability.is_none());
-        match (outcome, capability) {
+        let pending = pending.get(&full);
+        let outcome = play(&berth, &case, &mut variables, pending.is_none());
+        match (outcome, pending) {
             (Ok(()), None) => met += 1,
-            (Ok(()), Some(capability)) => wrong.push(format!(
-                "{full} works, so {capability} is there: take its line out of tests/contract/pending"
+            (Ok(()), Some(pending)) => wrong.push(format!(
+                "{full} works, so {} is there: take its line out of tests/contract/pending",
+                pending.capability
             )),
             // What is not there yet is absent; nothing answers that it is still to come.
-            (Err(failure), Some(_)) if failure.status.is_some_and(|status| status >= 500) => {
-                wrong.push(format!("{full}: {}", failure.reason));
+            (Err(failure), Some(pending)) if pending.absence.explains(&failure) => {
+                tell(&format!("pending: {full}: {}", pending.capability));
             }
-            (Err(_), Some(capability)) => tell(&format!("pending: {full}: {capability}")),
-            (Err(failure), None) => wrong.push(format!("{full}: {}", failure.reason)),
+            (Err(failure), Some(_)) => wrong.push(format!(
+                "{full} fails, and not as tests/contract/pending says: {failure}"
+            )),
+            (Err(failure), None) => wrong.push(format!("{full}: {failure}")),
         }
     }
     tell(&format!("contract: {document}: {met} cases are met"));
@@ -195,17 +270,33 @@ fn presumed(berth: &TestBerth, server: &Server) -> Variables {
 }
 
 /// Why a case is not met.
-struct Failure {
-    /// The status of the answer, when there was one.
-    status: Option<u16>,
-    reason: String,
+enum Failure {
+    /// Nothing could be sent, or nothing came back.
+    Unsent(String),
+    /// The answer is not what it must be.
+    Differs {
+        answer: Answer,
+        reasons: Vec<String>,
+    },
 }
 
 impl From<String> for Failure {
     fn from(reason: String) -> Self {
-        Self {
-            status: None,
-            reason,
+        Self::Unsent(reason)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unsent(reason) => formatter.write_str(reason),
+            Self::Differs { answer, reasons } => write!(
+                formatter,
+                "{}\n  the answer: {} {}",
+                reasons.join("; "),
+                answer.status,
+                answer.body
+            ),
         }
     }
 }
@@ -230,22 +321,40 @@ fn play(
         let mut differences = answer.differences(&expected);
         differences.extend(missing_containers(berth, &expected));
         if differences.is_empty() {
+            differences.extend(other_rows(berth, &expected));
+        }
+        if differences.is_empty() {
             return Ok(capture(&expected, &answer.body, variables)?);
         }
         if Instant::now() >= patience {
-            let reason = format!(
-                "{}\n  the answer: {} {}",
-                differences.join("; "),
-                answer.status,
-                answer.body
-            );
-            return Err(Failure {
-                status: Some(answer.status),
-                reason,
-            });
+            let reasons = differences;
+            return Err(Failure::Differs { answer, reasons });
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Runs the statements of a case in its database; what they gave when it was not as expected.
+fn other_rows(berth: &TestBerth, expected: &Expected) -> Option<String> {
+    let statements = expected.sql.as_ref()?;
+    let path = format!("/v1/databases/{}/credentials", statements.database);
+    let login = berth.get(&path);
+    let text = |field: &str| login[field].as_str().unwrap();
+    // From within its own container: nothing of it is published.
+    let client = [
+        "psql",
+        text("uri"),
+        "-qtA",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-c",
+        &statements.run,
+    ];
+    let mut exec = vec!["exec", text("host")];
+    exec.extend(client);
+    let told = Docker::default().run(&exec);
+    let rows: Vec<&str> = told.lines().filter(|line| !line.is_empty()).collect();
+    (rows != statements.rows).then(|| format!("{} gives {rows:?}", statements.run))
 }
 
 /// What has to run by a name that the document tells, and does not.

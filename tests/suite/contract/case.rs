@@ -41,9 +41,24 @@ pub struct Expected {
     /// Containers that must run.
     #[serde(default)]
     pub containers: Vec<String>,
+    /// What the database then has in it.
+    pub sql: Option<Statements>,
     /// Variables for later cases, and where in the body their values are.
     #[serde(default)]
     pub capture: BTreeMap<String, String>,
+}
+
+/// Statements that an application runs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statements {
+    /// The id of the database.
+    pub database: String,
+    /// The statements.
+    pub run: String,
+    /// The first column of the rows that they give.
+    #[serde(default)]
+    pub rows: Vec<String>,
 }
 
 /// An answer.
@@ -125,6 +140,31 @@ fn exchanged(address: &str, request: &str) -> std::io::Result<Answer> {
 }
 
 impl Answer {
+    /// One without headers.
+    pub fn of(status: u16, body: Json) -> Self {
+        let headers = BTreeMap::new();
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    /// Status, code and wrong fields on one line.
+    pub fn line(&self) -> String {
+        let details = self.body["details"].as_array();
+        let fields: Vec<_> = details
+            .into_iter()
+            .flatten()
+            .filter_map(|detail| detail["field"].as_str())
+            .collect();
+        let code = self.body["code"].as_str().unwrap_or("-");
+        match fields.is_empty() {
+            true => format!("{} {code}", self.status),
+            false => format!("{} {code} [{}]", self.status, fields.join(", ")),
+        }
+    }
+
     /// Where it is not what was expected.
     pub fn differences(&self, expected: &Expected) -> Vec<String> {
         let mut found = Vec::new();
@@ -149,6 +189,11 @@ impl Answer {
     }
 }
 
+/// Why a case cannot be sent that needs a variable.
+pub fn untold(variable: &str) -> String {
+    format!("no case before this one has told {variable}")
+}
+
 /// `text` with every `{{name}}` replaced.
 fn filled(text: &str, variables: &Variables) -> Result<String, String> {
     let mut parts = text.split("{{");
@@ -157,9 +202,7 @@ fn filled(text: &str, variables: &Variables) -> Result<String, String> {
         let (name, rest) = part
             .split_once("}}")
             .ok_or_else(|| "a {{ is not closed".to_owned())?;
-        let value = variables
-            .get(name)
-            .ok_or_else(|| format!("no case before this one has told {name}"))?;
+        let value = variables.get(name).ok_or_else(|| untold(name))?;
         out.push_str(value);
         out.push_str(rest);
     }

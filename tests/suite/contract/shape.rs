@@ -1,7 +1,7 @@
 //! Shapes of JSON: what a value must be at least.
 //!
 //! Objects may have further fields. A list holds, for every shape of the expected one, an
-//! element of that shape. A text in angle brackets is a rule; everything else is itself:
+//! element of that shape, or none where it stands under `<none like>`. A text in angle brackets is a rule; everything else is itself:
 //! `<string>` a text that is not empty, `<empty>` a list that is, `<integer>`, `<boolean>`, `<time>` RFC 3339 in UTC,
 //! `<hex N>` N lower-case hexadecimal digits, `<one of a b>` one of these words, `<like a*b>` a
 //! text in which `*` stands for any, `<absent>` a field that must not be there.
@@ -44,8 +44,14 @@ pub fn differences(expected: &Json, found: Option<&Json>, path: &str) -> Vec<Str
     }
 }
 
-/// Why no element of a list is of that shape; the reason is that of the nearest one.
+/// Why no element of a list is of that shape, the reason being that of the nearest one; or that
+/// there is one, where none may be.
 fn none_like(shape: &Json, elements: &[Json], path: &str) -> Option<String> {
+    if let Some(unwanted) = shape.get("<none like>") {
+        let is_like = |found: &&Json| differences(unwanted, Some(found), path).is_empty();
+        let found = elements.iter().find(is_like)?;
+        return Some(format!("{path} has {found}"));
+    }
     let mut nearest: Option<Vec<String>> = None;
     for element in elements {
         let found = differences(shape, Some(element), &format!("{path}[]"));
@@ -134,6 +140,7 @@ fn a_shape_takes_more_and_never_less_or_other() {
         json!({"data": [{"id": "<like db_*>", "port": "<integer>", "at": "<time>"}]}),
         json!({"data": [{"id": "<one of db_1 db_2>", "password": "<absent>"}]}),
         json!({"data": [{"id": "<string>", "port": 5432}]}),
+        json!({"data": [{"<none like>": {"id": "db_2"}}]}),
     ];
     for shape in fits {
         assert_eq!(differ(shape.clone()), 0, "{shape}");
@@ -150,6 +157,7 @@ fn a_shape_takes_more_and_never_less_or_other() {
         json!({"data": [{"missing": "<string>"}]}),
         json!({"data": {"id": "db_1"}}),
         json!({"next": null}),
+        json!({"data": [{"<none like>": {"id": "db_1"}}]}),
         json!({"data": "<empty>"}),
     ];
     for shape in misfits {
