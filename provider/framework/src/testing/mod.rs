@@ -14,13 +14,13 @@
 
 mod accept;
 mod checks;
+mod failure;
 mod lookups;
 
-use std::fmt;
 use std::sync::Arc;
 
-use crate::core_rules::{self, Violation};
-use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::core_rules;
+use crate::diagnostics::Diagnostics;
 use crate::object::Object;
 use crate::path::Path;
 use crate::provider::Provider;
@@ -30,6 +30,9 @@ use crate::value::Value;
 use crate::wire::json;
 
 pub use checks::completed;
+pub use failure::{Failure, Step};
+
+use failure::{accepted, rules};
 
 use accept::{Before, accept_apply, accept_plan, final_plan_agrees};
 
@@ -84,74 +87,6 @@ pub struct Plan {
     pub identity: Option<Value>,
     /// What the provider told; no errors.
     pub diagnostics: Diagnostics,
-}
-
-/// Why a step did not succeed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Failure {
-    /// The provider told errors, as it may.
-    Told(Diagnostics),
-    /// The provider broke a rule of the host, which it may not.
-    Broken {
-        /// What the host was looking at.
-        what: &'static str,
-        /// The rules.
-        violations: Vec<Violation>,
-    },
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Told(diagnostics) => write!(f, "{diagnostics}"),
-            Self::Broken { what, violations } => {
-                write!(f, "{what}:")?;
-                violations.iter().try_for_each(|v| write!(f, "\n  {v}"))
-            }
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl Failure {
-    pub(crate) fn broken(what: &'static str, problem: impl Into<String>) -> Self {
-        Self::Broken {
-            what,
-            violations: vec![Violation::new(&Path::root(), problem)],
-        }
-    }
-
-    /// What the provider told; empty when it broke a rule instead.
-    pub fn diagnostics(&self) -> Diagnostics {
-        match self {
-            Self::Told(diagnostics) => diagnostics.clone(),
-            Self::Broken { .. } => Diagnostics::new(),
-        }
-    }
-}
-
-impl From<Diagnostic> for Failure {
-    fn from(diagnostic: Diagnostic) -> Self {
-        Self::Told(diagnostic.into())
-    }
-}
-
-/// What a step gives.
-pub type Step<T = ()> = Result<T, Failure>;
-
-fn accepted(diagnostics: &Diagnostics) -> Step {
-    if diagnostics.has_errors() {
-        return Err(Failure::Told(diagnostics.clone()));
-    }
-    Ok(())
-}
-
-fn rules(what: &'static str, violations: Vec<Violation>) -> Step {
-    if violations.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::Broken { what, violations })
 }
 
 impl TestHost {

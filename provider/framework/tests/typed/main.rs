@@ -12,3 +12,4 @@ mod generate;
 mod ledger;
 mod lifecycle;
 mod planning;
+mod upgrades;
