@@ -4,6 +4,9 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::header::HOST;
+use axum::http::{StatusCode, Version};
+use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -165,10 +168,13 @@ impl Client {
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(address));
             let busy = Busy::at(Arc::clone(&place));
-            let answering = router.call(request);
+            let answering = has_one_host(&request).then(|| router.call(request));
             async move {
+                let answer = match answering {
+                    Some(answering) => answering.await?,
+                    None => StatusCode::BAD_REQUEST.into_response(),
+                };
                 // The client is idle again when all of the answer is on its way.
-                let answer = answering.await?;
                 Ok::<_, std::convert::Infallible>(answer.map(|body: Body| {
                     body.map_frame(move |frame| {
                         let _held = &busy;
@@ -189,6 +195,14 @@ impl Client {
             tracing::debug!(%error, %address, "a connection ended early");
         }
     }
+}
+
+/// Whether a request says once which host it is for, as HTTP/1.1 wants it. Servers on its way
+/// may choose differently between two. What has none is answered as barely as what cannot be
+/// read at all.
+fn has_one_host(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
 /// Places for clients. Where all are taken, the one that was idle longest is given away: who
@@ -409,6 +423,32 @@ mod tests {
         assert_eq!(read(idle.remove(0)).await, "");
         release.notify_one();
         assert!(read(busy).await.ends_with("slow"));
+    }
+
+    #[tokio::test]
+    async fn a_request_says_once_which_host_it_is_for() {
+        let bounds = Bounds {
+            connections_max: 3,
+            patience: Duration::from_secs(600),
+        };
+        let router = Router::new().route("/", get(|| async { "fine" }));
+        let server = served(router, bounds).await;
+        for (line, hosts, status) in [
+            ("GET / HTTP/1.1", "", "400"),
+            ("GET / HTTP/1.1", "host: x\r\nhost: y\r\n", "400"),
+            ("GET / HTTP/1.1", "host: x\r\n", "200"),
+            ("GET / HTTP/1.0", "", "200"),
+        ] {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let head = format!("{line}\r\n{hosts}connection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let answer = read(stream).await;
+            assert_eq!(
+                answer.split(' ').nth(1),
+                Some(status),
+                "{line} {hosts}: {answer}"
+            );
+        }
     }
 
     #[tokio::test]

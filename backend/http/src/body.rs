@@ -5,7 +5,7 @@ use crate::fields::nothing;
 pub(crate) use crate::fields::{opened, typed};
 use crate::json;
 use crate::reading::{Read, Turn, read};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -66,6 +66,46 @@ impl JsonObject {
     }
 }
 
+/// A request whose path says everything, once its body is found to say nothing.
+pub(crate) async fn without_body(request: Request) -> Result<Request, Refusal> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let mut sent = Request::new(body);
+    sent.headers_mut().clone_from(&parts.headers);
+    sent.extensions_mut().clone_from(&parts.extensions);
+    JsonObject::from_request(sent, &())
+        .await?
+        .expect_nothing()?;
+    Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// What the reader of a query says of a number, in words for people.
+fn in_words(reason: &str) -> String {
+    const WORDS: [(&str, &str); 4] = [
+        (
+            "invalid digit found in string",
+            "use a whole number that is not negative",
+        ),
+        (
+            "cannot parse integer from empty string",
+            "use a whole number",
+        ),
+        (
+            "number too large to fit in target type",
+            "the number is too large",
+        ),
+        (
+            "provided string was not `true` or `false`",
+            "use true or false",
+        ),
+    ];
+    WORDS.iter().fold(reason.to_owned(), |text, (said, meant)| {
+        text.replace(said, meant)
+    })
+}
+
 /// Query parameters; an unknown one is named.
 pub(crate) struct Params<T>(pub(crate) T);
 
@@ -81,7 +121,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Params<
                     .split_once(": ")
                     .map_or(text.as_str(), |(_, reason)| reason);
                 Err(Refusal::unreadable(format!(
-                    "The query cannot be read: {reason}"
+                    "The query cannot be read: {}",
+                    in_words(reason)
                 )))
             }
         }

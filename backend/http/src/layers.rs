@@ -2,6 +2,7 @@
 //! whose errors have one shape.
 
 use crate::access::{self, Need};
+use crate::body::without_body;
 use crate::error::Refusal;
 use crate::proxies::{client_address, limited_as};
 use crate::reading::Reading;
@@ -155,7 +156,12 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
             None => next.run(request).await,
         };
     }
-    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
+    let mut authorizations = request.headers().get_all(header::AUTHORIZATION).iter();
+    let authorization = authorizations.next().cloned();
+    if authorizations.next().is_some() {
+        return Refusal::unreadable("There are two Authorization headers: send one")
+            .into_response();
+    }
     let caller = match caller(&state, authorization, address.map(|a| a.to_string())).await {
         Ok(caller) => caller,
         Err(refusal) => {
@@ -187,7 +193,14 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
                 extensions.insert(Reading::of(&state, &path));
             }
             extensions.insert(access::asking(need, caller));
-            next.run(request).await
+            let request = match *request.method() {
+                Method::DELETE => without_body(request).await,
+                _ => Ok(request),
+            };
+            match request {
+                Ok(request) => next.run(request).await,
+                Err(refusal) => refusal.into_response(),
+            }
         }
     };
     limited(response, allowance)

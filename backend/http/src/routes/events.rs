@@ -64,7 +64,7 @@ pub(crate) async fn read(
         until: which.until,
         order: order(which.order.as_deref())?,
     };
-    let after = page::after(which.page_token.as_deref(), str::parse::<i64>)?;
+    let after = page::after(which.page_token.as_deref(), |text| sequence(text).ok_or(()))?;
     if !wants_stream(&headers) {
         let size = page::size(which.page_size)?;
         let found = state.services.events(&caller, &list, after, size).await?;
@@ -131,9 +131,14 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };
-    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    let id = value.to_str().ok().and_then(sequence);
     id.map(Some)
         .ok_or_else(|| Refusal::unreadable("Last-Event-ID is not the id of an event"))
+}
+
+/// The number of an event; none is below zero.
+fn sequence(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number| *number >= 0)
 }
 
 /// Events as messages, until the store fails or closes; the client comes again by itself.

@@ -154,6 +154,76 @@ async fn every_field(berth: &TestBerth) {
 }
 
 #[tokio::test]
+async fn what_is_said_twice_or_where_nothing_is_to_be_said_is_refused() {
+    let berth = TestBerth::start().await;
+    berth.database(postgres("orders")).await;
+    let mut twice = request(&berth.admin, Method::POST, "/v1/projects", None);
+    *twice.body_mut() = Body::from(r#"{"name": "abc", "name": "abd"}"#);
+    let reply = berth.send(twice).await;
+    assert_eq!(reply.line(), "400 invalid_request");
+    assert!(reply.text.contains("name"), "{}", reply.text);
+
+    let mut two = request(&berth.admin, Method::GET, "/v1/projects", None);
+    let other = "Bearer berth_0".parse().unwrap();
+    two.headers_mut().append("authorization", other);
+    assert_eq!(berth.send(two).await.line(), "400 invalid_request");
+
+    let path = "/v1/databases/orders";
+    let body = Some(json!({"if_empty": true}));
+    let reply = berth.call(&berth.admin, Method::DELETE, path, body).await;
+    assert_eq!(reply.line(), "422 invalid_field [if_empty]");
+    berth.get(path).await.expect(200);
+    let nothing = Some(json!({}));
+    let gone = berth
+        .call(&berth.admin, Method::DELETE, path, nothing)
+        .await;
+    // It is told as what becomes of it, not as it was last seen.
+    assert_eq!(gone.expect(200)["database"]["status"], "destroyed");
+}
+
+#[tokio::test]
+async fn a_destroyed_database_is_not_ready() {
+    let berth = TestBerth::start().await;
+    let id = berth.database(postgres("orders")).await["id"].clone();
+    berth.settle(id.as_str().unwrap()).await;
+    let gone = berth.delete("/v1/databases/orders").await.expect(200);
+    let gone = &gone["database"];
+    assert_eq!(
+        (&gone["status"], &gone["phase"]),
+        (&json!("destroyed"), &json!("removing"))
+    );
+}
+
+#[tokio::test]
+async fn refusals_are_in_words_for_people() {
+    let berth = TestBerth::start().await;
+    for (path, words) in [
+        ("/v1/projects?page_size=-1", "use a whole number"),
+        ("/v1/projects?page_size=", "use a whole number"),
+        (
+            "/v1/projects/default/env?provision=maybe",
+            "use true or false",
+        ),
+    ] {
+        let reply = berth.get(path).await;
+        assert_eq!(reply.line(), "400 invalid_request", "{path}");
+        assert!(reply.text.contains(words), "{path}: {}", reply.text);
+    }
+    // -1, as a page token would say it.
+    let reply = berth.get("/v1/events?page_token=LTE").await;
+    assert_eq!(reply.line(), "422 invalid_field [page_token]");
+    let body = json!({"name": "shop", "description": "a\u{0}"});
+    let reply = berth.post("/v1/projects", body).await;
+    assert!(reply.text.contains("control characters"), "{}", reply.text);
+    for (slip, meant) in [("plan_idd", "plan_id"), ("dbtype", "db_type")] {
+        let body = json!({"name": "orders", slip: "x"});
+        let reply = berth.post("/v1/databases", body).await;
+        let hint = format!("did you mean \\\"{meant}\\\"");
+        assert!(reply.text.contains(&hint), "{}", reply.text);
+    }
+}
+
+#[tokio::test]
 async fn acts_take_no_fields() {
     let berth = TestBerth::start().await;
     let id = berth.database(postgres("orders")).await["id"].clone();

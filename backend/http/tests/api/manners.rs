@@ -107,6 +107,26 @@ async fn a_body_that_never_ends_is_given_up() {
 }
 
 #[tokio::test]
+async fn no_body_and_an_empty_object_are_the_same_request() {
+    let berth = TestBerth::start().await;
+    let id = berth.database(postgres("orders")).await["id"].clone();
+    berth.settle(id.as_str().unwrap()).await;
+    for (body, replayed) in [(None, ""), (Some(json!({})), "true")] {
+        let mut sent = request(
+            &berth.admin,
+            Method::POST,
+            "/v1/databases/orders/stop",
+            body,
+        );
+        sent.headers_mut()
+            .insert("idempotency-key", "stop".parse().unwrap());
+        let reply = berth.send(sent).await;
+        assert_eq!(reply.header("idempotency-replayed"), replayed);
+        reply.expect(202);
+    }
+}
+
+#[tokio::test]
 async fn the_same_key_gets_the_same_answer() {
     let berth = TestBerth::start().await;
     let keyed = |path: &str, body: serde_json::Value, token: &str| {

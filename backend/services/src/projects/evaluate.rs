@@ -375,11 +375,16 @@ impl Evaluator<'_> {
             Given::Value(text) => {
                 let length = text.chars().count();
                 let plain = !text.chars().any(|c| c.is_control() && c != '\n');
-                if length > DESCRIPTION_CHARACTERS_MAX || !plain {
+                if length > DESCRIPTION_CHARACTERS_MAX {
                     self.refuse(
                         "description",
-                        format!("has {length} characters: use at most {DESCRIPTION_CHARACTERS_MAX} printable ones"),
+                        format!("has {length} characters: use at most {DESCRIPTION_CHARACTERS_MAX}"),
                     );
+                    return Maybe::Unknown;
+                }
+                if !plain {
+                    let message = "has control characters: use printable ones and line breaks";
+                    self.refuse("description", message);
                     return Maybe::Unknown;
                 }
                 Maybe::Known(Some(text.clone()))
