@@ -177,12 +177,7 @@ impl TestBerth {
         Some(Self::start_on(&url, directory, Config::default(), "127.0.0.1").await)
     }
 
-    async fn start_on(
-        url: &str,
-        directory: tempfile::TempDir,
-        config: Config,
-        bind: &str,
-    ) -> Self {
+    async fn start_on(url: &str, directory: tempfile::TempDir, config: Config, bind: &str) -> Self {
         let rules = rules(bind);
         let installation = rules.addresses.installation();
         let store = Store::open(url, installation, Keys::from_root([7; 32]))

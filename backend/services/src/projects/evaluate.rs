@@ -378,7 +378,9 @@ impl Evaluator<'_> {
                 if length > DESCRIPTION_CHARACTERS_MAX {
                     self.refuse(
                         "description",
-                        format!("has {length} characters: use at most {DESCRIPTION_CHARACTERS_MAX}"),
+                        format!(
+                            "has {length} characters: use at most {DESCRIPTION_CHARACTERS_MAX}"
+                        ),
                     );
                     return Maybe::Unknown;
                 }
