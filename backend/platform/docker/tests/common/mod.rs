@@ -10,6 +10,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// How much has to be free in memory for data to be there.
+const MEMORY_BYTES_MIN: u64 = 4 << 30;
+
 /// The engine of this host; none, with the reason printed, when it does not answer.
 pub async fn docker() -> Option<Docker> {
     let address = std::env::var("DOCKER_HOST").unwrap_or("unix:///var/run/docker.sock".to_owned());
@@ -54,6 +57,17 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// A folder for one test, in memory if there is room: what a power cut would leave is not asked
+/// here, and the disk is slow to make and forget the thousands of files of a cluster.
+fn root() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let free = rustix::fs::statvfs(memory).map(|found| found.f_bavail * found.f_frsize);
+    match free.is_ok_and(|bytes| bytes > MEMORY_BYTES_MIN) {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir_in("/var/tmp").unwrap(),
+    }
+}
+
 /// Room that a test works in: everything it made goes when it ends, also when it fails.
 pub struct Ground {
     pub docker: Docker,
@@ -67,7 +81,7 @@ impl Ground {
         Some(Self {
             docker: docker().await?,
             installation: installation(nth),
-            root: tempfile::tempdir_in("/var/tmp").unwrap(),
+            root: root(),
             range: range.parse().unwrap(),
         })
     }
