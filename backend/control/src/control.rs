@@ -22,8 +22,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-/// The longest that ending what nobody waits for any more may take.
-const CLOSE_SECONDS_MAX: u64 = 2;
+/// The longest that ending what nobody waits for any more may take: an initialisation has a
+/// second to end before it is killed, and a busy engine needs longer than that for the rest.
+const CLOSE_SECONDS_MAX: u64 = 10;
 
 /// What the loop is made of; `berthd` wires it.
 #[derive(Clone)]
