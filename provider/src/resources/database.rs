@@ -28,8 +28,8 @@ use crate::lookup::{self, DatabaseKey};
 use crate::plan::{self, Kind};
 
 use told::{
-    CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, note_late_restore, undo,
-    unwell,
+    CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, not_now, note_late_restore,
+    undo, unwell,
 };
 
 /// The attributes whose change makes new credentials, or new addresses in the URIs.
@@ -104,29 +104,17 @@ impl Database {
     /// Writes the credentials into the state; null, with a warning, where they are not to be
     /// had. What is null is planned as open, so that no state keeps it for good.
     fn expose(&self, read: Result<Credentials, Shared>, response: &mut StateResponse) -> Outcome {
-        let (found, reason) = match read {
-            Ok(found) if found.inert => (None, NOT_READ),
-            Ok(found) => {
-                let version = response.state.object().integer("credential_version")?;
-                // The one that opens the database now is not the one that was ordered.
-                let is_last = version == Some(found.credential_version);
-                (is_last.then_some(found), NOT_YET)
-            }
-            Err(error) if is_denied(&error) => (None, NOT_READ),
+        let found = match read {
+            Ok(found) if found.inert => return withhold(NOT_READ, response),
+            Ok(found) => found,
+            Err(error) if is_denied(&error) => return withhold(NOT_READ, response),
             Err(error) => return Err(self.told()(error)),
         };
-        let Some(found) = found else {
-            for name in schema::SECRETS {
-                response.state.set(name, Value::Null)?;
-            }
-            let name = response.state.object().require_string("name")?;
-            let summary = format!("The credentials of {name} are not in the state");
-            let told = Diagnostic::warning(summary, reason);
-            response
-                .diagnostics
-                .push(told.at("expose_credentials_in_state"));
-            return Ok(());
-        };
+        let version = response.state.object().integer("credential_version")?;
+        // The one that opens the database now is not the one that was ordered.
+        if version != Some(found.credential_version) {
+            return withhold(NOT_YET, response);
+        }
         response.state.set("password", found.password)?;
         response.state.set("uri", found.uri)?;
         response.state.set("pooled_uri", found.pooled_uri)?;
@@ -158,6 +146,20 @@ impl Database {
         response.diagnostics.append(told);
         Ok(())
     }
+}
+
+/// Leaves the credentials out of the state, and says why.
+fn withhold(reason: &str, response: &mut StateResponse) -> Outcome {
+    for name in schema::SECRETS {
+        response.state.set(name, Value::Null)?;
+    }
+    let name = response.state.object().require_string("name")?;
+    let summary = format!("The credentials of {name} are not in the state");
+    let told = Diagnostic::warning(summary, reason);
+    response
+        .diagnostics
+        .push(told.at("expose_credentials_in_state"));
+    Ok(())
 }
 
 /// Whether a pooler is written down and switched off.
@@ -294,8 +296,14 @@ impl Resource for Database {
             .map_err(|error| self.unfinished(error, CREATE_GOES_ON))?;
         self.state(&claimed, request.planned, response)?;
         if request.planned.get("password")?.is_unknown() {
+            let act = format!("reading the credentials of {}", made.name);
             let read = client.outlast(&act, request.context, || client.credentials(&made.id, None));
-            self.expose(read.await, response)?;
+            match read.await {
+                // The client would destroy a database that is made and claimed for the want of
+                // what the next run reads.
+                Err(error) if !is_denied(&error) => withhold(&not_now(&error), response)?,
+                read => self.expose(read, response)?,
+            }
         }
         Ok(())
     }
@@ -389,7 +397,9 @@ impl Resource for Database {
             self.state(&settled, request.planned, response)?;
         }
         if request.planned.get("password")?.is_unknown() {
-            self.expose(client.credentials(id, None).await, response)?;
+            let act = format!("reading the credentials of {id}");
+            let read = client.outlast(&act, request.context, || client.credentials(id, None));
+            self.expose(read.await, response)?;
         }
         Ok(())
     }

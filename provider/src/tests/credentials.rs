@@ -98,6 +98,50 @@ async fn a_password_that_opens_nothing_is_in_no_state() {
 }
 
 #[tokio::test]
+async fn a_sound_database_is_not_tainted_for_want_of_its_password() {
+    let stage = Stage::start().await;
+    let config = in_state(&stage, &[]);
+    let odd = Fault::refusal("GET /v1/databases/", 409, "odd");
+    let garbled = Fault {
+        status: 200,
+        body: "not json".into(),
+        ..Fault::refusal("GET /v1/databases/", 200, "")
+    };
+    for (fault, reason) in [(odd, "refused for a test"), (garbled, "cannot be read")] {
+        stage.fake.change(|world| world.databases.clear());
+        stage.fake.fail(fault);
+        let run = stage.next_run().await;
+        let mut instance = run.host.instance("berth_database");
+        let plan = run.host.plan(&instance, &config).await.unwrap();
+        let told = run.host.apply_plan(&mut instance, &plan, &config).await;
+        let told = warnings(&told.unwrap()).join("\n");
+        assert!(told.contains(reason), "{told}");
+        assert!(!instance.tainted);
+        assert_eq!(secrets(&instance), None);
+
+        let run = stage.next_run().await;
+        run.host.refresh(&mut instance).await.unwrap();
+        assert!(secrets(&instance).is_some());
+        stage.assert_settled(&mut instance, &config).await;
+    }
+}
+
+#[tokio::test]
+async fn the_password_of_a_change_is_waited_for() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&stage.database(&[])).await;
+    // Only the provider's own attribute changes, so that the credentials are all that is read.
+    // It is away longer than one request is repeated.
+    for status in [503, 502, 500, 429, 503, 504] {
+        let away = Fault::refusal("GET /v1/databases/", status, "away");
+        stage.fake.fail(away.with_header("retry-after", "0"));
+    }
+    let config = in_state(&stage, &[]);
+    stage.host.apply(&mut instance, &config).await.unwrap();
+    assert_eq!(secrets(&instance).unwrap()[0], "secret-orders-1");
+}
+
+#[tokio::test]
 async fn a_plan_without_the_password_leaves_it_to_its_apply() {
     let stage = Stage::start().await;
     let config = in_state(&stage, &[]);

@@ -4,6 +4,8 @@ use berth_api::Database as Answer;
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
 use berth_plugin::object::Object;
 
+use crate::client::Error;
+
 /// The phases of a database that an operation is working on.
 const CHANGING: [&str; 9] = [
     "queued",
@@ -31,6 +33,15 @@ pub(super) const NOT_READ: &str = "The provider's token may not read credentials
 /// Why the state does not have them yet.
 pub(super) const NOT_YET: &str = "Another password was ordered and is not in force yet, so that password, uri \
     and pooled_uri are null. The next run writes them.";
+/// Why a new database's are missing in the state although the token may read them.
+pub(super) fn not_now(error: &Error) -> String {
+    format!(
+        "The database is made, and its credentials could not be read: {}. So password, uri and \
+         pooled_uri are null, also in what refers to them in this run. The next run writes them.",
+        error.in_full()
+    )
+}
+
 /// What becomes of a change that was not waited for.
 pub(super) const CHANGE_GOES_ON: &str = "The change goes on in berthd, and the state has it as ordered: the \
     next plan shows no difference, and a refresh warns while the change is under way or when it \
