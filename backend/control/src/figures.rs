@@ -11,12 +11,16 @@ use berth_domain::{
     Truth,
 };
 use berth_platform::{Endpoint, Session};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The condition that tells of a newer image.
 pub(crate) const UPGRADE_AVAILABLE: &str = "UpgradeAvailable";
 /// After that long what was found is told again, so that its age shows that somebody looks.
 const TOLD_SECONDS_MAX: i64 = 600;
+/// Looks that are told of in one commit: what was made at once is looked at at once, and others
+/// wait for the one writer meanwhile.
+const LOOKS_AT_ONCE: usize = 200;
 /// How much a size must have moved to be told.
 const BYTES_WORTH_A_WRITE: u64 = 1 << 20;
 
@@ -49,16 +53,36 @@ impl Figures {
 
 /// What was found as it had been told a while ago, with the time at which that was.
 #[derive(Debug, Default)]
-pub(crate) struct Unchanged(Mutex<Vec<(DatabaseId, Timestamp)>>);
+pub(crate) struct Unchanged(Mutex<BTreeMap<DatabaseId, Timestamp>>);
 
 impl Unchanged {
-    fn note(&self, id: &DatabaseId, told_at: Timestamp) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.push((id.clone(), told_at));
+    fn noted(&self) -> MutexGuard<'_, BTreeMap<DatabaseId, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note(&self, id: &DatabaseId, told_at: Timestamp) {
+        self.noted().insert(id.clone(), told_at);
+    }
+
+    /// Whether there are enough for a commit of their own.
+    pub(crate) fn fill_a_commit(&self) -> bool {
+        self.noted().len() >= LOOKS_AT_ONCE
+    }
+
+    /// As many as one commit tells of.
     fn take(&self) -> Vec<(DatabaseId, Timestamp)> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut noted = self.noted();
+        std::iter::from_fn(|| noted.pop_first())
+            .take(LOOKS_AT_ONCE)
+            .collect()
+    }
+
+    /// Those were not told of after all; what was noted of them since is newer.
+    fn put_back(&self, taken: Vec<(DatabaseId, Timestamp)>) {
+        let mut noted = self.noted();
+        for (id, told_at) in taken {
+            noted.entry(id).or_insert(told_at);
+        }
     }
 }
 
@@ -101,7 +125,7 @@ impl Control {
         same
     }
 
-    /// Tells of everything that was found unchanged that somebody has looked.
+    /// Tells of what was found unchanged that somebody has looked; of the rest next time.
     pub(crate) async fn tell_of_looks(&self) -> Result<(), Error> {
         let looked = self.unchanged.take();
         if looked.is_empty() {
@@ -115,10 +139,11 @@ impl Control {
             }
             tx.commit().await
         };
-        write
-            .await
-            .map(drop)
-            .map_err(error::store("tell that somebody has looked"))
+        if let Err(error) = write.await {
+            self.unchanged.put_back(looked);
+            return Err(error::store("tell that somebody has looked")(error));
+        }
+        Ok(())
     }
 
     /// Puts version, size and connections into an observation, as far as they can be had.
@@ -237,4 +262,34 @@ fn moved(before: &Figures, after: &Figures) -> bool {
 /// Whether its figures make an observation worth telling that says nothing else that is new.
 pub(crate) fn worth_telling(before: &Observation, after: &Observation) -> bool {
     moved(&Figures::of(before), &Figures::of(after)) || stale(before.observed_at, after.observed_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_told_of_some_at_a_time_and_none_is_lost() {
+        let unchanged = Unchanged::default();
+        let dawn = Timestamp::from_millis(1);
+        let id = |n: usize| DatabaseId::from_entropy(n.to_be_bytes());
+        for n in 0..=LOOKS_AT_ONCE {
+            assert_eq!(unchanged.fill_a_commit(), n >= LOOKS_AT_ONCE);
+            unchanged.note(&id(n), dawn);
+            unchanged.note(&id(n), dawn);
+        }
+        let taken = unchanged.take();
+        assert_eq!(taken.len(), LOOKS_AT_ONCE);
+        assert!(!unchanged.fill_a_commit());
+        // One of those that could not be told of was told of anew and looked at since.
+        let later = dawn.plus_seconds(1);
+        unchanged.note(&taken[0].0, later);
+        unchanged.put_back(taken.clone());
+        let again = unchanged.take();
+        assert_eq!(again[0], (taken[0].0.clone(), later));
+        assert_eq!(again[1..], taken[1..]);
+        let rest = unchanged.take();
+        assert!(rest.len() == 1 && !taken.contains(&rest[0]), "{rest:?}");
+        assert_eq!(unchanged.take(), []);
+    }
 }

@@ -164,13 +164,16 @@ impl Control {
 
     async fn beat(&self, round: &mut Round) {
         let now = Instant::now();
-        if round.last.is_none() {
+        let begins = round.last.is_none();
+        // A commit for each few would wake everybody who follows the store.
+        if (begins || self.unchanged.fill_a_commit())
+            && let Err(error) = self.tell_of_looks().await
+        {
+            tracing::error!(error = chain(&error), "cannot tell of databases");
+        }
+        if begins {
             round.begun = now;
-            let told = async {
-                self.tell_of_looks().await?;
-                self.refresh().await
-            };
-            if let Err(error) = told.await {
+            if let Err(error) = self.refresh().await {
                 tracing::error!(error = chain(&error), "cannot look after databases");
             }
         }
