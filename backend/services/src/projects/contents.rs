@@ -2,7 +2,7 @@
 
 use super::destroy::living_in;
 use crate::error::Doing;
-use crate::note::{counted, size_text};
+use crate::note::counted;
 use crate::view::View;
 use crate::{Caller, Error};
 use berth_domain::{Database, DatabaseId, EnvName, ProjectId};
@@ -19,8 +19,6 @@ pub(super) struct Contents {
     pub(super) databases: Vec<Database>,
     /// The variables that people gave it.
     variables: Vec<EnvName>,
-    /// The bytes of their names and values.
-    variable_bytes: u64,
     /// Who is in it beside the one who asks.
     members: usize,
 }
@@ -37,10 +35,6 @@ impl Contents {
         databases.retain(|database| !going.contains(&database.id));
         let variables = view.env_variables(project).await;
         let variables = variables.doing("open the variables of a project")?;
-        let bytes = variables
-            .iter()
-            .map(|one| one.name.as_str().len() + one.value.reveal().len());
-        let variable_bytes = bytes.sum::<usize>() as u64;
         let members = view.members_page(project, None, MEMBERS_MAX).await;
         let members = members.doing("list members")?.rows;
         // Whoever makes a project is in it from the start; that alone is nothing to lose.
@@ -51,7 +45,6 @@ impl Contents {
         Ok(Self {
             databases,
             variables: variables.into_iter().map(|one| one.name).collect(),
-            variable_bytes,
             members,
         })
     }
@@ -82,8 +75,8 @@ impl Contents {
         if self.holds_variables() {
             let names = shown(self.variables.iter().map(EnvName::as_str));
             let count = counted(self.variables.len() as u64, "variable");
-            let size = size_text(self.variable_bytes);
-            parts.push(format!("{count} of its own ({names}; {size})"));
+            // How long they are stays untold: of a single one it would be the length of a secret.
+            parts.push(format!("{count} of its own ({names})"));
         }
         if self.members > 0 {
             parts.push(counted(self.members as u64, "further member"));
