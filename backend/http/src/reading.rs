@@ -5,15 +5,16 @@
 //! sends slowly is in its own way.
 
 use crate::error::Refusal;
-use crate::holds::Holds;
+use crate::holds::{Hold, Holds};
 use crate::state::State;
 use axum::body::{BodyDataStream, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use berth_domain::TokenId;
 use berth_services::Caller;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -91,7 +92,7 @@ pub(crate) struct Reading {
     bytes_max: usize,
     time_max: Duration,
     turns: Arc<Turns>,
-    waits: Arc<Holds>,
+    bodies: Arc<Holds>,
 }
 
 /// A body, and its turn if it needed one.
@@ -111,7 +112,7 @@ impl Reading {
             },
             time_max: Duration::from_secs(config.body_seconds_max),
             turns: Arc::clone(&state.turns),
-            waits: Arc::clone(&state.waits),
+            bodies: Arc::clone(&state.bodies),
         }
     }
 
@@ -129,8 +130,8 @@ impl Reading {
             let (bytes, turn) = (Bytes::new(), None);
             return Ok(Read { bytes, turn });
         }
-        let _waiting = self.waits.take(whose)?;
         let mut arriving = Arriving {
+            place: Place::Free(&self.bodies, whose),
             body: body.into_data_stream(),
             bytes: Vec::with_capacity(told.unwrap_or_default().min(SMALL_BYTES_MAX)),
             bytes_max: self.bytes_max,
@@ -143,7 +144,14 @@ impl Reading {
             }
         }
         let before = Instant::now();
-        let turn = self.turns.take(whose).await;
+        let mut turn = pin!(self.turns.take(whose));
+        let turn = match turn.as_mut().now_or_never() {
+            Some(taken) => taken,
+            None => {
+                arriving.place.take()?;
+                turn.await
+            }
+        };
         let turn = Some(turn.ok_or_else(no_turn)?);
         let begun = Instant::now();
         // Others made it wait, not its client.
@@ -169,21 +177,49 @@ impl Reading {
 }
 
 /// What has come of a body.
-struct Arriving {
+struct Arriving<'a> {
+    place: Place<'a>,
     body: BodyDataStream,
     bytes: Vec<u8>,
     bytes_max: usize,
 }
 
-impl Arriving {
+/// The place of a body among those that are still to come: what has come whole by the time it is
+/// read keeps nobody waiting and takes none.
+enum Place<'a> {
+    Free(&'a Arc<Holds>, Option<&'a TokenId>),
+    Taken { _hold: Option<Hold> },
+}
+
+impl Place<'_> {
+    fn take(&mut self) -> Result<(), Refusal> {
+        if let Self::Free(holds, whose) = self {
+            let mut taken = holds.take(*whose);
+            if let Err(refusal) = &mut taken {
+                refusal.headers.push(closing());
+            }
+            *self = Self::Taken { _hold: taken? };
+        }
+        Ok(())
+    }
+}
+
+impl Arriving<'_> {
     /// Takes what comes next; false at the end.
     async fn more(
         &mut self,
         until: Instant,
         late: impl FnOnce() -> Refusal,
     ) -> Result<bool, Refusal> {
-        let next = tokio::time::timeout_at(until, self.body.next()).await;
-        match next.map_err(|_| late())? {
+        let next = match self.body.next().now_or_never() {
+            Some(there) => there,
+            None => {
+                self.place.take()?;
+                let next = tokio::time::timeout_at(until, self.body.next()).await;
+                next.map_err(|_| late())?
+            }
+        };
+        match next {
             None => Ok(false),
             Some(Ok(part)) if self.bytes.len() + part.len() > self.bytes_max => Err(too_large()),
             Some(Ok(part)) => {
@@ -262,8 +298,18 @@ mod tests {
             bytes_max: 1024 * 1024,
             time_max: Duration::from_secs(600),
             turns: Arc::default(),
-            waits: Arc::new(Holds::new("waits", 10, 20)),
+            bodies: Arc::new(Holds::new("bodies", 1, 2)),
         }
+    }
+
+    fn token(name: &str) -> TokenId {
+        TokenId::parse(name).unwrap()
+    }
+
+    /// A body of one part, and nothing after it.
+    fn trickling(bytes: usize) -> Body {
+        let part = Bytes::from(vec![b' '; bytes]);
+        Body::from_stream(stream::iter([Ok::<_, Infallible>(part)]).chain(stream::pending()))
     }
 
     fn request(reading: &Reading, body: Body) -> Request {
@@ -289,11 +335,24 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_trickles_has_no_turn_before_it_is_large() {
         let reading = reading();
-        let part = Bytes::from(vec![b' '; SMALL_BYTES_MAX]);
-        let parts = stream::iter([Ok::<_, Infallible>(part)]).chain(stream::pending());
-        let slow = reading.read(request(&reading, Body::from_stream(parts)), None);
-        assert!(tokio::time::timeout(Duration::ZERO, slow).await.is_err());
+        let slow = reading.read(request(&reading, trickling(SMALL_BYTES_MAX)), None);
+        assert!(slow.now_or_never().is_none());
         assert_eq!(reading.turns.all.0.available_permits(), LARGE_AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn what_has_come_whole_takes_no_place_of_those_that_wait() {
+        let reading = reading();
+        let token = token("tok_1");
+        let read = |body: Body| reading.read(request(&reading, body), Some(&token));
+        let mut slow = Box::pin(read(trickling(1)));
+        assert!((&mut slow).now_or_never().is_none());
+        let second = read(trickling(1)).now_or_never().unwrap();
+        assert_eq!(second.err().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
+        let whole = read(Body::from("{}")).now_or_never().unwrap();
+        assert_eq!(whole.ok().unwrap().bytes, "{}");
+        drop(slow);
+        assert!(read(trickling(1)).now_or_never().is_none());
     }
 
     #[test]

@@ -15,10 +15,14 @@ use std::time::Instant;
 const STREAMS_OF_ONE_MAX: usize = 16;
 /// Streams take one place in so many, all together.
 const STREAMS_SHARE: usize = 4;
-/// Requests of one token that wait for an operation or for their own body.
+/// Requests of one token that wait for an operation.
 const WAITS_OF_ONE_MAX: usize = 256;
 /// They take one place in so many, all together.
-const WAITS_SHARE: usize = 2;
+const WAITS_SHARE: usize = 4;
+/// Requests of one token whose body is still to come.
+const BODIES_OF_ONE_MAX: usize = 256;
+/// They take one place in so many, all together.
+const BODIES_SHARE: usize = 4;
 
 /// Through which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +45,10 @@ pub(crate) struct State {
     pub(crate) turns: Arc<Turns>,
     /// Streams of events.
     pub(crate) streams: Arc<Holds>,
-    /// Waits for operations and for bodies.
+    /// Waits for operations.
     pub(crate) waits: Arc<Holds>,
+    /// Bodies that are still to come.
+    pub(crate) bodies: Arc<Holds>,
     pub(crate) metrics: Metrics,
     begun: Instant,
 }
@@ -59,9 +65,14 @@ impl State {
                 config.connections_max / STREAMS_SHARE,
             )),
             waits: Arc::new(Holds::new(
-                "requests that wait",
+                "requests that wait for an operation",
                 WAITS_OF_ONE_MAX,
                 config.connections_max / WAITS_SHARE,
+            )),
+            bodies: Arc::new(Holds::new(
+                "requests whose body is still to come",
+                BODIES_OF_ONE_MAX,
+                config.connections_max / BODIES_SHARE,
             )),
             services,
             config,

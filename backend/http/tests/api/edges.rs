@@ -7,6 +7,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, Request};
 use berth_domain::Actor;
 use berth_http::Config;
+use futures_util::future::select;
 use http_body_util::BodyExt;
 use serde_json::json;
 use std::convert::Infallible;
@@ -342,31 +343,33 @@ async fn who_waits_leaves_places_for_others() {
     let made = berth.database(postgres("orders")).await;
     let path = format!("/v1/operations/{}", made["operation_id"].as_str().unwrap());
     let router = berth_http::router(Arc::clone(&berth.services), config);
-    let (read_first, mut first_is_read) = tokio::sync::mpsc::unbounded_channel();
-    let mut waiting = Vec::new();
-    // Half of the places are for those who wait, and of these half for one token: two bodies.
-    for _ in 0..2 {
-        let read_first = read_first.clone();
-        let begun = futures_util::stream::once(async move {
-            let _ = read_first.send(());
-            Ok::<_, Infallible>(Bytes::from_static(b"{"))
-        });
-        let endless = futures_util::stream::pending();
-        let mut sent = request(&berth.admin, Method::POST, "/v1/projects", None);
-        *sent.body_mut() = Body::from_stream(futures_util::StreamExt::chain(begun, endless));
-        waiting.push(tokio::spawn(router.clone().oneshot(sent)));
-        first_is_read.recv().await.unwrap();
-    }
-    let wait = get(&berth, &format!("{path}?wait=60"));
-    let refused = read(router.clone().oneshot(wait).await.unwrap()).await;
+    // A quarter of the places is for those who wait, and half of these for one token: one.
+    let wait = |token: &str| {
+        let sent = request(token, Method::GET, &format!("{path}?wait=60"), None);
+        Box::pin(router.clone().oneshot(sent))
+    };
+    let (refused, held) = select(wait(&berth.admin), wait(&berth.admin))
+        .await
+        .factor_first();
+    let refused = read(refused.unwrap()).await;
     assert_eq!(refused.line(), "429 too_many_at_once");
     let plain = router.clone().oneshot(get(&berth, &path)).await.unwrap();
     assert_eq!(plain.status(), 200);
+    // What is sent whole is read as ever, and what is still to come has places of its own.
+    let shop = json!({"name": "shop"});
+    let sent = request(&berth.admin, Method::POST, "/v1/projects", Some(shop));
+    let made_shop = router.clone().oneshot(sent).await.unwrap();
+    assert_eq!(made_shop.status(), 201);
+    let slow = || {
+        let mut sent = request(&berth.admin, Method::POST, "/v1/projects", None);
+        *sent.body_mut() = never();
+        Box::pin(router.clone().oneshot(sent))
+    };
+    let (refused, slow) = select(slow(), slow()).await.factor_first();
+    let refused = read(refused.unwrap()).await;
+    assert_eq!(refused.line(), "429 too_many_at_once");
     let other = berth.token("admin", None).await;
     berth.settle(made["id"].as_str().unwrap()).await;
-    let wait = request(&other, Method::GET, &format!("{path}?wait=60"), None);
-    assert_eq!(router.oneshot(wait).await.unwrap().status(), 200);
-    for one in waiting {
-        one.abort();
-    }
+    assert_eq!(wait(&other).await.unwrap().status(), 200);
+    drop((held, slow));
 }
