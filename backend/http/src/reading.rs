@@ -341,6 +341,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_waits_for_its_own_turn_takes_nobody_elses() {
+        let mut reading = reading();
+        reading.bodies = Arc::new(Holds::new("bodies", 10, 20));
+        let token = token("tok_1");
+        let read = || {
+            reading.read(
+                request(&reading, trickling(SMALL_BYTES_MAX + 1)),
+                Some(&token),
+            )
+        };
+        let mut slow = [read(), read(), read()].map(Box::pin);
+        for one in &mut slow {
+            assert!(one.now_or_never().is_none());
+        }
+        let free = reading.turns.all.0.available_permits();
+        assert_eq!(free, LARGE_AT_ONCE - LARGE_OF_ONE_AT_ONCE);
+    }
+
+    #[tokio::test]
     async fn what_has_come_whole_takes_no_place_of_those_that_wait() {
         let reading = reading();
         let token = token("tok_1");

@@ -180,25 +180,6 @@ fn trickling(token: &str, read: mpsc::UnboundedSender<()>) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn slow_uploads_of_one_token_make_no_other_wait() {
-    let berth = Arc::new(TestBerth::start().await);
-    let slow = berth.token("admin", None).await;
-    let (read, mut reading) = mpsc::unbounded_channel();
-    let mut uploads = Vec::new();
-    for _ in 0..12 {
-        let (berth, sent) = (Arc::clone(&berth), trickling(&slow, read.clone()));
-        uploads.push(tokio::spawn(async move { berth.send(sent).await }));
-        reading.recv().await.unwrap();
-    }
-    let body = json!({"name": "orders", "description": "x".repeat(70 * 1024)});
-    let reply = berth.post("/v1/databases", body).await;
-    assert_eq!(reply.line(), "422 invalid_field [description]");
-    for upload in uploads {
-        upload.abort();
-    }
-}
-
-#[tokio::test]
 async fn waiting_for_a_turn_is_not_slowness() {
     let config = Config {
         body_seconds_max: 1,
