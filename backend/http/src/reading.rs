@@ -63,18 +63,19 @@ pub(crate) struct Turn {
 }
 
 impl Turns {
-    /// Waits for a turn; none when others have theirs for too long.
-    async fn take(&self, whose: Option<&TokenId>) -> Option<Turn> {
+    /// Waits for a turn, until `end`; whoever gets none is told whether others have them all or
+    /// only its own are taken.
+    async fn take(&self, whose: Option<&TokenId>, end: Instant) -> Result<Turn, Refusal> {
+        // Its own first: whoever waits for itself takes nobody else's place.
         let own = self.of(whose);
-        let taking = async {
-            // Its own first: whoever waits for itself takes nobody else's place.
-            Some(Turn {
-                _own: own.take().await?,
-                _shared: self.all.take().await?,
-            })
-        };
-        let patience = Duration::from_secs(TURN_SECONDS_MAX);
-        tokio::time::timeout(patience, taking).await.ok().flatten()
+        let own = tokio::time::timeout_at(end, own.take()).await;
+        let own = own.ok().flatten().ok_or_else(no_turn_of_its_own)?;
+        let shared = tokio::time::timeout_at(end, self.all.take()).await;
+        let shared = shared.ok().flatten().ok_or_else(no_turn)?;
+        Ok(Turn {
+            _own: own,
+            _shared: shared,
+        })
     }
 
     fn of(&self, whose: Option<&TokenId>) -> Seats<LARGE_OF_ONE_AT_ONCE> {
@@ -144,7 +145,8 @@ impl Reading {
             }
         }
         let before = Instant::now();
-        let mut turn = pin!(self.turns.take(whose));
+        let patience = Duration::from_secs(TURN_SECONDS_MAX);
+        let mut turn = pin!(self.turns.take(whose, before + patience));
         let turn = match turn.as_mut().now_or_never() {
             Some(taken) => taken,
             None => {
@@ -152,7 +154,7 @@ impl Reading {
                 turn.await
             }
         };
-        let turn = Some(turn.ok_or_else(no_turn)?);
+        let turn = Some(turn?);
         let begun = Instant::now();
         // Others made it wait, not its client.
         let end = end + begun.duration_since(before);
@@ -270,11 +272,19 @@ fn too_slow(message: String) -> Refusal {
 }
 
 fn no_turn() -> Refusal {
-    let mut refusal = Refusal::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "bodies_busy",
-        "Other large bodies are being read: try again",
+    let message = "Other large bodies are being read: try again";
+    again(StatusCode::SERVICE_UNAVAILABLE, "bodies_busy", message)
+}
+
+fn no_turn_of_its_own() -> Refusal {
+    let message = format!(
+        "This caller sends {LARGE_OF_ONE_AT_ONCE} large bodies at this moment, and no more may be: try again"
     );
+    again(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", message)
+}
+
+fn again(status: StatusCode, code: &'static str, message: impl Into<String>) -> Refusal {
+    let mut refusal = Refusal::new(status, code, message);
     refusal.headers.push(closing());
     refusal.with(header::RETRY_AFTER, 1)
 }
@@ -357,6 +367,23 @@ mod tests {
         }
         let free = reading.turns.all.0.available_permits();
         assert_eq!(free, LARGE_AT_ONCE - LARGE_OF_ONE_AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn who_gets_no_turn_hears_whose_turns_are_taken() {
+        let turns = Turns::default();
+        let names = ["tok_1", "tok_2", "tok_3", "tok_4", "tok_5"].map(token);
+        let take = |whose| turns.take(Some(whose), Instant::now());
+        let mut held = Vec::new();
+        for whose in &names[..4] {
+            for _ in 0..LARGE_OF_ONE_AT_ONCE {
+                held.push(take(whose).await.ok().unwrap());
+            }
+        }
+        let refused = async |whose| take(whose).await.err().unwrap();
+        let (own, others) = (refused(&names[0]).await, refused(&names[4]).await);
+        assert_eq!((own.status.as_u16(), own.code), (429, "too_many_at_once"));
+        assert_eq!((others.status.as_u16(), others.code), (503, "bodies_busy"));
     }
 
     #[tokio::test]
