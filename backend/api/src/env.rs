@@ -36,6 +36,9 @@ pub struct Environment {
     pub variables: Vec<EnvVariable>,
     /// What there is to say of variables that one might miss.
     pub notes: Vec<String>,
+    /// Whether the token may plan and not write, so that stand-ins for values that are `null`
+    /// reach nothing but a plan.
+    pub only_plans: bool,
     /// Always `null`: an environment is answered whole.
     pub next_page_token: Option<String>,
 }

@@ -83,6 +83,12 @@ impl Caller {
         }
     }
 
+    /// Whether it plans and never applies: stand-ins for what it may not read do no harm then,
+    /// which whoever applies would hand on in earnest.
+    pub fn only_plans(&self) -> bool {
+        self.scopes.allow(Scope::Plan) && !self.scopes.allow(Scope::Write)
+    }
+
     /// Whether objects of `project` exist for this caller.
     pub fn sees(&self, project: &ProjectId) -> bool {
         let bound_elsewhere = self.project.as_ref().is_some_and(|own| own != project);

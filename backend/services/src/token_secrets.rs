@@ -25,9 +25,7 @@ impl Services {
     /// whether or not there is such a token.
     pub async fn token_secret(&self, caller: &Caller, id: &str) -> Result<TokenSecret, Error> {
         if !caller.scopes.allow(Scope::Admin) {
-            // Whoever applies would hand the inert one on in earnest.
-            let plans = caller.scopes.allow(Scope::Plan) && !caller.scopes.allow(Scope::Write);
-            return match plans {
+            return match caller.only_plans() {
                 true => Ok(inert()),
                 false => Err(Error::scope_missing(Scope::Admin)),
             };

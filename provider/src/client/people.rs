@@ -1,7 +1,7 @@
 //! Calls about people, what they may do and what they did: tokens, members, the journal, and
 //! the environment that a project's applications get.
 
-use berth_api::{EnvVariable, Environment, TokenSecret};
+use berth_api::{Environment, TokenSecret};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -135,20 +135,21 @@ impl Client {
     }
 
     /// What the applications of a project get. Secret values are kept out of logs from here.
-    pub async fn project_env(&self, project: &str) -> Result<Vec<EnvVariable>, Shared> {
+    pub async fn project_env(&self, project: &str) -> Result<Environment, Shared> {
         let act = format!("reading the environment of project {project}");
         // It may be a plan that asks: nothing is to be made for that.
         let request = Request::new(act, Method::GET, &["v1", "projects", project, "env"])
             .query("provision", "false");
-        let Environment {
-            variables, notes, ..
-        } = self.send(request).await?;
-        for note in notes {
+        let environment: Environment = self.send(request).await?;
+        for note in &environment.notes {
             tracing::info!(note, "of the environment");
         }
-        let secret = variables.iter().filter(|variable| variable.sensitive);
+        let secret = environment
+            .variables
+            .iter()
+            .filter(|variable| variable.sensitive);
         let values = secret.filter_map(|variable| variable.value.as_deref());
         values.for_each(berth_plugin::secrets::remember);
-        Ok(variables)
+        Ok(environment)
     }
 }

@@ -40,6 +40,19 @@ fn value(variable: &EnvVariable) -> &str {
     }
 }
 
+/// Whoever applies would hand stand-ins on in earnest.
+fn in_earnest(closed: &[&str]) -> Diagnostic {
+    Diagnostic::error(
+        "Not allowed",
+        format!(
+            "The provider's token may write and may not read credentials in this project (the \
+             scope is named \"credentials\"), so that an apply would hand on values that open \
+             nothing: {}. `berthd token create --for apply` makes a token with both rights.",
+            closed.join(", ")
+        ),
+    )
+}
+
 #[async_trait]
 impl EphemeralResource for ProjectEnv {
     fn type_name(&self) -> &str {
@@ -69,15 +82,19 @@ impl EphemeralResource for ProjectEnv {
     async fn open(&self, request: OpenRequest<'_>, response: &mut OpenResponse) -> Outcome {
         let backend = self.backend.get()?;
         let project = request.config.require_string("project_id")?;
-        let variables = backend.client.project_env(project).await;
+        let found = backend.client.project_env(project).await;
         let at = Path::from("project_id");
-        let variables = variables.map_err(|error| error.about(&at, |_| None))?;
+        let found = found.map_err(|error| error.about(&at, |_| None))?;
+        let variables = found.variables;
         let closed = |variable: &&EnvVariable| variable.value.is_none();
         let closed: Vec<&str> = variables
             .iter()
             .filter(closed)
             .map(|v| v.name.as_str())
             .collect();
+        if !closed.is_empty() && !found.only_plans {
+            return Err(in_earnest(&closed).into());
+        }
         if !closed.is_empty() {
             response.diagnostics.push(Diagnostic::warning(
                 "Variables that open nothing",

@@ -19,6 +19,8 @@ pub struct People {
     /// What every project's applications get: name, value, whether it is a secret. What is a
     /// URL is managed by berth.
     pub variables: Vec<(String, String, bool)>,
+    /// Whether the provider's own token may write where it may not read credentials.
+    pub writes: bool,
     /// The project that the provider's own token is bound to.
     pub bound: Option<String>,
     sequence: u64,
@@ -151,7 +153,10 @@ impl People {
         let variables: Vec<Json> = variables.collect();
         (
             200,
-            json!({"variables": variables, "notes": [], "next_page_token": null}),
+            json!({
+                "variables": variables, "notes": [], "only_plans": inert && !self.writes,
+                "next_page_token": null,
+            }),
         )
     }
 

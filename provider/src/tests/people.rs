@@ -447,6 +447,18 @@ async fn an_environment_is_handed_over_and_a_plan_gets_one_that_opens_nothing() 
         assert_eq!(stand_in.parse::<url::Url>().is_ok(), is_url, "{name}");
     }
     assert_eq!(value(&inert, "MODE"), "live");
+
+    // Whoever applies gets none of them.
+    stage.fake.change(|world| world.people.writes = true);
+    let refused = told(stage.host.open("berth_project_env", project()).await);
+    assert!(refused.contains("Not allowed"), "{refused}");
+    assert!(refused.contains("\"credentials\""), "{refused}");
+    assert!(refused.contains("DATABASE_URL, API_KEY"), "{refused}");
+    stage
+        .fake
+        .change(|world| world.people.variables.truncate(0));
+    let open = stage.host.open("berth_project_env", project()).await;
+    assert!(open.unwrap().diagnostics.is_empty());
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ pub(crate) async fn read(
     let no_store = [(header::CACHE_CONTROL, "no-store")];
     let Some(format) = format else {
         let found = services.environment(&caller, &project, first_use).await?;
-        let body = json(StatusCode::OK, &wire::environment(&found))?;
+        let body = json(StatusCode::OK, &wire::environment(&found, &caller))?;
         return Ok((no_store, body).into_response());
     };
     let text = services

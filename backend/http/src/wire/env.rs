@@ -1,14 +1,15 @@
 //! Environments to the wire.
 
 use berth_domain::{Secret, Timestamp};
-use berth_services::EnvVersion;
 use berth_services::env::{Environment, Source, Variable};
+use berth_services::{Caller, EnvVersion};
 
-/// A whole environment.
-pub(crate) fn environment(found: &Environment) -> berth_api::Environment {
+/// A whole environment, for that caller.
+pub(crate) fn environment(found: &Environment, caller: &Caller) -> berth_api::Environment {
     berth_api::Environment {
         variables: found.variables.iter().map(variable).collect(),
         notes: found.notes.clone(),
+        only_plans: caller.only_plans(),
         next_page_token: None,
     }
 }

@@ -102,6 +102,7 @@ async fn who_may_not_read_credentials_gets_names_and_writes_nothing() {
             .count();
         let told = lines(&found).contains(&"REGION=eu".to_owned());
         assert!(told, "{found}");
+        assert_eq!(found["only_plans"], json!(preset == "plan"));
         if preset == "plan" {
             assert_eq!((hidden, after), (4, before), "{found}");
             for format in ["dotenv", "docker"] {
@@ -117,6 +118,16 @@ async fn who_may_not_read_credentials_gets_names_and_writes_nothing() {
             assert_eq!(refused.line(), "403 scope_missing");
         }
     }
+    // One that applies and may not read them is told from one that plans.
+    let body = json!({"name": "ci", "scopes": ["read", "plan", "write"]});
+    let made = berth.post("/v1/tokens", body).await.expect(201);
+    let writer = made["secret"].as_str().unwrap();
+    let found = berth.call(writer, Method::GET, ENV, None).await.expect(200);
+    assert_eq!(found["only_plans"], json!(false));
+    assert!(
+        lines(&found).contains(&"KEY=(hidden)".to_owned()),
+        "{found}"
+    );
     let events = berth.get("/v1/events").await.expect(200).to_string();
     assert!(
         events.contains("env.read") && events.contains("env.changed"),

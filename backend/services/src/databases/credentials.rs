@@ -108,9 +108,7 @@ impl Services {
         tls: Option<UriTls>,
     ) -> Result<Credentials, Error> {
         let inert = !caller.scopes.allow(Scope::Credentials);
-        // Whoever applies would hand the inert ones on in earnest.
-        let only_plans = caller.scopes.allow(Scope::Plan) && !caller.scopes.allow(Scope::Write);
-        if inert && !only_plans {
+        if inert && !caller.only_plans() {
             return Err(Error::scope_missing(Scope::Credentials));
         }
         let found = self
