@@ -118,7 +118,7 @@ impl Store {
         }
     }
 
-    /// Tells of each commit: the value is the version that it made.
+    /// Tells of each commit: the value is the highest version that one has made.
     pub fn watch_version(&self) -> watch::Receiver<i64> {
         self.inner.version.subscribe()
     }
@@ -182,7 +182,9 @@ impl Inner {
     pub(crate) fn told(&self, version: i64, touched: &Touched) {
         self.kept.committed(version, touched);
         self.followers.tell(touched.named());
-        self.version.send_replace(version);
+        // Two commits may arrive here in the other order. What the late one touched is news all
+        // the same, but the store does not go back.
+        self.version.send_modify(|own| *own = version.max(*own));
     }
 
     /// Takes note of a commit of which nobody knows whether it made that version.
@@ -235,6 +237,13 @@ async fn version(link: &mut Link<'_>) -> Result<i64, Error> {
 mod tests {
     use super::*;
 
+    async fn open(directory: &tempfile::TempDir) -> Store {
+        let url = format!("sqlite:{}", directory.path().join("berth.db").display());
+        let installation = InstallationId::from_entropy([7; 4]);
+        let keys = Keys::from_root([7; 32]);
+        Store::open(&url, &installation, keys).await.unwrap()
+    }
+
     async fn say(tx: &mut Tx, statement: &'static str) -> Result<(), sqlx::Error> {
         let said = sqlx::raw_sql(statement).execute(&mut *tx.link().conn);
         said.await.map(drop)
@@ -243,10 +252,7 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_that_ended_by_itself_blocks_no_other() {
         let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("berth.db").display());
-        let installation = InstallationId::from_entropy([7; 4]);
-        let keys = Keys::from_root([7; 32]);
-        let store = Store::open(&url, &installation, keys).await.unwrap();
+        let store = open(&directory).await;
         let mut tx = store.begin().await.unwrap();
         // What a full disk does, behind the driver's back.
         say(&mut tx, "ROLLBACK").await.unwrap();
@@ -254,5 +260,18 @@ mod tests {
         let mut tx = store.begin().await.unwrap();
         tx.touch(crate::kept::Touches::Nothing);
         tx.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_is_told_late_is_told_and_takes_nothing_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory).await;
+        let mut versions = store.watch_version();
+        let first = *versions.borrow_and_update() + 1;
+        store.inner.told(first + 1, &Touched::default());
+        assert_eq!(*versions.borrow_and_update(), first + 1);
+        store.inner.told(first, &Touched::default());
+        assert!(versions.has_changed().unwrap());
+        assert_eq!(*versions.borrow_and_update(), first + 1);
     }
 }
