@@ -138,8 +138,9 @@ impl Services {
         caller: &Caller,
         keyed: Option<Keyed<'a, T>>,
     ) -> Result<Begun<'a, T>, Error> {
-        let now = self.clock.now();
         let mut tx = self.store.begin().await.doing("begin to write")?;
+        // After the wait for the writer: what is written later is never the older one.
+        let now = self.clock.now();
         let caller = caller
             .token()
             .map_or_else(|| "local".to_owned(), ToString::to_string);
