@@ -17,23 +17,23 @@ impl Docker {
     ///
     /// The kernel drops what is sent to the first process of a container while that has no
     /// handler for it: one that has only just started would hear nothing, and run until it is
-    /// killed. Such a one is asked again and again. Any other is asked once, since a second
-    /// request would cut an orderly end short.
+    /// killed. Such a one is asked again until it was asked once while it listened. Any other is
+    /// asked once, since a second request would cut an orderly end short.
     pub(crate) async fn end(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let deaf = self.is_deaf_to(id).await?;
         let stop = self.client()?.stop_container(&id.0, None);
         let stopped = match deaf {
             None => stop.await,
-            Some(signal) => tokio::select! {
+            Some(deaf) => tokio::select! {
                 stopped = stop => stopped,
-                never = self.ask_again(id, signal) => match never {},
+                never = self.ask_again(id, &deaf) => match never {},
             },
         };
         stopped.map_err(|e| meaning("stop a container", Subject::Container(&id.0), e))
     }
 
-    /// The signal that the container's process is to end at, when it runs and does not hear it.
-    async fn is_deaf_to(&self, id: &ContainerId) -> Result<Option<Signal>, RuntimeError> {
+    /// The container's process, when it runs and does not hear what it is to end at.
+    async fn is_deaf_to(&self, id: &ContainerId) -> Result<Option<Deaf>, RuntimeError> {
         let inspected = self.client()?.inspect_container(&id.0, None).await;
         let inspected =
             inspected.map_err(|e| meaning("inspect a container", Subject::Container(&id.0), e))?;
@@ -45,35 +45,64 @@ impl Docker {
         let (Some((signal, number)), Some(pid)) = (known, pid.filter(|pid| *pid > 0)) else {
             return Ok(None);
         };
-        // It may have ended meanwhile; then there is nobody to hear.
-        let status = tokio::fs::read_to_string(format!("/proc/{pid}/status")).await;
-        Ok(status
-            .is_ok_and(|status| !hears(&status, number))
-            .then_some(signal))
+        let process = Deaf {
+            pid,
+            signal,
+            number,
+        };
+        Ok(match process.hears().await {
+            Some(false) => Some(process),
+            Some(true) | None => None,
+        })
     }
 
-    async fn ask_again(&self, id: &ContainerId, signal: Signal) -> Infallible {
+    /// Asks until the process was asked once while it heard, or is gone; then leaves the rest to
+    /// whoever waits for the end.
+    async fn ask_again(&self, id: &ContainerId, process: &Deaf) -> Infallible {
         loop {
             tokio::time::sleep(Duration::from_millis(AGAIN_MILLIS)).await;
-            let options = KillContainerOptionsBuilder::default().signal(signal.as_str());
+            let Some(hears) = process.hears().await else {
+                return std::future::pending().await;
+            };
+            let options = KillContainerOptionsBuilder::default().signal(process.signal.as_str());
             let Ok(client) = self.client() else { continue };
             let asked = client.kill_container(&id.0, Some(options.build())).await;
-            if let Err(error) = asked {
+            match asked {
+                Ok(()) if hears => return std::future::pending().await,
+                Ok(()) => {}
                 // Whoever waits for the end hears of it, or of what is wrong.
-                tracing::debug!(container.id = %id.0, %error, "could not ask again for an end");
+                Err(error) => {
+                    tracing::debug!(container.id = %id.0, %error, "could not ask again for an end");
+                }
             }
         }
     }
 }
 
-/// Whether a process has a handler for that signal, by what the kernel tells of it. One of
-/// which nothing is told is taken to have one.
+/// A process that did not hear the signal that it is to end at.
+struct Deaf {
+    pid: i64,
+    signal: Signal,
+    number: u32,
+}
+
+impl Deaf {
+    /// Whether it hears by now; none when there is no such process any more.
+    async fn hears(&self) -> Option<bool> {
+        let status = tokio::fs::read_to_string(format!("/proc/{}/status", self.pid)).await;
+        status.ok().map(|status| hears(&status, self.number))
+    }
+}
+
+/// Whether that signal reaches a process, by what the kernel tells of it: it has a handler, or
+/// holds the signal back until it has one. One of which nothing is told is taken to have one.
 fn hears(status: &str, number: u32) -> bool {
-    let caught = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigCgt:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    caught.is_none_or(|mask| mask & (1 << (number - 1)) != 0)
+    let has = |name: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+        Some(mask & (1 << (number - 1)) != 0)
+    };
+    has("SigBlk:") == Some(true) || has("SigCgt:") != Some(false)
 }
 
 #[cfg(test)]
@@ -86,5 +115,8 @@ mod tests {
         assert!(hears(told, 15));
         assert!(!hears(told, 2));
         assert!(hears("Name:\tpostgres\n", 2));
+        // What is held back is not lost.
+        let held = "SigBlk:\t0000000000000002\nSigCgt:\t0000000000000000\n";
+        assert!(hears(held, 2) && !hears(held, 15));
     }
 }
