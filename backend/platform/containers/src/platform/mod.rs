@@ -4,6 +4,7 @@ mod images;
 mod look;
 mod provide;
 mod take;
+mod tidy;
 
 use crate::host::{self, Owner};
 use crate::instance::{self, failed, on_host};
@@ -32,6 +33,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tidy::tidily;
 use tokio::sync::{OnceCell, RwLock};
 
 /// What is fixed for the life of a platform.
@@ -64,7 +66,7 @@ pub struct ContainerPlatform {
     /// Held shared while the engine is asked for the container of an initialisation, alone by
     /// whoever takes all of them away.
     asking: Arc<RwLock<()>>,
-    /// Whether something failed that may have left an initialisation behind.
+    /// Whether something failed, or was cut off, that may have left an initialisation behind.
     untidy: AtomicBool,
     /// Held shared while something is put into a network or below the run directory, alone
     /// while an unused one is taken away.
@@ -231,9 +233,7 @@ impl Platform for ContainerPlatform {
         self.restore(&spec.instance).await?;
         self.expect_data(spec)?;
         let (bound, found) = tokio::try_join!(self.bind(spec), self.find(&spec.instance))?;
-        let provided = self.provide(spec, &bound, &found).await;
-        self.untidy.fetch_or(provided.is_err(), Ordering::Relaxed);
-        provided
+        tidily(&self.untidy, self.provide(spec, &bound, &found)).await
     }
 
     async fn observe(&self, instance: &InstanceId) -> Result<Observed, Error> {
@@ -330,13 +330,14 @@ impl Platform for ContainerPlatform {
             .image(None, version.image, Some(version.recipe))
             .await?;
         let spares = self.spares(engine, version, &image);
-        let untidy = self.untidy.swap(false, Ordering::Relaxed);
-        if !untidy && spares.are_as_many_as(count).await? {
-            return Ok(());
-        }
-        let filled = self.fill(&spares, count).await;
-        self.untidy.fetch_or(filled.is_err(), Ordering::Relaxed);
-        filled
+        tidily(&self.untidy, async {
+            let untidy = self.untidy.swap(false, Ordering::Relaxed);
+            if !untidy && spares.are_as_many_as(count).await? {
+                return Ok(());
+            }
+            self.fill(&spares, count).await
+        })
+        .await
     }
 
     async fn logs(
