@@ -7,7 +7,7 @@ use berth_domain::{DatabaseId, InstanceId};
 use berth_platform::WatchEvent;
 use berth_store::{Changed, DatabaseFilter};
 use futures_util::StreamExt;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -40,7 +40,10 @@ pub(crate) struct News {
 
 #[derive(Debug, Default)]
 struct Known {
-    changed: BTreeSet<InstanceId>,
+    /// In the order in which they were told of.
+    changed: VecDeque<InstanceId>,
+    /// The same, to find one.
+    waiting: HashSet<InstanceId>,
     /// Whether there may be more than that.
     gap: bool,
 }
@@ -49,8 +52,10 @@ impl News {
     fn tell(&self, instance: Option<InstanceId>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match instance {
+            Some(instance) if known.waiting.contains(&instance) => {}
             Some(instance) if known.changed.len() < CHANGED_MAX => {
-                known.changed.insert(instance);
+                known.waiting.insert(instance.clone());
+                known.changed.push_back(instance);
             }
             _ => known.gap = true,
         }
@@ -60,7 +65,9 @@ impl News {
 
     fn next(&self) -> Option<InstanceId> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.changed.pop_first()
+        let instance = known.changed.pop_front()?;
+        known.waiting.remove(&instance);
+        Some(instance)
     }
 
     /// Whether everything is to be looked at; asked once for each time.
@@ -68,6 +75,15 @@ impl News {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut known.gap)
     }
+}
+
+/// Who is to be visited.
+#[derive(Debug)]
+enum Due {
+    /// One that the platform told of.
+    Changed(InstanceId),
+    /// One whose turn it is in the round.
+    Patient(DatabaseId, Arc<Patient>),
 }
 
 /// How far the round is.
@@ -78,6 +94,10 @@ struct Round {
     next_beat: Instant,
     /// Those that are to be visited now.
     handful: VecDeque<(DatabaseId, Arc<Patient>)>,
+    /// Whether another round follows at once.
+    again: bool,
+    /// Whether the last one that was visited was one that the platform told of.
+    heard: bool,
 }
 
 impl Round {
@@ -87,7 +107,34 @@ impl Round {
             last: None,
             next_beat: now,
             handful: VecDeque::new(),
+            again: false,
+            heard: false,
         }
+    }
+
+    /// Everything is to be looked at. The round goes on from where it is, and a whole one
+    /// follows without a rest: begun anew each time, it would never come to its end where the
+    /// platform falls silent again and again.
+    fn hurry(&mut self, now: Instant) {
+        self.next_beat = now;
+        self.again = self.last.is_some();
+    }
+
+    /// The next to be visited: in turns one that the platform told of and one of the round, so
+    /// that neither waits for all of the other.
+    fn next(&mut self, news: &News) -> Option<Due> {
+        let mut own = || {
+            let (id, patient) = self.handful.pop_front()?;
+            Some(Due::Patient(id, patient))
+        };
+        let heard = || news.next().map(Due::Changed);
+        let due = if self.heard {
+            own().or_else(heard)
+        } else {
+            heard().or_else(own)
+        }?;
+        self.heard = matches!(due, Due::Changed(_));
+        Some(due)
     }
 
     /// Takes the next handful; with a smaller one the round is over.
@@ -97,7 +144,9 @@ impl Round {
         self.next_beat = now + Duration::from_millis(BEAT_MILLIS);
         if found.len() < limit {
             self.last = None;
-            self.next_beat = self.next_beat.max(self.begun + rest);
+            if !std::mem::take(&mut self.again) {
+                self.next_beat = self.next_beat.max(self.begun + rest);
+            }
         } else {
             self.last = found.last().map(|(id, _)| id.clone());
         }
@@ -117,17 +166,19 @@ impl Control {
         loop {
             if self.news.take_gap() {
                 self.charts.distrust_all();
-                round = Round::at(Instant::now());
+                round.hurry(Instant::now());
             }
             while visits.len() < seats {
-                let control = Arc::clone(&self);
-                if let Some(instance) = self.news.next() {
-                    visits.spawn(async move { control.visit_changed(&instance).await });
-                } else if let Some((id, patient)) = round.handful.pop_front() {
-                    visits.spawn(async move { control.visit(&id, &patient).await });
-                } else {
+                let Some(due) = round.next(&self.news) else {
                     break;
-                }
+                };
+                let control = Arc::clone(&self);
+                visits.spawn(async move {
+                    match due {
+                        Due::Changed(instance) => control.visit_changed(&instance).await,
+                        Due::Patient(id, patient) => control.visit(&id, &patient).await,
+                    }
+                });
             }
             tokio::select! {
                 () = self.closed() => return,
@@ -287,5 +338,133 @@ fn report(id: &DatabaseId, done: Result<(), Error>) {
             database.id = %id, error = chain(&error),
             "could not look after a database",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::database;
+    use berth_store::DatabaseRecord;
+
+    const REST: Duration = Duration::from_secs(5);
+    const BEAT: Duration = Duration::from_millis(BEAT_MILLIS);
+
+    fn roster(count: usize) -> Roster {
+        let mut roster = Roster::default();
+        for number in 0..count {
+            let record = DatabaseRecord {
+                database: database(&format!("orders-{number:03}")),
+                observation: None,
+                operation_id: None,
+            };
+            roster.put(&record.database.id, Some(&record));
+        }
+        roster
+    }
+
+    /// The numbers of those that are to be visited now.
+    fn visited(round: &mut Round) -> Vec<usize> {
+        let taken = std::mem::take(&mut round.handful);
+        let number = |id: &DatabaseId| id.as_str().rsplit(['_', '-']).next()?.parse().ok();
+        taken
+            .iter()
+            .map(|(id, _)| number(id).unwrap_or(usize::MAX))
+            .collect()
+    }
+
+    #[test]
+    fn a_round_visits_each_once_and_rests() {
+        for (count, handfuls) in [(0, 1), (49, 1), (50, 2), (51, 2), (100, 3)] {
+            let (now, roster) = (Instant::now(), roster(count));
+            let mut round = Round::at(now);
+            let mut seen = Vec::new();
+            for handful in 1..=handfuls {
+                round.take(&roster, now, REST);
+                seen.extend(visited(&mut round));
+                let is_over = handful == handfuls;
+                assert_eq!(round.last.is_none(), is_over, "{count}");
+                let pause = if is_over { REST } else { BEAT };
+                assert_eq!(round.next_beat, now + pause, "{count}");
+            }
+            assert_eq!(seen, Vec::from_iter(0..count));
+        }
+    }
+
+    #[test]
+    fn a_round_goes_on_after_one_that_is_gone() {
+        let (now, mut roster) = (Instant::now(), roster(51));
+        let mut round = Round::at(now);
+        round.take(&roster, now, REST);
+        assert_eq!(visited(&mut round), Vec::from_iter(0..50));
+        roster.put(&round.last.clone().unwrap(), None);
+        round.take(&roster, now, REST);
+        assert_eq!(visited(&mut round), [50]);
+        round.take(&roster, now, REST);
+        assert_eq!(visited(&mut round).len(), 50);
+    }
+
+    #[test]
+    fn gaps_leave_nobody_unvisited() {
+        let (now, roster) = (Instant::now(), roster(120));
+        let mut round = Round::at(now);
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            round.hurry(now);
+            assert_eq!(round.next_beat, now);
+            round.take(&roster, now, REST);
+            assert_eq!(round.next_beat, now + BEAT);
+            seen.extend(visited(&mut round));
+        }
+        assert_eq!(seen, Vec::from_iter((0..120).chain(0..120)));
+        // After the last gap a whole round follows, and only then a rest.
+        for handful in 1..=3 {
+            round.take(&roster, now, REST);
+            let pause = if handful == 3 { REST } else { BEAT };
+            assert_eq!(round.next_beat, now + pause);
+        }
+    }
+
+    #[test]
+    fn news_are_heard_in_their_order_and_in_turns_with_the_round() {
+        let instance = |n: u8| InstanceId::from_entropy([n; 16]);
+        let news = News::default();
+        for n in [9, 1, 5, 9, 3] {
+            news.tell(Some(instance(n)));
+        }
+        let (now, roster) = (Instant::now(), roster(2));
+        let mut round = Round::at(now);
+        round.take(&roster, now, REST);
+        let mut order = Vec::new();
+        while let Some(due) = round.next(&news) {
+            order.push(match due {
+                Due::Changed(instance) => Some(instance),
+                Due::Patient(..) => None,
+            });
+        }
+        let [nine, one, five, three] = [9, 1, 5, 3].map(|n| Some(instance(n)));
+        assert_eq!(order, [nine, None, one, None, five, three]);
+        // What was heard may be told of again.
+        news.tell(Some(instance(9)));
+        assert_eq!(news.next(), Some(instance(9)));
+        assert!(!news.take_gap());
+    }
+
+    #[test]
+    fn more_news_than_can_be_remembered_are_a_gap() {
+        let news = News::default();
+        let tell = |n: usize| {
+            let mut entropy = [0; 16];
+            entropy[..8].copy_from_slice(&n.to_be_bytes());
+            news.tell(Some(InstanceId::from_entropy(entropy)));
+        };
+        (0..CHANGED_MAX).for_each(tell);
+        tell(0);
+        assert!(!news.take_gap());
+        tell(CHANGED_MAX);
+        assert!(news.take_gap() && !news.take_gap());
+        news.tell(None);
+        assert!(news.take_gap());
+        assert_eq!(std::iter::from_fn(|| news.next()).count(), CHANGED_MAX);
     }
 }
