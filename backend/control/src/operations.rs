@@ -52,6 +52,14 @@ impl Work {
     }
 }
 
+/// Whether the lease of an operation lasts until it can be renewed.
+pub(crate) fn is_ours_for_long(operation: &Operation, now: Timestamp) -> bool {
+    operation
+        .lease
+        .as_ref()
+        .is_some_and(|(_, until)| *until > now.plus_millis(LEASE_MILLIS / 3))
+}
+
 impl Control {
     /// Leases what is due and works on it, until the program ends.
     pub(crate) async fn serve_operations(self: Arc<Self>) {
@@ -60,10 +68,16 @@ impl Control {
         // Some more than there are seats: a lease is a commit, and one serves them all.
         let mut leased = VecDeque::new();
         while !self.is_closing() {
+            // Nobody renews what waits here. What is ours for a moment only comes again.
+            let now = self.now();
+            leased.retain(|operation| is_ours_for_long(operation, now));
             let free = seats.saturating_sub(workers.len());
             if free > leased.len() {
                 match self.lease(seats + free - leased.len()).await {
-                    Ok(more) => leased.extend(more),
+                    Ok(more) => {
+                        leased.retain(|own: &Operation| more.iter().all(|new| new.id != own.id));
+                        leased.extend(more);
+                    }
                     Err(error) => tracing::error!(error = chain(&error), "cannot look for work"),
                 }
             }

@@ -1,6 +1,7 @@
 //! What happens without anybody asking: storage, remains, spares.
 
 use super::bench::{Bench, Count};
+use crate::operations::is_ours_for_long;
 use crate::storage::Pressure;
 use berth_containers::Networks as _;
 use berth_domain::{Clock, DatabaseId, EngineName, OperationKind, Status};
@@ -251,4 +252,22 @@ async fn events(bench: &Bench, kind: &str) -> usize {
     let filter = berth_store::EventFilter::default();
     let page = bench.store.events_after(0, &filter, 1000).await.unwrap();
     page.rows.iter().filter(|event| event.kind == kind).count()
+}
+
+#[tokio::test]
+async fn what_waits_for_a_seat_is_left_before_its_lease_ends() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    bench.order("orders").await;
+    let operation = control.lease(1).await.unwrap().remove(0);
+    let is_ours_for_long = || is_ours_for_long(&operation, bench.now());
+    assert!(is_ours_for_long());
+    bench.clock.forward_seconds(9);
+    assert!(is_ours_for_long());
+    bench.clock.forward_seconds(1);
+    assert!(!is_ours_for_long());
+    // It comes again when the lease has ended.
+    bench.clock.forward_seconds(5);
+    let again = control.lease(1).await.unwrap().remove(0);
+    assert_eq!(again.id, operation.id);
 }
