@@ -58,11 +58,18 @@ impl Control {
     /// What is well costs its probes and nothing of the store; everything else is looked at
     /// through rows that are read anew.
     pub(crate) async fn care(&self, id: &DatabaseId, patient: &Patient) -> Result<(), Error> {
-        let trusted = self.charts.with(&patient.instance, |chart| chart.adopted);
+        // One that was destroyed since its row was read has no chart, and gets none from here.
+        let trusted = self
+            .charts
+            .with_known(&patient.instance, |chart| chart.adopted)
+            .unwrap_or(false);
         let processes = Processes::of_patient(patient);
         let mut found = None;
         match (patient.intent, patient.told) {
-            (Intent::Destroy, _) => return Ok(()),
+            (Intent::Destroy, _) => {
+                self.charts.forget(&patient.instance);
+                return Ok(());
+            }
             _ if !trusted => {}
             (Intent::Stop, Told::Stopped) => return Ok(()),
             (Intent::Sleep, Told::Stopped) if self.pooler_stands(processes).await? => {
@@ -89,7 +96,10 @@ impl Control {
             return Ok(());
         };
         match subject.database.intent {
-            Intent::Destroy => Ok(()),
+            Intent::Destroy => {
+                self.charts.forget(&subject.database.instance);
+                Ok(())
+            }
             Intent::Stop | Intent::Sleep => self.repair(&subject).await,
             Intent::Run => {
                 let found = match found {
@@ -276,7 +286,8 @@ impl Control {
         let mut told = fold(&subject.observation, silent, self.now());
         let answered = self
             .charts
-            .with(&subject.database.instance, |chart| chart.answered_at.get());
+            .with_known(&subject.database.instance, |chart| chart.answered_at.get())
+            .flatten();
         told.observed_at = answered.map_or(told.observed_at, |at| at.max(told.observed_at));
         self.tell(&subject, told, false).await
     }

@@ -122,7 +122,8 @@ impl Charts {
 
     /// It may differ from its row: the next visit ensures it again.
     pub(crate) fn distrust(&self, instance: &InstanceId) {
-        self.with(instance, |chart| chart.adopted = false);
+        // Of one that has no chart nothing is believed anyway.
+        self.with_known(instance, |chart| chart.adopted = false);
     }
 
     /// It is not looked after any more.

@@ -261,3 +261,23 @@ async fn what_is_asked_for_goes_before_a_repair() {
     working.await.unwrap();
     assert_eq!(bench.count(), Count::ONE_IN_TRASH);
 }
+
+#[tokio::test]
+async fn nothing_is_remembered_of_what_was_destroyed() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    bench.look_after(&control).await;
+    let (_, patient) = control.roster().after(None, 1).remove(0);
+    let remembers = || control.charts.with_known(&patient.instance, |_| ());
+    assert!(remembers().is_some());
+    bench.destroy(&id, 7).await;
+    bench.run_until_idle(&control).await;
+    assert!(remembers().is_none());
+    // What was read of it before is still on somebody's way.
+    control.visit(&id, &patient).await;
+    control.charts.distrust(&patient.instance);
+    control.tell_silence(&id).await.unwrap();
+    assert!(remembers().is_none());
+}
