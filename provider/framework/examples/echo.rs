@@ -91,7 +91,8 @@ impl Provider for Echo {
     }
 }
 
-/// Ten attributes, all that the configuration does not give made from its name.
+/// As many attributes as a `berth_project` has, of the same types, all that the configuration
+/// does not give made from its name: what a client does with each attribute is in the floor too.
 struct EchoValue;
 
 #[async_trait]
@@ -113,7 +114,20 @@ impl Resource for EchoValue {
                 .optional()
                 .default(true),
             Attribute::string("on_destroy").optional().default("refuse"),
+            Attribute::boolean("auto_provision")
+                .optional()
+                .default(false),
+            Attribute::number("sleep_after_minutes").optional(),
+            Attribute::nested(
+                "quota",
+                [
+                    Attribute::number("databases").optional(),
+                    Attribute::number("storage_gb").optional(),
+                ],
+            )
+            .optional(),
             Attribute::string("network_name").computed(),
+            Attribute::string("env_dir").computed(),
             Attribute::map("tags", Type::String).optional(),
             Attribute::string("id").computed().keep_prior(),
             Attribute::string("created_at").computed().keep_prior(),
@@ -175,6 +189,7 @@ fn derive(object: &mut Object) -> Outcome {
     }
     let slug = object.require_string("name")?.to_lowercase();
     object.set("network_name", format!("echo-{slug}"))?;
+    object.set("env_dir", format!("/run/echo/{slug}"))?;
     object.set("slug", slug)?;
     Ok(())
 }
