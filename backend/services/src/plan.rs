@@ -6,7 +6,7 @@ use crate::databases::{
 };
 use crate::error::Doing;
 use crate::projects::{
-    PlannedProject, PlannedQuota, ProjectConfig, evaluate_project, planned_quota,
+    PlannedProject, PlannedQuota, ProjectConfig, evaluate_project, planned_quota, unless_it_goes,
 };
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Maybe, Note, Services};
@@ -319,6 +319,11 @@ impl Services {
             .await?;
         let found = evaluate_project(row.as_ref(), config, &facts, &self.rules);
         let mut errors = found.errors;
+        let mut notes = found.notes;
+        if let Some(row) = &row {
+            let told = found.in_the_way.iter();
+            notes.extend(told.map(|wrong| unless_it_goes(&row.name, wrong)));
+        }
         if let (Maybe::Known(name), Maybe::Known(slug)) = (&found.planned.name, &found.planned.slug)
         {
             let name_taken = !before.project_names.insert(name.clone());
@@ -336,7 +341,7 @@ impl Services {
         };
         Ok(Outcome {
             planned,
-            notes: found.notes,
+            notes,
             errors,
         })
     }

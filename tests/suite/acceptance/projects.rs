@@ -41,13 +41,29 @@ fn a_quota_is_raised_by_the_edit_that_uses_it() {
     stack.apply().ok();
     stack.assert_settled();
     assert_eq!(berth.databases().len(), 3);
-    // Below what is there it is refused, and so is what does not fit into a lower one.
-    stack.write(&shop(2, 3));
-    let refused = flat(&stack.plan().refused());
-    assert!(refused.contains("the project has 3 databases"), "{refused}");
     stack.write(&shop(3, 4));
     let refused = flat(&stack.plan().refused());
     assert!(refused.contains("may have 3 databases"), "{refused}");
+}
+
+#[test]
+fn a_quota_is_lowered_by_the_edit_that_makes_room() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    stack.write(&shop(3, 3));
+    stack.apply().ok();
+    // Nothing goes: the plan warns and the apply is refused.
+    stack.write(&shop(2, 3));
+    let planned = flat(&stack.plan().output);
+    assert!(planned.contains("the project has 3 databases"), "{planned}");
+    assert!(!planned.contains("Error:"), "{planned}");
+    let refused = flat(&stack.apply().refused());
+    assert!(refused.contains("the project has 3 databases"), "{refused}");
+    stack.write(&shop(2, 2));
+    stack.apply().ok();
+    stack.assert_settled();
+    assert_eq!(berth.databases().len(), 2);
 }
 
 #[test]

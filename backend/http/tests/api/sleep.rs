@@ -163,8 +163,8 @@ async fn a_quota_is_raised_by_the_plan_that_needs_it() {
     let mut unknown = project(json!({}));
     unknown["unknown"] = json!(["quota.databases"]);
     assert_eq!(plan(json!([unknown, new("bills")])).await, ["", ""]);
-    // A quota that is lowered holds for what stands beside it, and below what is there it is
-    // refused itself, at plan and at apply.
+    // A quota that is lowered holds for what stands beside it. Below what is there a plan warns,
+    // since that may go first, and the apply is refused while it has not.
     berth
         .patch("/v1/projects/shop", json!({"quota": null}))
         .await
@@ -184,8 +184,18 @@ async fn a_quota_is_raised_by_the_plan_that_needs_it() {
             "is 9, and the project has databases with 10 GB in all: ",
         ),
     ] {
-        let told = plan(json!([project(quota.clone())])).await;
-        assert!(told[0].starts_with(line), "{told:?}");
+        let told = berth.plan_one(&berth.admin, project(quota.clone())).await;
+        assert_eq!(told["errors"], json!([]));
+        let note = &told["notes"][0];
+        assert_eq!(
+            (&note["severity"], &note["field"]),
+            (&json!("warning"), &json!("quota"))
+        );
+        let message = note["message"].as_str().unwrap();
+        assert!(
+            message.contains(line) && message.ends_with("the apply is refused."),
+            "{message}"
+        );
         let field = quota.as_object().unwrap().keys().next().unwrap().clone();
         let reply = berth
             .patch("/v1/projects/shop", json!({"quota": quota}))
@@ -194,6 +204,17 @@ async fn a_quota_is_raised_by_the_plan_that_needs_it() {
     }
     let least = json!({"quota": {"databases": 1, "storage_gb": 10}});
     berth.patch("/v1/projects/shop", least).await.expect(200);
+    // What goes first makes room for a lower one.
+    berth
+        .patch(
+            "/v1/databases/orders",
+            json!({"deletion_protection": false}),
+        )
+        .await
+        .expect(200);
+    berth.delete("/v1/databases/orders").await.expect(200);
+    let none = json!({"quota": {"databases": 0}});
+    berth.patch("/v1/projects/shop", none).await.expect(200);
 }
 
 #[tokio::test]

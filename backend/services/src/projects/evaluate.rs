@@ -212,6 +212,8 @@ pub struct ProjectEvaluation {
     pub notes: Vec<Note>,
     /// Why it is refused.
     pub errors: Vec<FieldError>,
+    /// Why it is refused while something is there that may go before it: a plan warns of it.
+    pub in_the_way: Vec<FieldError>,
     /// By which an equal request is known again.
     pub fingerprint: Option<Fingerprint>,
     /// The unclaimed project that this create resumes.
@@ -225,6 +227,7 @@ struct Evaluator<'a> {
     rules: &'a Rules,
     notes: Vec<Note>,
     errors: Vec<FieldError>,
+    in_the_way: Vec<FieldError>,
 }
 
 /// Decides what becomes of `config`: a new project where `row` is none, else that one changed.
@@ -241,6 +244,7 @@ pub fn evaluate_project(
         rules,
         notes: Vec::new(),
         errors: Vec::new(),
+        in_the_way: Vec::new(),
     };
     let name = evaluator.name();
     let slug = evaluator.slug(&name);
@@ -300,6 +304,7 @@ impl Evaluator<'_> {
             planned,
             notes: self.notes,
             errors: self.errors,
+            in_the_way: self.in_the_way,
             fingerprint,
             resumes,
         }
@@ -470,8 +475,7 @@ impl Evaluator<'_> {
         let (quota, wrong) = planned_quota(&self.config.quota);
         self.errors.extend(wrong);
         if let (Maybe::Known(Some(planned)), Some(row)) = (&quota, self.row) {
-            let wrong = exceeded(planned, row.quota, self.facts.in_use);
-            self.errors.extend(wrong);
+            self.in_the_way = exceeded(planned, row.quota, self.facts.in_use);
         }
         quota
     }

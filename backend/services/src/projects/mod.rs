@@ -14,5 +14,5 @@ pub use evaluate::{
     evaluate_project,
 };
 pub use quota::{PlannedQuota, QuotaConfig};
-pub(crate) use quota::{planned_quota, sleep_after_minutes};
+pub(crate) use quota::{planned_quota, sleep_after_minutes, unless_it_goes};
 pub use sleep::Rest;

@@ -2,8 +2,8 @@
 
 use crate::bounds::{Bounds, QUOTA_DATABASES, QUOTA_STORAGE_GB, SLEEP_AFTER_MINUTES, outside};
 use crate::note::counted;
-use crate::{Code, FieldError, Given, Maybe};
-use berth_domain::Quota;
+use crate::{Code, FieldError, Given, Maybe, Note};
+use berth_domain::{Name, Quota};
 use berth_store::ProjectUse;
 use serde::Serialize;
 
@@ -52,6 +52,20 @@ impl PlannedQuota {
             storage_gb: self.storage_gb.known()?,
         })
     }
+}
+
+/// What a plan says of a quota that is not kept yet. What the same configuration takes out of the
+/// project is destroyed before the project is changed, and may be planned in another request.
+pub(crate) fn unless_it_goes(project: &Name, wrong: &FieldError) -> Note {
+    let text = format!(
+        "{} of {project} {}. Unless it goes before that, the apply is refused.",
+        wrong.field, wrong.message
+    );
+    Note::warning(
+        Some("quota"),
+        format!("{project} has more than its quota will allow"),
+        text,
+    )
 }
 
 /// A number within bounds, none where none was given.

@@ -179,7 +179,8 @@ impl Services {
             self.project_facts(&mut view, caller, Some(&row), None, &config)
                 .await?
         };
-        let evaluation = evaluate_project(Some(&row), &config, &facts, &self.rules);
+        let mut evaluation = evaluate_project(Some(&row), &config, &facts, &self.rules);
+        evaluation.errors.append(&mut evaluation.in_the_way);
         if !evaluation.errors.is_empty() {
             return Err(Error::fields(evaluation.errors));
         }
