@@ -26,11 +26,13 @@ macro_rules! columns {
 }
 pub(crate) use columns as database_columns;
 
-/// A database, what was last seen of it, and its last operation.
+/// A database, what was last seen of it, and its last operation; and more columns, when they are
+/// given.
 macro_rules! record {
-    () => {
+    ($($more:literal)?) => {
         concat!(
             "SELECT ",
+            $($more, ", ",)?
             database_columns!(),
             ", ",
             observation_columns!(),
@@ -152,6 +154,24 @@ async fn living_database_by_slug(
     .await?
     .map(|row| read(&row))
     .transpose()
+}
+
+/// The same, and the version of the store that it shows; none when there is no such database.
+pub(crate) async fn database_record_and_version(
+    link: &mut Link<'_>,
+    id: &DatabaseId,
+) -> Result<Option<(i64, DatabaseRecord)>, Error> {
+    let found = sql!(
+        "database_record_and_version",
+        record!("(SELECT value FROM counters WHERE name = 'version') AS version_of_store"),
+        "WHERE databases.id = $1"
+    )
+    .bind(id.as_str())
+    .optional(link)
+    .await?;
+    let Some(row) = found else { return Ok(None) };
+    let version = Fields::of("counters", &row).integer("version_of_store")?;
+    Ok(Some((version, read_record(&row)?)))
 }
 
 async fn sleeping_databases(link: &mut Link<'_>) -> Result<Vec<DatabaseRecord>, Error> {

@@ -1,6 +1,6 @@
 //! Databases as they are read again and again: from memory, where they have not changed since.
 
-use crate::databases::{DatabaseRecord, database_record};
+use crate::databases::{DatabaseRecord, database_record, database_record_and_version};
 use crate::kept::List;
 use crate::listing::{DatabaseFilter, ids_page, page_since, told_ids};
 use crate::sql::{Link, Statement};
@@ -80,13 +80,13 @@ impl Store {
         if let Some(found) = kept.database(id) {
             return Ok(Some(found));
         }
-        let read = self.at_one_version("shared_database", async |link, _| {
-            database_record(link, id).await
-        });
-        let (version, found) = read.await?;
-        let found = found.map(|record| Arc::new(SharedDatabase::from(record)));
-        kept.keep_databases(version, &found);
-        Ok(found)
+        let mut reader = self.reader().await?;
+        let read = database_record_and_version(&mut reader.link(), id).await?;
+        Ok(read.map(|(version, record)| {
+            let found = shared(record);
+            kept.keep_databases(version, [&found]);
+            found
+        }))
     }
 
     /// Databases, oldest first, that follow the one named; shared with those who read them
