@@ -9,7 +9,7 @@ pub const ENV_NAME_CHARACTERS_MAX: usize = 128;
 pub const ENV_VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Names by which programs are told what to run, what to load or where to look for it.
-const STEERING: [&str; 66] = [
+const STEERING: [&str; 46] = [
     // Shells.
     "BASHOPTS",
     "BASH_ENV",
@@ -41,7 +41,27 @@ const STEERING: [&str; 66] = [
     "NLSPATH",
     "RESOLV_HOST_CONF",
     "RES_OPTIONS",
-    // Interpreters.
+    // Programs that others start.
+    "BROWSER",
+    "EDITOR",
+    "GIT_ASKPASS",
+    "GIT_EDITOR",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_TEMPLATE_DIR",
+    "LESSCLOSE",
+    "LESSOPEN",
+    "PAGER",
+    "PSQL_EDITOR",
+    "PSQL_PAGER",
+    "VISUAL",
+];
+/// Names by which interpreters are told so: applications are configured by them.
+const INTERPRETERS: [&str; 20] = [
     "CLASSPATH",
     "JAVA_TOOL_OPTIONS",
     "JDK_JAVA_OPTIONS",
@@ -62,24 +82,6 @@ const STEERING: [&str; 66] = [
     "RUBYLIB",
     "RUBYOPT",
     "_JAVA_OPTIONS",
-    // Programs that others start.
-    "BROWSER",
-    "EDITOR",
-    "GIT_ASKPASS",
-    "GIT_EDITOR",
-    "GIT_EXEC_PATH",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_PAGER",
-    "GIT_PROXY_COMMAND",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_TEMPLATE_DIR",
-    "LESSCLOSE",
-    "LESSOPEN",
-    "PAGER",
-    "PSQL_EDITOR",
-    "PSQL_PAGER",
-    "VISUAL",
 ];
 /// What such names begin with: git reads a whole configuration from numbered ones, and npm one
 /// from names in either case.
@@ -121,8 +123,8 @@ impl EnvName {
         &self.0
     }
 
-    /// Whether shells, loaders and interpreters take their own instructions from a variable of
-    /// that name, so that whoever sets it decides what the programs of others do.
+    /// Whether shells, loaders and the helpers of others take their own instructions from a
+    /// variable of that name, so that whoever sets it decides what the programs of others do.
     ///
     /// The list cannot be complete. It is there so that no value of a project turns an ordinary
     /// command into another one; whose rights that command has is decided elsewhere.
@@ -132,6 +134,12 @@ impl EnvName {
             || STEERING_BEGINNINGS
                 .iter()
                 .any(|beginning| folded.starts_with(beginning))
+    }
+
+    /// Whether an interpreter takes its own instructions from a variable of that name: ordinary
+    /// for an application in its container, another program for a command on the host.
+    pub fn steers_interpreters(&self) -> bool {
+        INTERPRETERS.contains(&self.0.as_str())
     }
 }
 
@@ -180,12 +188,10 @@ mod tests {
             "ENV",
             "IFS",
             "SHELLOPTS",
-            "PYTHONPATH",
             "LD_PRELOAD",
             "LD_LIBRARY_PATH",
             "GIT_SSH_COMMAND",
             "npm_config_script_shell",
-            "NODE_OPTIONS",
         ] {
             assert!(
                 EnvName::parse(steering).unwrap().steers_programs(),
@@ -201,7 +207,18 @@ mod tests {
             "GIT_SHA",
             "LD_SDK_KEY",
         ] {
-            assert!(!EnvName::parse(plain).unwrap().steers_programs(), "{plain}");
+            let name = EnvName::parse(plain).unwrap();
+            assert!(
+                !name.steers_programs() && !name.steers_interpreters(),
+                "{plain}"
+            );
+        }
+        for ordinary in ["NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "PYTHONPATH"] {
+            let name = EnvName::parse(ordinary).unwrap();
+            assert!(
+                !name.steers_programs() && name.steers_interpreters(),
+                "{ordinary}"
+            );
         }
     }
 }

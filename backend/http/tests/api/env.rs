@@ -194,6 +194,8 @@ async fn what_is_no_variable_is_refused() {
             "422 invalid_field [name]",
         ),
         ("A%0AB", json!({"value": ""}), "422 invalid_field [name]"),
+        // What interpreters read is for the application to say.
+        ("NODE_OPTIONS", json!({"value": "--no-warnings"}), "201 -"),
         ("A", json!({}), "422 invalid_field [value]"),
         ("A", json!({"value": 5}), "422 invalid_field [value]"),
         (

@@ -3,6 +3,7 @@
 
 use crate::support::{Reply, TestBerth, postgres};
 use axum::http::Method;
+use berth_domain::{EnvName, EnvVariable, ProjectId, Secret, Timestamp};
 use serde_json::{Value, json};
 
 const ENV: &str = "/v1/projects/shop/env";
@@ -50,9 +51,7 @@ async fn variables_hold_a_project_as_databases_do() {
         let refused = berth.call(&apply, Method::DELETE, &path, None).await;
         assert_eq!(refused.line(), line, "{query}: {}", refused.text);
         assert!(
-            refused
-                .text
-                .contains("1 variable of its own (STRIPE_KEY)"),
+            refused.text.contains("1 variable of its own (STRIPE_KEY)"),
             "{}",
             refused.text
         );
@@ -76,11 +75,7 @@ async fn variables_hold_a_project_as_databases_do() {
     let planned = berth.plan_one(&apply, destroy).await;
     assert_eq!(planned["errors"], json!([]));
     let note = planned["notes"][0]["message"].as_str().unwrap();
-    for part in [
-        "(STRIPE_KEY)",
-        "30 days",
-        &format!("trash restore {id}"),
-    ] {
+    for part in ["(STRIPE_KEY)", "30 days", &format!("trash restore {id}")] {
         assert!(note.contains(part), "{part} is not in: {note}");
     }
     berth.delete("/v1/projects/shop").await.expect(204);
@@ -290,4 +285,25 @@ async fn nobody_drowns_what_a_variable_was() {
         last["version"].as_i64() > first["version"].as_i64(),
         "{last} {first}"
     );
+}
+
+#[tokio::test]
+async fn a_name_that_is_refused_today_does_not_come_back() {
+    let berth = TestBerth::start().await;
+    let id = shop(&berth, json!({})).await;
+    let now = Timestamp::from_millis(1_000);
+    let kept = EnvVariable {
+        project_id: ProjectId::parse(&id).unwrap(),
+        name: EnvName::parse("LD_PRELOAD").unwrap(),
+        value: Secret::new("/tmp/a.so"),
+        sensitive: true,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = berth.store.begin().await.unwrap();
+    tx.keep_env_version(&kept, now).await.unwrap();
+    tx.commit().await.unwrap();
+    let path = format!("{ENV}/LD_PRELOAD/restore");
+    let refused = berth.post(&path, json!({})).await;
+    assert_eq!(refused.line(), "422 invalid_field [name]");
 }

@@ -37,8 +37,6 @@ impl Services {
         sensitive: Option<bool>,
     ) -> Result<Put, Error> {
         let name = parsed(name)?;
-        check_name(&name)?;
-        check_value(&value)?;
         let Begun::Write(writing) = self.begin::<Put>(caller, None).await? else {
             return Err(crate::databases::unkeyed());
         };
@@ -49,7 +47,7 @@ impl Services {
         }
     }
 
-    /// The same of what was looked at already, in a transaction that was begun.
+    /// The same in a transaction that was begun.
     pub(super) async fn put_in(
         &self,
         mut writing: Writing<'_, Put>,
@@ -59,6 +57,8 @@ impl Services {
         value: Secret,
         sensitive: Option<bool>,
     ) -> Result<Answered<Put>, Error> {
+        check_name(&name)?;
+        check_value(&value)?;
         let (project, own) = self.own(&mut writing, caller, project, &name).await?;
         let before = own.iter().find(|variable| variable.name == name);
         let variable = EnvVariable {

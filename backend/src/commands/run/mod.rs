@@ -135,8 +135,8 @@ async fn forwards(
 }
 
 /// The variables, with loopback addresses in those that berth made. One of the project's own that
-/// would steer the programs of this host is left out: such are refused today, but may be there
-/// from before.
+/// would steer the programs of this host is left out: what interpreters read is for containers, and
+/// the others are refused today, but may be there from before.
 fn on_loopback(variables: Vec<EnvVariable>, forwards: &[Forward]) -> BTreeMap<String, String> {
     let named = variables.into_iter().filter_map(|variable| {
         let value = variable.value?;
@@ -159,7 +159,9 @@ fn on_loopback(variables: Vec<EnvVariable>, forwards: &[Forward]) -> BTreeMap<St
 }
 
 fn is_left_out(name: &str) -> bool {
-    EnvName::parse(name).map_or(true, |name| name.steers_programs())
+    EnvName::parse(name).map_or(true, |name| {
+        name.steers_programs() || name.steers_interpreters()
+    })
 }
 
 fn on_host(
@@ -230,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_steers_programs_of_the_host_is_left_out() {
-        let variables = ["BASH_ENV", "PATH", "LD_PRELOAD", "MAIL_FROM"];
+        let variables = ["BASH_ENV", "PATH", "LD_PRELOAD", "PYTHONPATH", "MAIL_FROM"];
         let variables = variables.map(|name| own(name, "x"));
         let left = on_loopback(variables.to_vec(), &[]);
         assert_eq!(left, BTreeMap::from([("MAIL_FROM".into(), "x".into())]));

@@ -49,7 +49,7 @@ impl Evaluator<'_> {
                 continue;
             }
             match EnvName::parse(theirs) {
-                Ok(name) if name.steers_programs() => {
+                Ok(name) if name.steers_programs() || name.steers_interpreters() => {
                     self.refuse(field, format!("{name} {STEERS}"))
                 }
                 Ok(name) if taken.insert(name.clone()) => {
