@@ -84,7 +84,7 @@ pub struct EnvVersion {
     pub given_at: String,
     /// When it was replaced or removed.
     pub ended_at: String,
-    /// Until when it is kept, at least.
+    /// Until when it is kept; where a project has too many of them, only until the recovery floor.
     pub recoverable_until: String,
 }
 

@@ -123,7 +123,8 @@ pub(crate) async fn remove(
 }
 
 /// Lists what variables of the project's own were before they were replaced or removed, the last
-/// that ended first, without the values. They are kept for at least 7 days.
+/// that ended first, without the values. They are kept for 7 days, but
+/// only for the recovery floor where a project has more than 1,000 of them or 16 MiB.
 #[utoipa::path(get, path = "/v1/projects/{project}/env_versions", tag = "environment",
     params(("project" = String, Path)),
     responses((status = 200, body = EnvVersionList), (status = 404, body = ApiError)))]

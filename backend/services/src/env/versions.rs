@@ -71,7 +71,8 @@ impl Services {
         .await
     }
 
-    /// Until when a value is kept that ended at that moment, at least.
+    /// Until when a value is kept that ended at that moment; newer ones that need its room may
+    /// push it out before, once it is older than the recovery floor.
     pub fn value_kept_until(&self, ended_at: Timestamp) -> Timestamp {
         let days = ENDED_VALUE_DAYS.max(self.rules.limits.recovery_floor_days);
         ended_at.plus_days(i64::from(days))
