@@ -7,6 +7,7 @@ use crate::connections;
 use crate::data_root::{self, DataRoot};
 use crate::env_files;
 use crate::images::{Obtainer, Recipes};
+use crate::ports;
 use async_trait::async_trait;
 use axum::Router;
 use berth_containers::{
@@ -23,7 +24,7 @@ use berth_platform::{Capabilities, Cause, Platform};
 use berth_services::{HostCapacity, ImageState, Outside, Services, SystemEntropy};
 use berth_store::{Keys, Store, TokenFilter};
 use sha2::{Digest, Sha256};
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -416,7 +417,7 @@ impl Outside for World {
 
     fn port_is_free(&self, port: u16) -> bool {
         self.published_on
-            .is_none_or(|address| TcpListener::bind((address, port)).is_ok())
+            .is_none_or(|address| ports::is_free(address, port))
     }
 }
 

@@ -42,8 +42,9 @@ pub trait Outside: Send + Sync {
     /// want of it.
     async fn host(&self) -> Option<HostCapacity>;
 
-    /// Whether nobody else on the host listens on that port of the address that databases are
-    /// published on. Another installation may; its ports are in no row of ours.
+    /// Whether nobody else on the host is seen to listen on that port of the address that
+    /// databases are published on. Another installation may; its ports are in no row of ours.
+    /// Only looks: a plan asks it, too.
     fn port_is_free(&self, port: u16) -> bool;
 }
 
