@@ -193,8 +193,8 @@ fn quota() -> Attribute {
     )
     .optional()
     .description(
-        "How much it may have, as a plan already says of a database that is too much. What is \
-         there stays when the quota is lowered.",
+        "How much it may have, as a plan already says of a database that is too much. It cannot \
+         be lowered below what is there then.",
     )
 }
 
