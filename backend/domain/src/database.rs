@@ -244,6 +244,21 @@ impl Observation {
         }
     }
 
+    /// What stays true of a database that comes back out of the trash: nothing of it runs, but
+    /// where it ever was ready it has data, which an empty one must not take the place of.
+    pub fn of_restored(known: Option<&Self>, at: Timestamp) -> Self {
+        let none_yet = Self::none_yet(at);
+        match known {
+            None => none_yet,
+            Some(known) => Self {
+                generation: known.generation,
+                version_actual: known.version_actual.clone(),
+                storage_used_bytes: known.storage_used_bytes,
+                ..none_yet
+            },
+        }
+    }
+
     /// The status to tell for a database that is wanted so.
     pub fn status(&self, intent: Intent) -> Status {
         status(intent, &self.observed)

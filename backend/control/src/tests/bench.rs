@@ -179,6 +179,11 @@ impl Bench {
     }
 
     pub(crate) async fn undelete(&self, id: &DatabaseId) -> OperationId {
+        let mut tx = self.store.begin().await.unwrap();
+        let known = tx.observation(id).await.unwrap();
+        let observation = Observation::of_restored(known.as_ref(), self.now());
+        tx.put_observation(id, &observation).await.unwrap();
+        tx.commit().await.unwrap();
         self.change(id, OperationKind::Restore, |row| {
             row.intent = Intent::Run;
             row.destroyed_at = None;

@@ -149,6 +149,24 @@ async fn destroy_leaves_only_the_trash_and_undelete_brings_the_same_login_back()
 }
 
 #[tokio::test]
+async fn a_restore_whose_data_is_lost_fails_and_makes_nothing_empty() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    bench.destroy(&id, 7).await;
+    bench.run_until_idle(&control).await;
+    std::fs::remove_dir_all(bench.data_root().join("trash")).unwrap();
+    let restore = bench.undelete(&id).await;
+    bench.run_until_idle(&control).await;
+    let restore = bench.store.operation(&restore).await.unwrap().unwrap();
+    assert_eq!(restore.state, OperationState::Failed);
+    assert_eq!(restore.failure.unwrap().code, "data_missing");
+    assert_eq!(bench.count(), Count::NONE);
+    assert_eq!(bench.status(&id).await, Status::Error);
+}
+
+#[tokio::test]
 async fn the_window_ends_and_the_data_goes() {
     let bench = Bench::new().await;
     let control = bench.control();

@@ -214,12 +214,7 @@ impl Services {
             .await
             .doing("bring a database back")?;
         let known = tx.observation(&row.id).await.doing("read an observation")?;
-        // What runs of it is being taken away or gone; only what is true of its data stays.
-        let observation = Observation {
-            version_actual: known.as_ref().and_then(|o| o.version_actual.clone()),
-            storage_used_bytes: known.as_ref().and_then(|o| o.storage_used_bytes),
-            ..Observation::none_yet(now)
-        };
+        let observation = Observation::of_restored(known.as_ref(), now);
         tx.put_observation(&row.id, &observation)
             .await
             .doing("store what is known of a database")?;
