@@ -125,7 +125,13 @@ impl Step {
         match (kind, intent) {
             (OperationKind::Destroy, _) => &[Self::RemoveInstance, Self::Settle],
             (OperationKind::Purge, _) => &[Self::PurgeData, Self::Settle],
-            (_, Intent::Stop) => &[Self::EnsureInstance, Self::AwaitStopped, Self::Settle],
+            // Also what is made stopped needs its images: it is made, and its containers with it.
+            (_, Intent::Stop) => &[
+                Self::ObtainImages,
+                Self::EnsureInstance,
+                Self::AwaitStopped,
+                Self::Settle,
+            ],
             (_, Intent::Sleep) => &[
                 Self::PausePooler,
                 Self::EnsureInstance,
@@ -267,6 +273,6 @@ mod tests {
         assert_eq!(Step::resume(BEGIN, path), Step::StoreCredentials);
         // The intent changed under it: what was a step then is none now.
         let stop = Step::path(OperationKind::Change, Intent::Stop);
-        assert_eq!(Step::resume("prove_login", stop), Step::EnsureInstance);
+        assert_eq!(Step::resume("prove_login", stop), Step::ObtainImages);
     }
 }

@@ -4,7 +4,7 @@ use super::bench::{Bench, Count};
 use crate::Control;
 use async_trait::async_trait;
 use berth_containers::{FakeRuntime, ImageSource};
-use berth_domain::{DatabaseId, OperationState, Status};
+use berth_domain::{DatabaseId, Intent, OperationKind, OperationState, Status};
 use berth_platform::Cause;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +93,22 @@ async fn a_create_waits_for_its_image_beyond_its_deadline() {
     assert_eq!(bench.latest(&id).await.state, OperationState::Succeeded);
     assert_eq!(bench.status(&id).await, Status::Running);
     assert_eq!(bench.count(), Count::ONE);
+}
+
+#[tokio::test]
+async fn what_is_made_stopped_gets_its_image_too() {
+    let (bench, may_go_on) = without_image(false).await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench
+        .change(&id, OperationKind::Provision, |row| {
+            row.intent = Intent::Stop;
+        })
+        .await;
+    may_go_on.add_permits(1);
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.latest(&id).await.state, OperationState::Succeeded);
+    assert_eq!(bench.status(&id).await, Status::Stopped);
 }
 
 #[tokio::test]
