@@ -12,6 +12,9 @@ const AGAIN_MILLIS: u64 = 100;
 /// The signals that a process is asked to end with, and their numbers.
 const SIGNALS: [(Signal, u32); 2] = [(Signal::Interrupt, 2), (Signal::Terminate, 15)];
 
+/// What a process is called until it becomes the container's command: `runc:[2:INIT]`.
+const PREPARES: &str = "runc:[";
+
 impl Docker {
     /// Asks a container to end as it was made to, and waits until it has.
     ///
@@ -96,7 +99,14 @@ impl Deaf {
 
 /// Whether that signal reaches a process, by what the kernel tells of it: it has a handler, or
 /// holds the signal back until it has one. One of which nothing is told is taken to have one.
+///
+/// What prepares the container has handlers of its own, and what they take dies with them when
+/// the process becomes the container's command.
 fn hears(status: &str, number: u32) -> bool {
+    let name = status.lines().find_map(|line| line.strip_prefix("Name:"));
+    if name.is_some_and(|name| name.trim().starts_with(PREPARES)) {
+        return false;
+    }
     let has = |name: &str| {
         let mask = status.lines().find_map(|line| line.strip_prefix(name))?;
         let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
@@ -115,6 +125,9 @@ mod tests {
         assert!(hears(told, 15));
         assert!(!hears(told, 2));
         assert!(hears("Name:\tpostgres\n", 2));
+        let not_yet =
+            "Name:\trunc:[2:INIT]\nSigBlk:\t0000000000000000\nSigCgt:\tffffffffffffffff\n";
+        assert!(!hears(not_yet, 2) && !hears(not_yet, 15));
         // What is held back is not lost.
         let held = "SigBlk:\t0000000000000002\nSigCgt:\t0000000000000000\n";
         assert!(hears(held, 2) && !hears(held, 15));
