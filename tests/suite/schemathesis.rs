@@ -50,7 +50,9 @@ fn tried(berth: &TestBerth, arguments: &[&str]) {
         .args(["--phases", "examples,coverage,fuzzing,stateful"])
         // A choice of its own each time would make a failure that nobody can repeat.
         .args(["--seed", "1", "--request-timeout", "90", "--no-shrink"])
-        .args(["--workers", "2", "--warnings", "off"])
+        // One at a time: CPython 3.11 fails now and then when two threads read source at once
+        // ("AST constructor recursion depth mismatch").
+        .args(["--workers", "1", "--warnings", "off"])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
