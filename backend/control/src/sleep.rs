@@ -17,6 +17,7 @@ use berth_engines::PoolerActivity;
 use berth_platform::{Endpoint, Row, Session};
 use berth_services::random;
 use berth_store::{DatabaseRecord, Reach};
+use futures_util::{StreamExt, stream};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +30,10 @@ const WATCH_MILLIS: u64 = 25;
 const WATCH_MILLIS_EACH: u64 = 2;
 /// The longest that a client waits to be seen, in milliseconds.
 const WATCH_MILLIS_MAX: u64 = 1_000;
+/// Poolers that are looked at beside each other.
+const LOOKS_AT_ONCE: usize = 32;
+/// Seconds that a pooler has to say who waits; whoever looks after it puts it right.
+const LOOK_SECONDS_MAX: u64 = 2;
 /// Milliseconds after which somebody may have gone to sleep whom no write announced.
 const NOBODY_SLEEPS_MILLIS: u64 = 10_000;
 /// Milliseconds for which changes are gathered while nobody sleeps.
@@ -111,9 +116,7 @@ impl Control {
                 None => UNREADABLE_MILLIS,
                 Some((_, sleepers)) if sleepers.is_empty() => NOBODY_SLEEPS_MILLIS,
                 Some((_, sleepers)) => {
-                    for sleeper in sleepers {
-                        self.watch(sleeper).await;
-                    }
+                    self.watch_all(sleepers).await;
                     pause_millis(sleepers.len())
                 }
             };
@@ -145,13 +148,32 @@ impl Control {
         Ok(found.map(|record| record.database).collect())
     }
 
+    /// Wakes those that somebody waits for. They are looked at beside each other: a pooler that
+    /// is silent keeps no client of another one waiting.
+    pub(crate) async fn watch_all(&self, sleepers: &[Database]) {
+        stream::iter(sleepers)
+            .for_each_concurrent(LOOKS_AT_ONCE, |sleeper| self.watch(sleeper))
+            .await;
+    }
+
     /// Wakes one that somebody waits for.
     pub(crate) async fn watch(&self, sleeper: &Database) {
         // Whoever works on it wakes it, or sends it to sleep again.
         let Some(_turn) = self.locks.try_now(&sleeper.instance) else {
             return;
         };
-        match self.is_waited_for(sleeper).await {
+        let look = self.is_waited_for(sleeper);
+        let looked = tokio::time::timeout(Duration::from_secs(LOOK_SECONDS_MAX), look).await;
+        let waited_for = looked.unwrap_or_else(|_| {
+            // Whatever the session was in the middle of is not asked again through it.
+            self.charts
+                .forget_session(&sleeper.instance, Endpoint::Pooler);
+            Err(Error::TookTooLong {
+                act: "look who waits",
+                seconds: LOOK_SECONDS_MAX,
+            })
+        });
+        match waited_for {
             Ok(false) => {}
             Ok(true) => {
                 if let Err(error) = self.turn(&sleeper.id, &AWAKE).await {

@@ -41,9 +41,8 @@ async fn stop_reasons(bench: &Bench) -> Vec<(Option<String>, Option<String>)> {
 }
 
 async fn watch(control: &Control) {
-    for sleeper in control.sleepers().await.unwrap() {
-        control.watch(&sleeper).await;
-    }
+    let sleepers = control.sleepers().await.unwrap();
+    control.watch_all(&sleepers).await;
 }
 
 #[tokio::test]
@@ -147,6 +146,38 @@ async fn a_pooler_that_restarts_holds_its_clients_again() {
     watch(&control).await;
     bench.run_until_idle(&control).await;
     assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+#[tokio::test]
+async fn a_pooler_that_is_silent_keeps_nobody_elses_client_waiting() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    for name in ["bills", "orders"] {
+        let id = bench.order(name).await;
+        bench.run_until_idle(&control).await;
+        bench
+            .change(&id, OperationKind::Change, |row| row.intent = Intent::Sleep)
+            .await;
+    }
+    bench.run_until_idle(&control).await;
+    let sleepers = control.sleepers().await.unwrap();
+    let [first, second] = sleepers.as_slice() else {
+        panic!("{sleepers:?}");
+    };
+    bench
+        .runtime
+        .hangs(&format!("berth-pgbouncer-{}", first.slug));
+    bench.runtime.clients_wait(1);
+    let woken = async {
+        while bench.row(&second.id).await.intent == Intent::Sleep {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = control.watch_all(&sleepers) => panic!("the silent one was waited for first"),
+        () = woken => {}
+    }
+    assert_eq!(bench.row(&first.id).await.intent, Intent::Sleep);
 }
 
 #[tokio::test]

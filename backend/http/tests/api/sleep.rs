@@ -83,6 +83,22 @@ async fn whoever_starts_it_or_wants_a_new_password_wakes_it() {
 }
 
 #[tokio::test]
+async fn what_loses_its_pooler_in_its_sleep_wakes_since_no_client_can_wake_it() {
+    let berth = TestBerth::start().await;
+    berth.database(order("orders", "default")).await;
+    berth
+        .post("/v1/projects/default/sleep", json!({}))
+        .await
+        .expect(202);
+    let mode = json!({"pooler": {"mode": "session"}});
+    berth.patch("/v1/databases/orders", mode).await.expect(200);
+    assert_eq!(row(&berth, "orders").await["stop_reason"], "sleep");
+    let off = json!({"pooler": {"enabled": false}});
+    berth.patch("/v1/databases/orders", off).await.expect(200);
+    assert_eq!(row(&berth, "orders").await["stop_reason"], Value::Null);
+}
+
+#[tokio::test]
 async fn sleep_after_minutes_needs_a_pooler_and_a_sensible_number() {
     let berth = TestBerth::start().await;
     let mut body = order("orders", "default");

@@ -256,10 +256,12 @@ enum Alteration<'a> {
 }
 
 impl Alteration<'_> {
-    /// Whether what slept is wanted awake: it was asked for, or a new password has to be proven.
+    /// Whether what slept is wanted awake: it was asked for, a new password has to be proven, or
+    /// there is no pooler any more that a client could wake it by.
     fn wakes(&self, before: &Database, after: &Database) -> bool {
         matches!(self, Self::Act(Act::Start | Act::Restart))
             || after.credential_version != before.credential_version
+            || (before.pooler.is_some() && after.pooler.is_none())
     }
 
     fn expected(&self) -> &Expected {

@@ -263,6 +263,12 @@ impl FakeSession {
         })
     }
 
+    fn hangs(&self) -> bool {
+        let state = self.runtime.state();
+        let process = state.get(self.process);
+        process.is_some_and(|process| state.hanging.contains(process.name()))
+    }
+
     fn hold_or_let_go(&self, statement: &Statement) -> Result<(), Error> {
         if self.endpoint != Endpoint::Pooler {
             return Ok(());
@@ -383,6 +389,9 @@ impl Session for FakeSession {
 
     async fn ask(&self, question: &Statement) -> Result<Vec<Row>, Error> {
         self.alive(question.act())?;
+        if self.hangs() {
+            std::future::pending::<()>().await;
+        }
         if let Some(rows) = self.pooler_says(question)? {
             return Ok(rows);
         }

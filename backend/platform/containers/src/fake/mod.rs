@@ -122,6 +122,12 @@ impl FakeRuntime {
         }
     }
 
+    /// From now on the container of that name takes questions and answers none, as a process that
+    /// is held up by its disk.
+    pub fn hangs(&self, container: &str) {
+        self.state().hanging.insert(container.to_owned());
+    }
+
     /// The names of all containers, for tests that count what is left.
     pub fn container_names(&self) -> Vec<String> {
         let state = self.state();

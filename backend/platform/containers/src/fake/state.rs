@@ -21,6 +21,8 @@ pub(super) struct State {
     /// What containers have in common.
     shapes: HashSet<Arc<Workload>>,
     pub networks: BTreeMap<u32, FoundNetwork>,
+    /// Names of containers that answer no question.
+    pub hanging: HashSet<String>,
     pub images: BTreeSet<String>,
     /// How often an image was built anew.
     pub rebuilt: BTreeMap<String, u32>,
