@@ -3,33 +3,69 @@
 
 use crate::local::{Error as LocalError, Local};
 use berth_api::{Database, DatabaseList, Operation, ProjectEnvelope};
+use std::collections::HashSet;
 use std::error::Error;
 use std::time::Duration;
 
 /// How long databases that were just ordered or woken may take until they run.
 const READY_SECONDS_MAX: u64 = 180;
+/// The phase of a database whose image is pulled or built.
+const OBTAINING_IMAGE: &str = "obtaining_image";
 /// How long one question waits for the end of an operation.
 const WAIT_SECONDS: u64 = 20;
 /// Pause between two looks at databases that are not there yet.
 const LOOK_MILLIS: u64 = 200;
 
-/// The project's databases, once those that can be reached are there.
+/// The project's databases, once those that can be reached are there, or as they are when that
+/// takes too long and one of them runs: what is unfinished keeps no command from the others.
 pub async fn until_there(local: &Local, project: &str) -> Result<Vec<Database>, Box<dyn Error>> {
-    let patience = Duration::from_secs(READY_SECONDS_MAX);
-    let found = tokio::time::timeout(patience, look(local, project))
-        .await
-        .map_err(|_| format!("no database is there after {READY_SECONDS_MAX} seconds"))??;
-    for database in found.iter().filter(|db| db.status != "running") {
-        let stays = match database.desired_status.as_str() {
-            "stopped" => ", and stays so until desired_status is running",
-            _ => "",
-        };
-        eprintln!("berthd: {} is {}{stays}", database.name, database.status);
+    until_there_within(local, project, Duration::from_secs(READY_SECONDS_MAX)).await
+}
+
+async fn until_there_within(
+    local: &Local,
+    project: &str,
+    patience: Duration,
+) -> Result<Vec<Database>, Box<dyn Error>> {
+    loop {
+        if let Ok(found) = tokio::time::timeout(patience, look(local, project)).await {
+            return Ok(told(found?));
+        }
+        let found = databases(local, project).await?;
+        if found.iter().any(|db| db.status == "running") {
+            return Ok(told(found));
+        }
+        let unfinished: Vec<_> = found.iter().map(sentence).collect();
+        let unfinished = unfinished.join("; ");
+        // A first image is built for longer than any engine starts, and its end is waited for.
+        if !found.iter().any(|db| db.phase == OBTAINING_IMAGE) {
+            let seconds = patience.as_secs();
+            return Err(
+                format!("no database is there after {seconds} seconds: {unfinished}").into(),
+            );
+        }
+        eprintln!("berthd: still waiting: {unfinished}");
     }
-    Ok(found)
+}
+
+/// Tells of those that do not run.
+fn told(found: Vec<Database>) -> Vec<Database> {
+    for database in found.iter().filter(|db| db.status != "running") {
+        eprintln!("berthd: {}", sentence(database));
+    }
+    found
+}
+
+fn sentence(database: &Database) -> String {
+    let (name, status, phase) = (&database.name, &database.status, &database.phase);
+    match database.desired_status.as_str() {
+        "stopped" => format!("{name} is {status}, and stays so until desired_status is running"),
+        _ => format!("{name} is {status} ({phase})"),
+    }
 }
 
 async fn look(local: &Local, project: &str) -> Result<Vec<Database>, LocalError> {
+    let mut failed = HashSet::new();
     loop {
         let databases = databases(local, project).await?;
         if databases.iter().any(sleeps) {
@@ -37,14 +73,16 @@ async fn look(local: &Local, project: &str) -> Result<Vec<Database>, LocalError>
             let _woken: ProjectEnvelope = local.post(&path, &serde_json::json!({})).await?;
             continue;
         }
-        let made = databases.iter().find(|db| is_on_its_way(db));
-        let Some(operation) = made.and_then(|db| db.operation_id.as_ref()) else {
+        let under_way = databases.iter().filter(|db| is_on_its_way(db));
+        let mut operations = under_way.filter_map(|db| db.operation_id.clone());
+        let Some(operation) = operations.find(|id| !failed.contains(id)) else {
             return Ok(databases);
         };
         let path = format!("/v1/operations/{operation}?wait={WAIT_SECONDS}");
         let ended: Operation = local.get(&path).await?;
         if ended.state == "failed" {
-            return Ok(databases);
+            failed.insert(operation);
+            continue;
         }
         // One that is being repaired has no operation that could be waited for.
         tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
@@ -133,6 +171,54 @@ mod tests {
         let there = until_there(&local, "proj_default").await.unwrap();
         assert_eq!(there[0].status, "stopped");
         assert_eq!(there[0].stop_reason.as_deref(), Some("user"));
+        let list = local.get("/v1/databases?project_id=proj_default").await;
+        unfinished_ones_keep_nobody_waiting(list.unwrap()).await;
+    }
+
+    /// The list as it was told, with other words for its one database in each of its rows.
+    async fn unfinished_ones_keep_nobody_waiting(list: Json) {
+        let row = |name: &str, status: &str| {
+            let mut row = list["databases"][0].clone();
+            row["name"] = name.into();
+            row["status"] = status.into();
+            row["desired_status"] = "running".into();
+            row["stop_reason"] = Json::Null;
+            row["phase"] = "starting".into();
+            row
+        };
+        let falling = row("falling", "provisioning");
+        let both = vec![falling.clone(), row("orders", "running")];
+        let there = asked_of_a_stand_in(both).await.unwrap();
+        assert_eq!(there.len(), 2);
+        let refused = asked_of_a_stand_in(vec![falling]).await.unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("falling is provisioning (starting)"),
+            "{refused}"
+        );
+    }
+
+    /// What a command finds where each look tells of those databases, and no operation is open.
+    async fn asked_of_a_stand_in(rows: Vec<Json>) -> Result<Vec<Database>, Box<dyn Error>> {
+        let data_root = tempfile::tempdir().unwrap();
+        let socket = crate::config::local_socket(data_root.path());
+        let listener = tokio::net::UnixListener::bind(socket).unwrap();
+        let list = json!({"databases": rows, "next_page_token": null});
+        let ended = json!({
+            "id": "op_1", "kind": "provision", "state": "succeeded", "step": "settle",
+            "database_id": "db_1", "project_id": "proj_default", "attempt": 0, "failure": null,
+            "created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:01Z",
+        });
+        let answer = |body: Json| axum::routing::get(move || async move { axum::Json(body) });
+        let routes = axum::Router::new()
+            .route("/v1/databases", answer(list))
+            .route("/v1/operations/{operation}", answer(ended));
+        let local = Local::connect(data_root.path()).unwrap();
+        tokio::select! {
+            ended = async { axum::serve(listener, routes).await } => panic!("it ended: {ended:?}"),
+            found = until_there_within(&local, "proj_default", Duration::from_millis(50)) => found,
+        }
     }
 
     #[tokio::test]
