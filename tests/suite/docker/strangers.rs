@@ -117,6 +117,8 @@ fn strangers_are_left_alone_and_lost_data_is_not_made_anew() {
         seen["conditions"].to_string().contains(&place_text),
         "{seen}"
     );
+    let in_other_words = berth.get(&format!("/api/v1/databases/{id}"));
+    assert_eq!(in_other_words["status"], "error", "{in_other_words}");
     assert!(!place.join("data").exists(), "no other data in its place");
     assert_eq!(berth.containers(Some("engine")), Vec::<String>::new());
 
