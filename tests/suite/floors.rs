@@ -1,12 +1,13 @@
 //! Nothing is lost by a pipeline's token: whatever it says, in whatever order and on whatever
-//! state, every database that ever was is back by `undelete`, with its id, login and password,
-//! and so is every project, with its members and each value that a variable of it ever had.
+//! state, every database that ever was is back by `undelete`, with its id, login, password and
+//! rows, and so is every project, with its members and each value that a variable of it ever had.
 //!
 //! `BERTH_FLOORS_SEED` says another sequence; the seed of a run is printed.
 
 mod back;
 mod dice;
 mod gifts;
+mod marks;
 mod pipeline;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 
 use crate::harness::{Runtime, Stack, TestBerth};
+use marks::Marks;
 use pipeline::Pipeline;
 
 /// Steps on the fake runtime.
@@ -42,10 +44,10 @@ fn seed() -> u64 {
 }
 
 /// Walks and looks what is left of everything that ever was.
-fn walk(berth: &TestBerth, steps: u32, living_max: usize) {
+fn walk(berth: &TestBerth, steps: u32, living_max: usize, marks: Option<Marks>) {
     let seed = seed();
     println!("floors: seed {seed}, {steps} steps");
-    let mut pipeline = Pipeline::new(berth, seed, living_max);
+    let mut pipeline = Pipeline::new(berth, seed, living_max, marks);
     for _ in 0..steps {
         pipeline.step();
     }
@@ -70,6 +72,11 @@ fn walk(berth: &TestBerth, steps: u32, living_max: usize) {
         number += ids.len();
     }
     pipeline.expect_gifts_back();
+    if let Some(marks) = &pipeline.marks {
+        let found = marks.found_again();
+        println!("floors: rows of {found} databases are back");
+        assert!(found > 0, "no database with rows was ever destroyed");
+    }
 }
 
 #[test]
@@ -77,7 +84,7 @@ fn ten_thousand_steps_of_a_pipeline_lose_nothing() {
     let Some(berth) = TestBerth::start(Runtime::Fake) else {
         return;
     };
-    walk(&berth, STEPS, LIVING_MAX);
+    walk(&berth, STEPS, LIVING_MAX, None);
 }
 
 #[test]
@@ -85,7 +92,8 @@ fn a_hundred_steps_on_containers_lose_nothing() {
     let Some(berth) = TestBerth::start(Runtime::Docker) else {
         return;
     };
-    walk(&berth, STEPS_ON_DOCKER, LIVING_MAX_ON_DOCKER);
+    let marks = Some(Marks::default());
+    walk(&berth, STEPS_ON_DOCKER, LIVING_MAX_ON_DOCKER, marks);
 }
 
 /// What is in the store: its version, its events, and its bytes as they lie on the disk.

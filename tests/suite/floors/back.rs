@@ -11,12 +11,13 @@ use super::pipeline::Pipeline;
 const FLOOR_SECONDS: i64 = 24 * 3600;
 
 impl Pipeline<'_> {
-    /// Asks for one back, if it is gone.
-    fn bring_back(&mut self, id: &str, number: usize) {
+    /// Asks for one back, if it is gone; whether it was.
+    fn bring_back(&mut self, id: &str, number: usize) -> bool {
         let (status, answer) = self.ask("GET", &format!("/v1/databases/{id}"), None);
         assert_eq!(status, 200, "{id} is lost: {answer}");
         let row = &answer["database"];
-        let (path, body) = if row["status"] == "destroyed" {
+        let was_gone = row["status"] == "destroyed";
+        let (path, body) = if was_gone {
             let (gone, until) = (&row["destroyed_at"], &row["recoverable_until"]);
             let kept = seconds(until) - seconds(gone);
             assert!(kept >= FLOOR_SECONDS, "{id} is kept for {kept} s: {row}");
@@ -28,29 +29,32 @@ impl Pipeline<'_> {
         let (status, answer) = self.ask("POST", &path, Some(&body));
         assert!(status < 300, "{id} does not come back: {status} {answer}");
         assert_eq!(answer["database"]["id"], *id);
+        was_gone
     }
 
     /// Waits until all run again, and looks whether they are what they were.
     pub(super) fn expect_back(&mut self, ids: &[String], first: usize) {
+        let mut gone = Vec::new();
         for (number, id) in ids.iter().enumerate() {
-            self.bring_back(id, first + number);
+            gone.push(self.bring_back(id, first + number));
         }
-        for id in ids {
-            self.await_running(id);
+        for (id, was_gone) in ids.iter().zip(gone) {
+            let row = self.await_running(id);
             assert_eq!(self.credentials(id), self.seen[id], "{id} is another");
+            self.expect_mark(&row, was_gone);
         }
         for id in ids {
             self.leave(id);
         }
     }
 
-    fn await_running(&mut self, id: &str) {
+    pub(super) fn await_running(&mut self, id: &str) -> Json {
         let patience = Instant::now() + Duration::from_secs(BACK_SECONDS_MAX);
         loop {
             let (_, answer) = self.ask("GET", &format!("/v1/databases/{id}"), None);
             let row = &answer["database"];
             if row["status"] == "running" {
-                return;
+                return row.clone();
             }
             assert!(Instant::now() < patience, "{id} does not run: {row}");
             std::thread::sleep(Duration::from_millis(10));

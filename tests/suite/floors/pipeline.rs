@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::dice::Dice;
 use super::gifts::Gifts;
+use super::marks::Marks;
 use super::token;
 use crate::harness::TestBerth;
 
@@ -32,6 +33,8 @@ pub(super) struct Pipeline<'a> {
     pub(super) databases: Vec<String>,
     pub(super) projects: Vec<String>,
     pub(super) gifts: Gifts,
+    /// Where there are engines that hold rows.
+    pub(super) marks: Option<Marks>,
     pub(super) refused: BTreeMap<(String, u16, String), u32>,
     living_max: usize,
     number: u32,
@@ -39,7 +42,12 @@ pub(super) struct Pipeline<'a> {
 
 impl<'a> Pipeline<'a> {
     /// One that knows nothing yet.
-    pub(super) fn new(berth: &'a TestBerth, seed: u64, living_max: usize) -> Self {
+    pub(super) fn new(
+        berth: &'a TestBerth,
+        seed: u64,
+        living_max: usize,
+        marks: Option<Marks>,
+    ) -> Self {
         let mut new = Self {
             berth,
             token: token(berth, "apply"),
@@ -48,6 +56,7 @@ impl<'a> Pipeline<'a> {
             databases: Vec::new(),
             projects: vec!["proj_default".to_owned()],
             gifts: Gifts::default(),
+            marks,
             refused: BTreeMap::new(),
             living_max,
             number: 0,
@@ -266,6 +275,7 @@ impl<'a> Pipeline<'a> {
     /// Says the next thing.
     pub(super) fn step(&mut self) {
         if self.number.is_multiple_of(LOOK_EVERY) {
+            self.leave_marks();
             self.make_room();
         }
         self.number += 1;
