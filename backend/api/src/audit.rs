@@ -78,6 +78,10 @@ pub struct Event {
 pub struct EventList {
     /// The events in their order.
     pub events: Vec<Event>,
-    /// By which those that follow are asked for, also while there are none.
+    /// By which the next page is asked for; none when there is no more at this moment.
     pub next_page_token: Option<String>,
+    /// The highest sequence number of these events; without any, the one after which they were
+    /// asked for. As `after`, or as the `Last-Event-ID` of a stream, it asks for what happens
+    /// later.
+    pub last_sequence: i64,
 }

@@ -196,7 +196,8 @@ impl People {
         assert_eq!(parameter(query, "order"), Some("newest"));
         let found: Vec<&Json> = self.events.iter().rev().filter(kept).skip(from).collect();
         let page = &found[..size.min(found.len())];
-        let next = (from + page.len()).to_string();
+        let more = page.len() < found.len();
+        let next = more.then(|| (from + page.len()).to_string());
         (200, json!({"events": page, "next_page_token": next}))
     }
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use berth_api::{ApiError, EventList};
-use berth_services::{EventStream, Order};
+use berth_services::{EventStream, Order, Page};
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
@@ -32,6 +32,7 @@ pub(crate) struct Which {
     since: Option<String>,
     until: Option<String>,
     order: Option<String>,
+    after: Option<String>,
     page_size: Option<u32>,
     page_token: Option<String>,
 }
@@ -47,6 +48,7 @@ pub(crate) struct Which {
         ("since" = Option<String>, Query, description = "Those not before that moment, in RFC 3339"),
         ("until" = Option<String>, Query, description = "Those before that moment, in RFC 3339"),
         ("order" = Option<String>, Query, description = "`oldest` (the default) or `newest` first"),
+        ("after" = Option<i64>, Query, description = "Those that come after the event of that `sequence`; not with the order `newest`"),
         ("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
     responses((status = 200, body = EventList), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn read(
@@ -64,23 +66,17 @@ pub(crate) async fn read(
         until: which.until,
         order: order(which.order.as_deref())?,
     };
-    let after = page::after(which.page_token.as_deref(), |text| sequence(text).ok_or(()))?;
+    let order = list.order;
+    let begin = begin(which.after.as_deref(), order)?;
+    // A page token goes on within what was asked for.
+    let after =
+        page::after(which.page_token.as_deref(), |text| sequence(text).ok_or(()))?.or(begin);
     if !wants_stream(&headers) {
         let size = page::size(which.page_size)?;
         let found = state.services.events(&caller, &list, after, size).await?;
-        let last = found.rows.last().map(|event| event.sequence);
-        let next = match list.order {
-            // There will always be more to come.
-            Order::Oldest => last.or(after).or(Some(0)),
-            Order::Newest => last.filter(|_| found.more),
-        };
-        let body = EventList {
-            next_page_token: next.map(|last| page::token(&last.to_string())),
-            events: found.rows.into_iter().map(wire::event).collect(),
-        };
-        return json(StatusCode::OK, &body);
+        return json(StatusCode::OK, &shown(found, order, after));
     }
-    if list.order == Order::Newest {
+    if order == Order::Newest {
         return Err(Refusal::field(
             "order",
             "a stream goes on with what happens next: leave it out",
@@ -113,6 +109,35 @@ fn order(word: Option<&str>) -> Result<Order, Refusal> {
             "order",
             "is not an order: use oldest (the default) or newest",
         )),
+    }
+}
+
+/// After which event the first page begins.
+fn begin(after: Option<&str>, order: Order) -> Result<Option<i64>, Refusal> {
+    let Some(text) = after else { return Ok(None) };
+    if order == Order::Newest {
+        let message = "goes on with what came later: leave it out, or ask for the oldest first";
+        return Err(Refusal::field("after", message));
+    }
+    let number = sequence(text);
+    number
+        .map(Some)
+        .ok_or_else(|| Refusal::field("after", "is not the sequence number of an event"))
+}
+
+/// A page on the wire, of what was asked for after an event.
+fn shown(found: Page<berth_domain::Event>, order: Order, after: Option<i64>) -> EventList {
+    let last = found.rows.last().map(|event| event.sequence);
+    let newest = match order {
+        Order::Oldest => last.or(after),
+        Order::Newest => found.rows.first().map(|event| event.sequence),
+    };
+    EventList {
+        next_page_token: last
+            .filter(|_| found.more)
+            .map(|last| page::token(&last.to_string())),
+        last_sequence: newest.unwrap_or(0),
+        events: found.rows.into_iter().map(wire::event).collect(),
     }
 }
 

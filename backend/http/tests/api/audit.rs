@@ -10,6 +10,22 @@ async fn events(berth: &TestBerth, query: &str) -> Vec<Value> {
     body["events"].as_array().unwrap().clone()
 }
 
+/// The events of a question, two a page, until a page says that it is the last.
+async fn all_pages(berth: &TestBerth, query: &str) -> Vec<Value> {
+    let mut read = Vec::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("/v1/events?{query}&page_size=2{next}");
+        let page = berth.get(&path).await.expect(200);
+        read.extend(page["events"].as_array().unwrap().clone());
+        let Some(token) = page["next_page_token"].as_str() else {
+            return read;
+        };
+        assert!(read.len() < 1000, "the pages never end");
+        next = format!("&page_token={token}");
+    }
+}
+
 /// One change of an event, as `[from, to]`.
 fn change(event: &Value, field: &str) -> Option<Value> {
     let found = event["changes"].as_array().unwrap();
@@ -229,24 +245,8 @@ async fn events_are_filtered_and_paged() {
     assert_eq!(events(&berth, "until=2026-02-25T10:00:00Z").await.len(), 0);
     assert_eq!(events(&berth, "since=2026-02-25T10:00:01Z").await.len(), 0);
 
-    let mut forth = Vec::new();
-    let mut back = Vec::new();
-    for (order, read) in [("oldest", &mut forth), ("newest", &mut back)] {
-        let mut path = format!("/v1/events?kind=database&order={order}&page_size=2");
-        loop {
-            let page = berth.get(&path).await.expect(200);
-            let found = page["events"].as_array().unwrap().clone();
-            let next = page["next_page_token"].as_str();
-            if let (false, Some(next)) = (found.is_empty(), next) {
-                let start = format!("/v1/events?kind=database&order={order}&page_size=2");
-                path = format!("{start}&page_token={next}");
-                read.extend(found);
-            } else {
-                read.extend(found);
-                break;
-            }
-        }
-    }
+    let forth = all_pages(&berth, "kind=database&order=oldest").await;
+    let mut back = all_pages(&berth, "kind=database&order=newest").await;
     back.reverse();
     assert_eq!(forth, back);
     assert_eq!(forth.len(), 3);
@@ -256,12 +256,45 @@ async fn events_are_filtered_and_paged() {
         ("until=1", "422 invalid_field [until]"),
         ("actor=ada", "422 invalid_field [actor]"),
         ("order=random", "422 invalid_field [order]"),
+        ("after=first", "422 invalid_field [after]"),
+        ("after=1&order=newest", "422 invalid_field [after]"),
         ("project_id=nope", "404 project_not_found"),
         ("database_id=nope", "404 database_not_found"),
     ] {
         let reply = berth.get(&format!("/v1/events?{query}")).await;
         assert_eq!(reply.line(), line, "{query}");
     }
+}
+
+#[tokio::test]
+async fn whoever_read_the_journal_goes_on_where_it_ended() {
+    let berth = TestBerth::start().await;
+    let page = |query: &'static str| berth.get(query);
+    let none = page("/v1/events?kind=database").await.expect(200);
+    assert_eq!(
+        none,
+        json!({"events": [], "next_page_token": null, "last_sequence": 0})
+    );
+    berth.database(postgres("orders")).await;
+    let newest = page("/v1/events?order=newest&page_size=1").await;
+    let last = newest.expect(200)["last_sequence"].as_i64().unwrap();
+    let path = format!("/v1/events?after={last}");
+    let later = berth.get(&path).await.expect(200);
+    // Nothing happened since, and that is where it still goes on.
+    assert_eq!(
+        later,
+        json!({"events": [], "next_page_token": null, "last_sequence": last})
+    );
+    for name in ["bills", "carts", "drafts"] {
+        berth.database(postgres(name)).await;
+    }
+    // A page token goes on within the question that it came from.
+    let read = all_pages(&berth, &format!("after={last}")).await;
+    let read: Vec<_> = read
+        .iter()
+        .map(|e| e["sequence"].as_i64().unwrap())
+        .collect();
+    assert_eq!(read, [last + 1, last + 2, last + 3]);
 }
 
 #[tokio::test]
