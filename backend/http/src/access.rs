@@ -9,6 +9,8 @@ use berth_services::Caller;
 pub(crate) enum Need {
     /// Nothing, not even a token.
     Nothing,
+    /// Nothing either, for those who watch whether berthd is well.
+    Watching,
     /// A right.
     Right(Scope),
     /// Real credentials for some, inert ones for others; the services tell them apart.
@@ -17,7 +19,7 @@ pub(crate) enum Need {
     AdminOrPlan,
 }
 
-use Need::{AdminOrPlan, CredentialsOrPlan, Nothing, Right};
+use Need::{AdminOrPlan, CredentialsOrPlan, Nothing, Right, Watching};
 
 const READ: Need = Right(Scope::Read);
 const WRITE: Need = Right(Scope::Write);
@@ -25,8 +27,8 @@ const ADMIN: Need = Right(Scope::Admin);
 
 /// Method, path and need of every route. A route that is not here is closed.
 pub(crate) const ROUTES: &[(Method, &str, Need)] = &[
-    (Method::GET, "/healthz", Nothing),
-    (Method::GET, "/readyz", Nothing),
+    (Method::GET, "/healthz", Watching),
+    (Method::GET, "/readyz", Watching),
     (Method::GET, "/metrics", Nothing),
     (Method::GET, "/openapi.json", Nothing),
     (Method::GET, "/v1/version", Nothing),
@@ -126,18 +128,25 @@ pub(crate) fn need(method: &Method, path: &str) -> Option<Need> {
         .map(|(_, _, need)| *need)
 }
 
+impl Need {
+    /// Whether no token is needed.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Nothing | Watching)
+    }
+}
+
 /// The caller of a request with a need, which the services look at again in each project.
 pub(crate) fn asking(need: Need, caller: Caller) -> Caller {
     match need {
         Right(scope) => caller.asking(scope),
-        Nothing | CredentialsOrPlan | AdminOrPlan => caller,
+        Nothing | Watching | CredentialsOrPlan | AdminOrPlan => caller,
     }
 }
 
 /// The right that a caller lacks for a need.
 pub(crate) fn lacking(need: Need, caller: &Caller) -> Option<Scope> {
     match need {
-        Nothing => None,
+        Nothing | Watching => None,
         Right(scope) => (!caller.scopes.allow(scope)).then_some(scope),
         CredentialsOrPlan => lacking_both(caller, Scope::Credentials),
         AdminOrPlan => lacking_both(caller, Scope::Admin),

@@ -150,8 +150,8 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip())
         .map(|peer| client_address(peer, request.headers(), &state.config.trusted_proxies));
-    if need == Need::Nothing {
-        return match too_often(&state, address) {
+    if need.is_open() {
+        return match too_often(&state, need, address) {
             Some(refusal) => refusal.into_response(),
             None => next.run(request).await,
         };
@@ -162,12 +162,9 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
         return Refusal::unreadable("There are two Authorization headers: send one")
             .into_response();
     }
-    let caller = match caller(&state, authorization, address.map(|a| a.to_string())).await {
+    let caller = match caller(&state, authorization, address).await {
         Ok(caller) => caller,
-        Err(refusal) => {
-            let refusal = too_often(&state, address).unwrap_or(refusal);
-            return refusal.into_response();
-        }
+        Err(refusal) => return refusal.into_response(),
     };
     let allowance = caller
         .token()
@@ -206,11 +203,17 @@ pub(crate) async fn admit(state: Arc<State>, mut request: Request, next: Next) -
     limited(response, allowance)
 }
 
-/// Counts a request without a valid token for where it comes from; a refusal when there are too
-/// many. The local socket has no address, and no limit.
-fn too_often(state: &State, address: Option<IpAddr>) -> Option<Refusal> {
-    let allowance = state.strangers.take(&limited_as(address?), state.millis());
-    let seconds = allowance.retry_after_seconds?;
+/// Counts a request that needs no token, or has none that is valid, for where it comes from; a
+/// refusal when there are too many. The local socket has no address, and no limit.
+fn too_often(state: &State, need: Need, address: Option<IpAddr>) -> Option<Refusal> {
+    let now = state.millis();
+    let seconds = match need {
+        Need::Watching => {
+            let allowance = state.probes.take(&limited_as(address?), now);
+            allowance.retry_after_seconds?
+        }
+        _ => state.strangers.count(address, now)?,
+    };
     let refusal = Refusal::new(
         StatusCode::TOO_MANY_REQUESTS,
         "rate_limited",
@@ -235,25 +238,55 @@ fn limited(mut response: Response, allowance: Option<crate::limiter::Allowance>)
     response
 }
 
+/// Who sends that header. Whatever is no token that was valid before is counted for where it
+/// comes from before it costs the store anything.
 async fn caller(
     state: &State,
     authorization: Option<HeaderValue>,
-    address: Option<String>,
+    address: Option<IpAddr>,
 ) -> Result<Caller, Refusal> {
     if state.door == Door::Local {
         return Ok(Caller::local());
     }
+    let counted = |refusal| too_often(state, Need::Nothing, address).unwrap_or(refusal);
+    let secret = bearer(authorization).map_err(counted)?;
+    let known = state.strangers.knows(&secret);
+    if !known && let Some(refusal) = too_often(state, Need::Nothing, address) {
+        return Err(refusal);
+    }
+    let told = address.map(|address| address.to_string());
+    let found = state.services.authenticate(&secret, told).await;
+    match found.map_err(Refusal::from) {
+        Ok(caller) => {
+            if !known {
+                state.strangers.let_in(&secret, address, state.millis());
+            }
+            Ok(caller)
+        }
+        Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED && known => {
+            state.strangers.forget(&secret);
+            Err(counted(refusal))
+        }
+        Err(refusal) => {
+            if !known && refusal.status != StatusCode::UNAUTHORIZED {
+                // Nobody knows whether it is valid, so it is no stranger's.
+                state.strangers.give_back(address, state.millis());
+            }
+            Err(refusal)
+        }
+    }
+}
+
+/// The token of a header.
+fn bearer(authorization: Option<HeaderValue>) -> Result<Secret, Refusal> {
     let value = authorization.ok_or_else(|| {
         Refusal::unauthenticated("This request has no token: send Authorization: Bearer …")
     })?;
-    let secret = value
+    value
         .to_str()
         .ok()
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, secret)| Secret::new(secret.trim()))
-        .ok_or_else(|| {
-            Refusal::unauthenticated("The Authorization header is not a bearer token")
-        })?;
-    Ok(state.services.authenticate(&secret, address).await?)
+        .ok_or_else(|| Refusal::unauthenticated("The Authorization header is not a bearer token"))
 }

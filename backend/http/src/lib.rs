@@ -27,6 +27,7 @@ mod reading;
 mod router;
 mod routes;
 mod state;
+mod strangers;
 mod wire;
 
 pub use config::Config;

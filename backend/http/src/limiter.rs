@@ -71,6 +71,15 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
         }
     }
 
+    /// Gives back a request that was taken and is not to count.
+    pub(crate) fn give_back(&self, key: &K, now_millis: u64) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(key) {
+            bucket.left = (self.filled(bucket, now_millis) + 1.0).min(self.burst);
+            bucket.at_millis = bucket.at_millis.max(now_millis);
+        }
+    }
+
     fn filled(&self, bucket: &Bucket, now_millis: u64) -> f64 {
         let millis = now_millis.saturating_sub(bucket.at_millis);
         (bucket.left + millis as f64 / 1000.0 * self.per_second).min(self.burst)

@@ -34,7 +34,8 @@ impl Modify for Outcomes {
 }
 
 fn complete(method: &Method, path: &str, operation: &mut Operation) {
-    let open = access::need(method, path) == Some(Need::Nothing);
+    let need = access::need(method, path);
+    let open = need.is_some_and(Need::is_open);
     let parameters = operation.parameters.get_or_insert_default();
     let is_narrowed = !parameters.is_empty();
     for parameter in parameters.iter_mut() {
@@ -66,7 +67,7 @@ fn complete(method: &Method, path: &str, operation: &mut Operation) {
             "Not at this moment: Retry-After says when to try again",
         ),
     ];
-    operation.security = Some(security(access::need(method, path)));
+    operation.security = Some(security(need));
     if !open {
         may.extend([
             ("400", "The request cannot be read"),
@@ -103,7 +104,7 @@ fn complete(method: &Method, path: &str, operation: &mut Operation) {
 /// The right that the token has to have, where one is needed; of several, any will do.
 fn security(need: Option<Need>) -> Vec<SecurityRequirement> {
     let scopes: &[Scope] = match need {
-        Some(Need::Nothing) => &[],
+        Some(Need::Nothing | Need::Watching) => &[],
         Some(Need::Right(scope)) => &[scope],
         Some(Need::CredentialsOrPlan) => &[Scope::Credentials, Scope::Plan],
         Some(Need::AdminOrPlan) => &[Scope::Admin, Scope::Plan],

@@ -4,11 +4,14 @@ use crate::Config;
 use crate::holds::Holds;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::reading::Turns;
+use crate::strangers::Strangers;
+use axum::body::Bytes;
 use berth_domain::TokenId;
 use berth_services::Services;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Streams of events of one token.
@@ -40,7 +43,10 @@ pub(crate) struct State {
     pub(crate) door: Door,
     pub(crate) limiter: Limiter<TokenId>,
     /// What comes without a valid token, by where it comes from.
-    pub(crate) strangers: Limiter<IpAddr>,
+    pub(crate) strangers: Strangers,
+    /// Whether the store answers, by where the question comes from: whoever is turned away at
+    /// the door must not keep those out who watch.
+    pub(crate) probes: Limiter<IpAddr>,
     /// Turns for reading large bodies.
     pub(crate) turns: Arc<Turns>,
     /// Streams of events.
@@ -50,6 +56,7 @@ pub(crate) struct State {
     /// Bodies that are still to come.
     pub(crate) bodies: Arc<Holds>,
     pub(crate) metrics: Metrics,
+    document: OnceLock<Bytes>,
     begun: Instant,
 }
 
@@ -57,7 +64,9 @@ impl State {
     pub(crate) fn new(services: Arc<Services>, config: Config, door: Door) -> Self {
         Self {
             limiter: Limiter::new(config.requests_per_second, config.requests_burst),
-            strangers: Limiter::new(config.requests_per_second, config.requests_burst),
+            strangers: Strangers::new(config.requests_per_second, config.requests_burst),
+            probes: Limiter::new(config.requests_per_second, config.requests_burst),
+            document: OnceLock::new(),
             turns: Arc::default(),
             streams: Arc::new(Holds::new(
                 "streams of events",
@@ -80,6 +89,15 @@ impl State {
             metrics: Metrics::default(),
             begun: Instant::now(),
         }
+    }
+
+    /// The document of the API, written once for all who read it.
+    pub(crate) fn document(&self) -> Result<Bytes, serde_json::Error> {
+        if let Some(written) = self.document.get() {
+            return Ok(written.clone());
+        }
+        let written = serde_json::to_vec(&openapi::document(&self.config.base_path))?;
+        Ok(self.document.get_or_init(|| written.into()).clone())
     }
 
     /// Milliseconds since this state was made; they never go back.

@@ -108,6 +108,15 @@ pub(crate) async fn metrics(State(state): Shared) -> Answer {
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "installation", responses((status = 200)))]
 pub(crate) async fn openapi(State(state): Shared) -> Answer {
-    let document = crate::openapi::document(&state.config.base_path);
-    json(StatusCode::OK, &document)
+    match state.document() {
+        Ok(document) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            Ok((kind, document).into_response())
+        }
+        // It is a plain object of texts and numbers; none is beyond JSON.
+        Err(error) => {
+            tracing::error!(%error, "the document of the API could not be written");
+            Err(crate::error::Refusal::internal())
+        }
+    }
 }

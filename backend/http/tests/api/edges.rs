@@ -239,6 +239,13 @@ async fn who_has_no_token_asks_so_often_by_address() {
         ..Config::default()
     };
     let berth = TestBerth::start_with(config, "127.0.0.1").await;
+    let behind_proxy =
+        |sent: Request<Body>| with(from("10.0.0.1", sent), "x-forwarded-for", "1.2.3.4");
+    let fresh = berth.token("plan", None).await;
+    berth
+        .send(behind_proxy(get(&berth, "/v1/projects")))
+        .await
+        .expect(200);
     let wrong = |client: &str| {
         let sent = request("berth_0", Method::GET, "/v1/projects", None);
         with(from("10.0.0.1", sent), "x-forwarded-for", client)
@@ -249,18 +256,48 @@ async fn who_has_no_token_asks_so_often_by_address() {
     }
     assert_eq!(lines[0], "401 unauthenticated");
     assert_eq!(lines[4], "429 rate_limited");
-    // Its neighbour behind the same proxy is not slowed down, nor is a token from there.
+    // Its neighbour behind the same proxy is not slowed down, nor is a token from there that is
+    // known, nor whoever watches from there.
     let neighbour = berth.send(wrong("1.2.3.5")).await;
     assert_eq!(neighbour.line(), "401 unauthenticated");
-    let right = from("10.0.0.1", get(&berth, "/v1/projects"));
-    let right = with(right, "x-forwarded-for", "1.2.3.4");
-    berth.send(right).await.expect(200);
-    let open = with(
-        from("10.0.0.1", request("", Method::GET, "/metrics", None)),
-        "x-forwarded-for",
-        "1.2.3.4",
-    );
+    for path in ["/v1/projects", "/healthz", "/readyz"] {
+        let reply = berth.send(behind_proxy(get(&berth, path))).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+    }
+    // What is not known is not looked for.
+    let unknown = request(&fresh, Method::GET, "/v1/projects", None);
+    let unknown = berth.send(behind_proxy(unknown)).await;
+    assert_eq!(unknown.line(), "429 rate_limited");
+    let open = behind_proxy(request("", Method::GET, "/metrics", None));
     assert_eq!(berth.send(open).await.line(), "429 rate_limited");
+}
+
+#[tokio::test]
+async fn a_token_that_opens_nothing_any_more_is_a_stranger_again() {
+    let config = Config {
+        requests_per_second: 1,
+        requests_burst: 2,
+        ..Config::default()
+    };
+    let berth = TestBerth::start_with(config, "127.0.0.1").await;
+    let made = json!({"name": "ci", "preset": "plan"});
+    let made = berth.post("/v1/tokens", made).await.expect(201);
+    let secret = made["secret"].as_str().unwrap();
+    let sent = || {
+        from(
+            "192.0.2.1",
+            request(secret, Method::GET, "/v1/projects", None),
+        )
+    };
+    berth.send(sent()).await.expect(200);
+    let path = format!("/v1/tokens/{}", made["id"].as_str().unwrap());
+    berth.delete(&path).await.expect(204);
+    let mut lines = Vec::new();
+    for _ in 0..5 {
+        lines.push(berth.send(sent()).await.line());
+    }
+    assert_eq!(lines[0], "401 unauthenticated");
+    assert_eq!(lines[4], "429 rate_limited");
 }
 
 #[tokio::test]

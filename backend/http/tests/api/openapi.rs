@@ -1,6 +1,11 @@
-use crate::support::TestBerth;
+use crate::support::{TestBerth, request};
+use axum::http::Method;
+use berth_http::Config;
+use http_body_util::BodyExt;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
+use tower::ServiceExt;
 
 /// The document that is checked in, so that a change of the API shows in its review. Set
 /// `BERTH_UPDATE` to write it anew.
@@ -25,6 +30,22 @@ async fn the_openapi_document_is_the_one_that_is_checked_in() {
             "{schema}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_document_is_written_once() {
+    let berth = TestBerth::start().await;
+    let router = berth_http::router(Arc::clone(&berth.services), Config::default());
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let sent = request("", Method::GET, "/openapi.json", None);
+        let answer = router.clone().oneshot(sent).await.unwrap();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        places.push(body);
+    }
+    // Both answers are the same bytes at the same place.
+    assert_eq!(places[0].as_ptr(), places[1].as_ptr());
+    assert_eq!(places[0], places[1]);
 }
 
 #[tokio::test]
