@@ -4,9 +4,9 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::Version;
 use axum::http::header::HOST;
-use axum::http::{StatusCode, Version};
-use axum::response::IntoResponse;
+use berth_http::UnclearHost;
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -168,12 +168,12 @@ impl Client {
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(address));
             let busy = Busy::at(Arc::clone(&place));
-            let answering = has_one_host(&request).then(|| router.call(request));
+            if !has_one_host(&request) {
+                request.extensions_mut().insert(UnclearHost);
+            }
+            let answering = router.call(request);
             async move {
-                let answer = match answering {
-                    Some(answering) => answering.await?,
-                    None => StatusCode::BAD_REQUEST.into_response(),
-                };
+                let answer = answering.await?;
                 // The client is idle again when all of the answer is on its way.
                 Ok::<_, std::convert::Infallible>(answer.map(|body: Body| {
                     body.map_frame(move |frame| {
@@ -197,9 +197,7 @@ impl Client {
     }
 }
 
-/// Whether a request says once which host it is for, as HTTP/1.1 wants it. Servers on its way
-/// may choose differently between two. What has none is answered as barely as what cannot be
-/// read at all.
+/// Whether a request says once which host it is for, as HTTP/1.1 wants it.
 fn has_one_host(request: &Request<Incoming>) -> bool {
     let hosts = request.headers().get_all(HOST).iter().count();
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
@@ -321,6 +319,8 @@ impl Drop for Busy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Extension;
+    use axum::http::StatusCode;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::task::JoinHandle;
@@ -431,8 +431,13 @@ mod tests {
             connections_max: 3,
             patience: Duration::from_secs(600),
         };
-        let router = Router::new().route("/", get(|| async { "fine" }));
-        let server = served(router, bounds).await;
+        let told = |unclear: Option<Extension<UnclearHost>>| async move {
+            match unclear {
+                Some(_) => StatusCode::BAD_REQUEST,
+                None => StatusCode::OK,
+            }
+        };
+        let server = served(Router::new().route("/", get(told)), bounds).await;
         for (line, hosts, status) in [
             ("GET / HTTP/1.1", "", "400"),
             ("GET / HTTP/1.1", "host: x\r\nhost: y\r\n", "400"),

@@ -28,6 +28,11 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
+/// Says of a request that it does not name one host. Whoever serves connections puts it there,
+/// since servers on a request's way may choose differently between two.
+#[derive(Debug, Clone, Copy)]
+pub struct UnclearHost;
+
 /// The outermost layer.
 pub(crate) async fn envelope(state: Arc<State>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
@@ -36,12 +41,28 @@ pub(crate) async fn envelope(state: Arc<State>, request: Request, next: Next) ->
     let path = matched(&request).unwrap_or_else(|| "other".to_owned());
     let span =
         tracing::info_span!("request", request.id = %id, http.method = %method, http.route = %path);
+    let response = match request.extensions().get::<UnclearHost>() {
+        Some(UnclearHost) => {
+            let message = "This request does not say once which host it is for: send one Host";
+            Refusal::unreadable(message).into_response()
+        }
+        None => next.run(request).instrument(span).await,
+    };
+    let response = finished(response, &id, &method);
+    state
+        .metrics
+        .count(&method, &path, response.status(), begun.elapsed());
+    response
+}
+
+/// Gives up what takes too long, and answers for what ends in a panic.
+pub(crate) async fn bounded(state: Arc<State>, request: Request, next: Next) -> Response {
+    let path = matched(&request).unwrap_or_default();
     let limit = Duration::from_secs(seconds_for(&state, &path));
     let answered = AssertUnwindSafe(tokio::time::timeout(limit, next.run(request)))
         .catch_unwind()
-        .instrument(span.clone())
         .await;
-    let response = match answered {
+    match answered {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -51,15 +72,10 @@ pub(crate) async fn envelope(state: Arc<State>, request: Request, next: Next) ->
         .with(header::RETRY_AFTER, 1)
         .into_response(),
         Err(_) => {
-            span.in_scope(|| tracing::error!("a request ended in a panic"));
+            tracing::error!("a request ended in a panic");
             Refusal::internal().into_response()
         }
-    };
-    let response = finished(response, &id, &method);
-    state
-        .metrics
-        .count(&method, &path, response.status(), begun.elapsed());
-    response
+    }
 }
 
 /// Writes an error out and gives every answer its id.

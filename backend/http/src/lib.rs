@@ -31,4 +31,5 @@ mod strangers;
 mod wire;
 
 pub use config::Config;
+pub use layers::UnclearHost;
 pub use router::{local_router, router};

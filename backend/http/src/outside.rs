@@ -1,5 +1,5 @@
-//! What lies around the routes and needs no caller: the base path of a proxy, pages of other
-//! origins, compression.
+//! What lies around the routes and needs no caller: pages of other origins, compression, the
+//! base path of a proxy.
 
 use crate::Config;
 use axum::Router;
@@ -18,6 +18,17 @@ const PREFLIGHT_SECONDS: u64 = 600;
 /// Smaller answers are not worth the processor's time.
 const COMPRESSED_BYTES_MIN: u64 = 1024;
 
+/// Lets pages of the origins that are named ask a router.
+pub(crate) fn shared<S>(router: Router<S>, config: &Config) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    match cors(&config.cors_origins) {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
+}
+
 /// Puts the outer layers around a router.
 pub(crate) fn around(router: Router, config: &Config) -> Router {
     let router = router.layer(
@@ -25,10 +36,6 @@ pub(crate) fn around(router: Router, config: &Config) -> Router {
             .quality(CompressionLevel::Fastest)
             .compress_when(Worth),
     );
-    let router = match cors(&config.cors_origins) {
-        Some(layer) => router.layer(layer),
-        None => router,
-    };
     if config.base_path.is_empty() {
         return router;
     }

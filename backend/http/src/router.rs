@@ -31,14 +31,19 @@ fn joined(state: State) -> Router {
 
 fn layered(routes: Router<Arc<State>>, state: State) -> Router {
     let state = Arc::new(state);
-    let (outer, inner) = (Arc::clone(&state), Arc::clone(&state));
+    let (outer, middle, inner) = (Arc::clone(&state), Arc::clone(&state), Arc::clone(&state));
     let config = state.config.clone();
-    let router = routes
+    let routes = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn(move |request: Request, next: Next| {
             layers::admit(Arc::clone(&inner), request, next)
         }))
+        .layer(from_fn(move |request: Request, next: Next| {
+            layers::bounded(Arc::clone(&middle), request, next)
+        }));
+    // Whoever may ask from another page may read every answer, those included that no route gave.
+    let router = outside::shared(routes, &config)
         .layer(from_fn(move |request: Request, next: Next| {
             layers::envelope(Arc::clone(&outer), request, next)
         }))

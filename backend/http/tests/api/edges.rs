@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, Request};
 use berth_domain::Actor;
-use berth_http::Config;
+use berth_http::{Config, UnclearHost};
 use futures_util::future::select;
 use http_body_util::BodyExt;
 use serde_json::json;
@@ -183,6 +183,7 @@ async fn pages_of_other_origins_may_ask_when_they_are_named() {
         reply.header("access-control-allow-origin"),
         "https://console.example.com"
     );
+    assert_eq!(reply.header("x-request-id").len(), 24);
     let allowed = reply.header("access-control-allow-headers").to_lowercase();
     assert!(
         allowed.contains("authorization") && allowed.contains("if-match"),
@@ -201,6 +202,39 @@ async fn pages_of_other_origins_may_ask_when_they_are_named() {
     );
     let reply = open.send(asked("https://evil.example.com")).await;
     assert_eq!(reply.header("access-control-allow-origin"), "");
+
+    // Nor is an answer that no route gave kept from the page.
+    let config = Config {
+        request_seconds_max: 0,
+        cors_origins: vec![HeaderValue::from_static("https://console.example.com")],
+        ..Config::default()
+    };
+    let slow = TestBerth::start_with(config, "127.0.0.1").await;
+    let mut sent = request(&slow.admin, Method::POST, "/v1/projects", None);
+    *sent.body_mut() = never();
+    let reply = slow
+        .send(with(sent, "origin", "https://console.example.com"))
+        .await;
+    assert_eq!(reply.line(), "503 timeout");
+    assert_eq!(
+        reply.header("access-control-allow-origin"),
+        "https://console.example.com"
+    );
+}
+
+#[tokio::test]
+async fn a_request_for_two_hosts_is_refused_like_any_other() {
+    let berth = TestBerth::start().await;
+    let before = berth.store.version().await.unwrap();
+    let body = json!({"name": "shop"});
+    for path in ["/v1/projects", "/v1/nothing"] {
+        let mut sent = request(&berth.admin, Method::POST, path, Some(body.clone()));
+        sent.extensions_mut().insert(UnclearHost);
+        let reply = berth.send(sent).await;
+        assert_eq!(reply.line(), "400 invalid_request", "{path}");
+        assert_eq!(reply.body["request_id"], reply.header("x-request-id"));
+    }
+    assert_eq!(berth.store.version().await.unwrap(), before);
 }
 
 #[tokio::test]
