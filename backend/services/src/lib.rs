@@ -43,7 +43,7 @@ pub use plan::{Outcome, PLAN_RESOURCES_MAX, PlannedResource, Wish};
 pub use server::{Capacity, OfferedEngine, OfferedVersion, SNAPSHOT_PAGE};
 pub use services::{Answered, FIRST_STEP, Keyed, Parts, Replay, Services};
 pub use token_secrets::TokenSecret;
-pub use tokens::{MadeToken, NewToken, TOKEN_PREFIX, TokenConfig};
+pub use tokens::{KeyedToken, MadeToken, NewToken, TOKEN_PREFIX, TokenConfig};
 pub use users::{NewUser, UserConfig};
 
 // What crosses from the store to the adapters as it is.

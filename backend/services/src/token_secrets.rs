@@ -4,7 +4,7 @@ use crate::error::Doing;
 use crate::services::{Begun, Happened, journal};
 use crate::tokens::{TOKEN_PREFIX, token_to_write};
 use crate::{Caller, Code, Error, Services};
-use berth_domain::{Scope, Secret, TokenId};
+use berth_domain::{Scope, Secret, Timestamp, Token, TokenId};
 use berth_store::Tx;
 
 /// The digits of a secret that belongs to no token.
@@ -55,20 +55,60 @@ impl Services {
                 ),
             )
         })?;
-        let read = Happened {
-            kind: "token.secret_read",
-            project: token.project_id.as_ref(),
-            database: None,
-            operation: None,
-            message: format!("the secret of token {} ({}) was read", token.name, token.id),
-        };
-        journal(&mut writing.tx, &caller.actor, writing.now, read).await?;
+        let message = format!("the secret of token {} ({}) was read", token.name, token.id);
+        let (tx, now) = (&mut writing.tx, writing.now);
+        secret_read(tx, caller, now, &token, message).await?;
         self.commit(writing, ()).await?;
         Ok(TokenSecret {
             secret,
             inert: false,
         })
     }
+
+    /// Writes down that the answer to a request for a token is given again, before it is: what
+    /// cannot be written down is not told.
+    pub(crate) async fn secret_told_again(
+        &self,
+        caller: &Caller,
+        token: Option<TokenId>,
+    ) -> Result<(), Error> {
+        let Begun::Write(mut writing) = self.begin::<()>(caller, None).await? else {
+            return Err(crate::databases::unkeyed());
+        };
+        let (tx, now) = (&mut writing.tx, writing.now);
+        let token = match token {
+            Some(id) => tx.token_by_id(&id).await.doing("look for a token")?,
+            None => None,
+        };
+        let token = token.ok_or_else(|| Error::Inconsistent {
+            act: "give an answer again",
+            reason: "it names no token that there is".to_owned(),
+        })?;
+        let message = format!(
+            "the secret of token {} ({}) was read in the answer to an Idempotency-Key",
+            token.name, token.id
+        );
+        secret_read(tx, caller, now, &token, message).await?;
+        self.commit(writing, ()).await?;
+        Ok(())
+    }
+}
+
+async fn secret_read(
+    tx: &mut Tx,
+    caller: &Caller,
+    now: Timestamp,
+    token: &Token,
+    message: String,
+) -> Result<(), Error> {
+    let read = Happened {
+        kind: "token.secret_read",
+        project: token.project_id.as_ref(),
+        database: None,
+        operation: None,
+        message,
+    };
+    journal(tx, &caller.actor, now, read).await
 }
 
 /// Keeps a new token's secret.

@@ -3,7 +3,7 @@
 use crate::audit;
 use crate::error::Doing;
 use crate::expected::{Expected, generation_of_token};
-use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
+use crate::services::{Answered, Begun, Happened, Keyed, Replay, Writing, journal_changes};
 use crate::token_secrets;
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Given, Services, random};
@@ -52,6 +52,14 @@ pub struct MadeToken {
     pub secret: Secret,
 }
 
+/// A key under which the same request for a token may come again, and how its answer is read.
+pub struct KeyedToken<'a> {
+    /// The key, and how the answer is written down.
+    pub keyed: Keyed<'a, MadeToken>,
+    /// Whose secret stands in an answer that was written down so.
+    pub token_in: &'a (dyn Fn(&Replay) -> Option<TokenId> + Send + Sync),
+}
+
 impl Services {
     /// Who sends this secret.
     pub async fn authenticate(
@@ -83,12 +91,13 @@ impl Services {
         Caller::of(&found, address).ok_or_else(refused)
     }
 
-    /// Makes a token with a secret of its own.
+    /// Makes a token with a secret of its own. That the answer is given again is one more reading
+    /// of the secret, and in the journal as such.
     pub async fn create_token(
         &self,
         caller: &Caller,
         wish: &NewToken,
-        keyed: Option<Keyed<'_, MadeToken>>,
+        keyed: Option<KeyedToken<'_>>,
     ) -> Result<Answered<MadeToken>, Error> {
         let secret = Secret::new(format!(
             "{TOKEN_PREFIX}{}",
@@ -102,12 +111,18 @@ impl Services {
         caller: &Caller,
         wish: &NewToken,
         secret: Secret,
-        keyed: Option<Keyed<'_, MadeToken>>,
+        keyed: Option<KeyedToken<'_>>,
     ) -> Result<Answered<MadeToken>, Error> {
         caller.need(Scope::Admin)?;
+        let token_in = keyed.as_ref().map(|keyed| keyed.token_in);
+        let keyed = keyed.map(|keyed| keyed.keyed);
         let mut writing = match self.begin(caller, keyed).await? {
             Begun::Write(writing) => writing,
-            Begun::Replay(replay) => return Ok(Answered::Replayed(replay)),
+            Begun::Replay(replay) => {
+                let token = token_in.and_then(|token_in| token_in(&replay));
+                self.secret_told_again(caller, token).await?;
+                return Ok(Answered::Replayed(replay));
+            }
         };
         let now = writing.now;
         let token = self

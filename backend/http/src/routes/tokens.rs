@@ -8,11 +8,14 @@ use crate::keyed::{RequestKey, reply};
 use crate::{page, wire};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use berth_api::{ApiError, NewToken, Token, TokenBody, TokenCreated, TokenList, TokenSecret};
 use berth_domain::TokenId;
-use berth_services::{MadeToken, TokenConfig, generation_of_token};
+use berth_services::{KeyedToken, MadeToken, Replay, TokenConfig, generation_of_token};
+
+/// For answers with a secret in them: nobody on their way keeps or compresses them.
+const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 /// Lists the tokens without their secrets, oldest first.
 #[utoipa::path(get, path = "/v1/tokens", tag = "tokens",
@@ -68,9 +71,16 @@ pub(crate) async fn create(
         };
         text(StatusCode::CREATED, &body)
     };
-    let keyed = key.with(&body.bytes, &render);
+    let token_in = |replay: &Replay| {
+        let told: TokenCreated = serde_json::from_str(replay.body.reveal()).ok()?;
+        TokenId::parse(&told.token.id).ok()
+    };
+    let keyed = key.with(&body.bytes, &render).map(|keyed| KeyedToken {
+        keyed,
+        token_in: &token_in,
+    });
     let answered = state.services.create_token(&caller, &wish, keyed).await?;
-    Ok(reply(answered, &render))
+    Ok((NO_STORE, reply(answered, &render)).into_response())
 }
 
 /// A wish for a token, but for its name.
@@ -113,8 +123,7 @@ pub(crate) async fn secret(
         secret: found.secret.reveal().to_owned(),
         inert: found.inert,
     };
-    let no_store = [(header::CACHE_CONTROL, "no-store")];
-    Ok((no_store, json(StatusCode::OK, &body)?).into_response())
+    Ok((NO_STORE, json(StatusCode::OK, &body)?).into_response())
 }
 
 /// Changes a token's name or end. Its secret stays what it is.

@@ -1,6 +1,6 @@
 //! The journal: who changed what to what, with which token.
 
-use crate::support::{TestBerth, postgres};
+use crate::support::{TestBerth, postgres, request};
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -347,4 +347,42 @@ async fn a_stream_ends_with_its_token() {
     berth.delete(&path).await.expect(204);
     berth.database(postgres("carts")).await;
     assert_eq!(stream.next(10).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_told_again_under_a_key_is_in_the_journal() {
+    let berth = TestBerth::start().await;
+    let body = json!({"name": "ci", "preset": "plan"});
+    let keyed = |body: &Value| {
+        let body = Some(body.clone());
+        let mut sent = request(&berth.admin, Method::POST, "/v1/tokens", body);
+        let headers = sent.headers_mut();
+        headers.insert("idempotency-key", "k1".parse().unwrap());
+        berth.send(sent)
+    };
+    let readings = async || {
+        let page = berth.get("/v1/events?kind=token.secret_read").await;
+        page.expect(200)["events"].as_array().unwrap().clone()
+    };
+    let made = keyed(&body).await;
+    assert_eq!(made.header("cache-control"), "no-store");
+    let made = made.expect(201);
+    assert_eq!(readings().await.len(), 0);
+    for again in 1..=2 {
+        let reply = keyed(&body).await;
+        assert_eq!(reply.header("idempotency-replayed"), "true");
+        assert_eq!(reply.header("cache-control"), "no-store");
+        assert_eq!(reply.expect(201), made);
+        let told = readings().await;
+        assert_eq!(told.len(), again);
+        let last = &told[again - 1];
+        let message = last["message"].as_str().unwrap();
+        assert!(message.contains(made["id"].as_str().unwrap()), "{message}");
+        assert_eq!(last["actor"]["token_name"], "admin");
+    }
+    // Another request under that key is told nothing.
+    let other = json!({"name": "other", "preset": "plan"});
+    let reply = keyed(&other).await;
+    assert_eq!(reply.line(), "422 idempotency_key_reused");
+    assert_eq!(readings().await.len(), 2);
 }
