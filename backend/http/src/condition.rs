@@ -1,8 +1,8 @@
 //! `ETag` and `If-Match`: a change that is only made of what its sender has read.
 //!
-//! A tag names the generation of what is configured, not what was observed since: a database
-//! whose connections are counted anew is not changed for whoever is about to change it. Such a
-//! tag is weak, and it is compared weakly.
+//! A tag names what people have chosen, not what was observed since or what a database does by
+//! itself: one whose connections are counted anew, or that fell asleep, is not changed for
+//! whoever is about to change it. Such a tag is weak, and it is compared weakly.
 
 use crate::error::Refusal;
 use axum::extract::FromRequestParts;
@@ -30,13 +30,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Condition {
                 let quoted = tag.strip_prefix("W/").unwrap_or(tag);
                 let inner = quoted.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
                 // A tag that berthd never gave fits nothing.
-                if let Ok(generation) = inner.ok_or_else(unreadable)?.parse() {
-                    tags.push(generation);
+                if let Ok(tag) = inner.ok_or_else(unreadable)?.parse() {
+                    tags.push(tag);
                 }
             }
         }
         Ok(Self(if given {
-            Expected::Generations(tags)
+            Expected::Tags(tags)
         } else {
             Expected::Anything
         }))
@@ -48,8 +48,8 @@ fn unreadable() -> Refusal {
 }
 
 /// An answer with the tag of what it shows.
-pub(crate) fn tagged(mut response: Response, generation: i64) -> Response {
-    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{generation}\"")) {
+pub(crate) fn tagged(mut response: Response, tag: i64) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{tag}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response

@@ -31,7 +31,7 @@ pub use bounds::number_bounds;
 pub use caller::Caller;
 pub use error::{Class, Code, Error, FieldError};
 pub use events::{EventList, EventStream, Order};
-pub use expected::{Expected, generation_of_token, generation_of_user};
+pub use expected::{Expected, tag_of_database, tag_of_project, tag_of_token, tag_of_user};
 pub use given::{Given, Maybe};
 pub use members::PutMember;
 pub use note::{Note, Severity, size_text};

@@ -2,7 +2,7 @@
 
 use crate::audit;
 use crate::error::Doing;
-use crate::expected::{Expected, generation_of_token};
+use crate::expected::{Expected, tag_of_token};
 use crate::services::{Answered, Begun, Happened, Keyed, Replay, Writing, journal_changes};
 use crate::token_secrets;
 use crate::view::View;
@@ -268,7 +268,7 @@ impl Services {
             return Err(crate::databases::unkeyed());
         };
         let before = token_to_write(&mut writing, caller, id).await?;
-        expected.check(generation_of_token(&before))?;
+        expected.check(|| tag_of_token(&before))?;
         if before.revoked_at.is_some() {
             return Err(Error::refused(
                 Code::TokenRevoked,

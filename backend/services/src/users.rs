@@ -3,7 +3,7 @@
 use crate::audit;
 use crate::databases::unkeyed;
 use crate::error::Doing;
-use crate::expected::{Expected, generation_of_user};
+use crate::expected::{Expected, tag_of_user};
 use crate::services::{Answered, Begun, Happened, Keyed, journal_changes};
 use crate::tokens::token_revoked;
 use crate::view::View;
@@ -142,7 +142,7 @@ impl Services {
         let before = self
             .seen_user(&mut View::Tx(&mut writing.tx), caller, reference)
             .await?;
-        expected.check(generation_of_user(&before))?;
+        expected.check(|| tag_of_user(&before))?;
         let mut user = before.clone();
         match &config.name {
             Given::Value(name) => user.name.clone_from(name),

@@ -19,6 +19,7 @@ const READ_ONE_BY_ONE_MAX: usize = 16;
 pub struct SharedDatabase {
     record: DatabaseRecord,
     shown: OnceLock<Box<RawValue>>,
+    tag: OnceLock<i64>,
 }
 
 impl SharedDatabase {
@@ -36,6 +37,14 @@ impl SharedDatabase {
         let shown = show(&self.record)?;
         Ok(self.shown.get_or_init(|| shown))
     }
+
+    /// By what a reader tells it from what it becomes; `tag` is called once.
+    ///
+    /// # Assumptions
+    /// Every caller tags it in the same way.
+    pub fn tag(&self, tag: impl FnOnce(&DatabaseRecord) -> i64) -> i64 {
+        *self.tag.get_or_init(|| tag(&self.record))
+    }
 }
 
 impl From<DatabaseRecord> for SharedDatabase {
@@ -43,6 +52,7 @@ impl From<DatabaseRecord> for SharedDatabase {
         Self {
             record,
             shown: OnceLock::new(),
+            tag: OnceLock::new(),
         }
     }
 }

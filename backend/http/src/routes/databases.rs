@@ -14,8 +14,8 @@ use berth_api::{
     ApiError, Credentials, DatabaseBody, DatabaseEnvelope, DatabaseList, OperationList,
 };
 use berth_domain::{DatabaseId, OperationId};
-use berth_services::DatabaseRecord;
 use berth_services::databases::{Act, ClaimManner, Network, Reference, Rules};
+use berth_services::{DatabaseRecord, tag_of_database};
 use serde::Deserialize;
 
 fn envelope(record: &DatabaseRecord, rules: &Rules) -> DatabaseEnvelope {
@@ -112,7 +112,8 @@ pub(crate) async fn read(
         .await?;
     let shown = wire::shown_envelope(&record, state.services.rules())?;
     let answer = json(StatusCode::OK, &shown)?;
-    Ok(tagged(answer, record.database.generation))
+    let tag = record.tag(|record| tag_of_database(&record.database));
+    Ok(tagged(answer, tag))
 }
 
 /// Changes the fields that the body names and no others.
@@ -135,7 +136,7 @@ pub(crate) async fn update(
         .update_database(&caller, reference, &config, &expected)
         .await?;
     let answer = json(StatusCode::OK, &envelope(&record, state.services.rules()))?;
-    Ok(tagged(answer, record.database.generation))
+    Ok(tagged(answer, tag_of_database(&record.database)))
 }
 
 /// Destroys a database. Its data stays in the trash until its recovery window ends.

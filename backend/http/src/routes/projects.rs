@@ -14,6 +14,7 @@ use berth_api::{ApiError, ProjectBody, ProjectEnvelope, ProjectList};
 use berth_domain::{Project, ProjectId};
 use berth_services::databases::{ClaimManner, Rules};
 use berth_services::projects::Emptiness;
+use berth_services::tag_of_project;
 use serde::Deserialize;
 
 fn envelope(row: &Project, rules: &Rules) -> ProjectEnvelope {
@@ -86,7 +87,7 @@ pub(crate) async fn read(
 ) -> Answer {
     let row = state.services.project(&caller, &project).await?;
     let answer = json(StatusCode::OK, &envelope(&row, state.services.rules()))?;
-    Ok(tagged(answer, row.generation))
+    Ok(tagged(answer, tag_of_project(&row)))
 }
 
 /// Changes the fields that the body names and no others.
@@ -107,7 +108,7 @@ pub(crate) async fn update(
         .update_project(&caller, &project, &config, &expected)
         .await?;
     let answer = json(StatusCode::OK, &envelope(&row, state.services.rules()))?;
-    Ok(tagged(answer, row.generation))
+    Ok(tagged(answer, tag_of_project(&row)))
 }
 
 #[derive(Debug, Default, Deserialize)]

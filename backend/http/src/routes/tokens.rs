@@ -12,7 +12,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use berth_api::{ApiError, NewToken, Token, TokenBody, TokenCreated, TokenList, TokenSecret};
 use berth_domain::TokenId;
-use berth_services::{KeyedToken, MadeToken, Replay, TokenConfig, generation_of_token};
+use berth_services::{KeyedToken, MadeToken, Replay, TokenConfig, tag_of_token};
 
 /// For answers with a secret in them: nobody on their way keeps or compresses them.
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
@@ -106,7 +106,7 @@ pub(crate) async fn read(
 ) -> Answer {
     let found = state.services.token(&caller, &token).await?;
     let answer = json(StatusCode::OK, &wire::token(&found))?;
-    Ok(tagged(answer, generation_of_token(&found)))
+    Ok(tagged(answer, tag_of_token(&found)))
 }
 
 /// Reads the secret of a token that was made with `keep_secret`. A token that may plan and not
@@ -148,7 +148,7 @@ pub(crate) async fn update(
         .update_token(&caller, &token, &wish, &expected)
         .await?;
     let answer = json(StatusCode::OK, &wire::token(&changed))?;
-    Ok(tagged(answer, generation_of_token(&changed)))
+    Ok(tagged(answer, tag_of_token(&changed)))
 }
 
 /// Revokes a token at once.

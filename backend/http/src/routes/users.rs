@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use berth_api::{ApiError, UserBody, UserEnvelope, UserList};
 use berth_domain::{User, UserId};
-use berth_services::{NewUser, generation_of_user};
+use berth_services::{NewUser, tag_of_user};
 
 fn envelope(row: &User) -> UserEnvelope {
     UserEnvelope {
@@ -79,7 +79,7 @@ pub(crate) async fn read(
 ) -> Answer {
     let row = state.services.user(&caller, &user).await?;
     let answer = json(StatusCode::OK, &envelope(&row))?;
-    Ok(tagged(answer, generation_of_user(&row)))
+    Ok(tagged(answer, tag_of_user(&row)))
 }
 
 /// Changes the fields that the body names and no others.
@@ -100,7 +100,7 @@ pub(crate) async fn update(
         .update_user(&caller, &user, &wish, &expected)
         .await?;
     let answer = json(StatusCode::OK, &envelope(&row))?;
-    Ok(tagged(answer, generation_of_user(&row)))
+    Ok(tagged(answer, tag_of_user(&row)))
 }
 
 /// Takes a person away: its tokens are revoked at once, its memberships end. What it made stays.

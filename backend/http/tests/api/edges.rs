@@ -5,7 +5,7 @@ use crate::support::{TestBerth, postgres, read, request};
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, Request};
-use berth_domain::Actor;
+use berth_domain::{Actor, Intent};
 use berth_http::{Config, UnclearHost};
 use futures_util::future::select;
 use http_body_util::BodyExt;
@@ -79,6 +79,35 @@ async fn a_change_is_only_made_of_what_was_read() {
     let id = found.body["database"]["id"].as_str().unwrap().to_owned();
     berth.settle(&id).await;
     assert_eq!(berth.get("/v1/databases/orders").await.header("etag"), tag);
+}
+
+#[tokio::test]
+async fn what_falls_asleep_or_is_woken_is_still_what_was_read() {
+    let berth = TestBerth::start().await;
+    let made = berth.database(postgres("orders")).await;
+    let id = berth_domain::DatabaseId::parse(made["id"].as_str().unwrap()).unwrap();
+    let found = berth.get("/v1/databases/orders").await;
+    let tag = found.header("etag").to_owned();
+    // As the loop does it, when nobody uses the database and when somebody comes.
+    for intent in [Intent::Sleep, Intent::Run, Intent::Sleep] {
+        let mut tx = berth.store.begin().await.unwrap();
+        let mut row = tx.database_by_id(&id).await.unwrap().unwrap();
+        row.intent = intent;
+        row.generation += 1;
+        tx.update_database(&row).await.unwrap();
+        tx.commit().await.unwrap();
+        let found = berth.get("/v1/databases/orders").await;
+        assert_eq!(found.header("etag"), tag, "{intent:?}");
+    }
+    let change = || {
+        let body = Some(json!({"storage_gb": 20}));
+        let sent = request(&berth.admin, Method::PATCH, "/v1/databases/orders", body);
+        with(sent, "if-match", &tag)
+    };
+    let changed = berth.send(change()).await;
+    assert_ne!(changed.header("etag"), tag);
+    changed.expect(200);
+    assert_eq!(berth.send(change()).await.line(), "412 precondition_failed");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::config::DatabaseConfig;
 use super::find::not_found;
 use crate::audit;
 use crate::error::Doing;
+use crate::expected::tag_of_database;
 use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, Expected, FieldError, Given, Services};
@@ -33,7 +34,7 @@ pub struct Reference<'a> {
 }
 
 impl Services {
-    /// Changes what `config` names and nothing else, in the generation that is expected.
+    /// Changes what `config` names and nothing else, of the state that is expected.
     pub async fn update_database(
         &self,
         caller: &Caller,
@@ -90,7 +91,7 @@ impl Services {
         };
         let now = writing.now;
         let row = self.living(&mut writing, caller, reference).await?;
-        alteration.expected().check(row.generation)?;
+        alteration.expected().check(|| tag_of_database(&row))?;
         let row = self.taken_over(&mut writing, caller, row).await?;
         let config = alteration.config(&row).over(&row);
         let evaluation = self

@@ -4,6 +4,7 @@ use super::evaluate::{Forsaken, ProjectConfig, ProjectFacts, ProjectHolder, eval
 use crate::audit;
 use crate::databases::{ClaimManner, claim_of, find_project, unkeyed};
 use crate::error::Doing;
+use crate::expected::tag_of_project;
 use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, Expected, Given, Maybe, Services, random};
@@ -168,7 +169,7 @@ impl Services {
             let mut view = View::Tx(&mut writing.tx);
             self.project_row(&mut view, caller, reference).await?
         };
-        expected.check(row.generation)?;
+        expected.check(|| tag_of_project(&row))?;
         // Whoever changes a project has it: the request that ordered it must not resume it.
         if row.claim != Claim::Claimed {
             take_project_over(&mut writing, caller, &mut row).await?;
