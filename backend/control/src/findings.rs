@@ -3,7 +3,7 @@
 use berth_domain::{Condition, Observation, Observed, Status, Timestamp, Truth};
 
 /// The condition that says whether it can be used.
-pub const READY: &str = "Ready";
+pub const READY: &str = Condition::READY;
 
 /// Folds `observed` into `before`, with the condition `Ready` that goes with it.
 ///

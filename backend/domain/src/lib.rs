@@ -21,6 +21,7 @@ mod statement;
 mod status;
 mod time;
 mod token;
+mod told;
 mod user;
 
 pub use address::{Addresses, InvalidPrefix};
@@ -45,4 +46,5 @@ pub use statement::{Answer, Effect, Statement};
 pub use status::{Condition, Intent, Observed, Status, Truth, status};
 pub use time::{Clock, Timestamp};
 pub use token::Token;
+pub use told::Told;
 pub use user::User;

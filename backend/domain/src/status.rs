@@ -166,6 +166,11 @@ pub struct Condition {
     pub since: Timestamp,
 }
 
+impl Condition {
+    /// The kind that says whether clients are served.
+    pub const READY: &'static str = "Ready";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,8 +18,8 @@ const NAME_CHARACTERS_MAX: usize = 64;
 /// A token that is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewToken {
-    /// Its name, for people.
-    pub name: String,
+    /// Its name, for people; it has to have one.
+    pub name: Option<String>,
     /// Its rights, by their words.
     pub scopes: Option<Vec<String>>,
     /// A usual set of rights instead.
@@ -160,7 +160,11 @@ impl Services {
         now: Timestamp,
     ) -> Result<Token, Error> {
         let mut errors = Vec::new();
-        check_name(&wish.name, &mut errors);
+        let name = wish.name.as_deref().unwrap_or_default();
+        match &wish.name {
+            Some(name) => check_name(name, &mut errors),
+            None => errors.push(FieldError::invalid("name", "is required: what it is for")),
+        }
         let scopes = scopes_of(wish, &mut errors);
         if let Some(scope) = caller.scopes.lacking(&scopes) {
             let field = if wish.preset.is_some() {
@@ -196,7 +200,7 @@ impl Services {
         }
         Ok(Token {
             id: TokenId::from_entropy(random(&*self.entropy)),
-            name: wish.name.clone(),
+            name: name.to_owned(),
             hash: hash(secret),
             scopes,
             project_id,

@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use berth_api::{ApiError, NewToken, Token, TokenBody, TokenCreated, TokenList, TokenSecret};
 use berth_domain::TokenId;
 use berth_services::{KeyedToken, MadeToken, Replay, TokenConfig, tag_of_token};
+use serde::Deserialize;
 
 /// For answers with a secret in them: nobody on their way keeps or compresses them.
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
@@ -47,16 +48,9 @@ pub(crate) async fn create(
     key: RequestKey,
     body: JsonObject,
 ) -> Answer {
-    let mut fields = opened(body.fields, "token")?;
-    // Without a name each field alone would be refused for want of it.
-    fields.entry("name").or_insert_with(|| "".into());
-    let name = fields.remove("name").unwrap_or_default();
-    let serde_json::Value::String(name) = name else {
-        return Err(Refusal::field("name", "is not a text"));
-    };
-    let wish = typed::<Nameless>(fields, "").map_err(Refusal::fields)?;
+    let wish = typed::<Wish>(opened(body.fields, "token")?, "").map_err(Refusal::fields)?;
     let wish = berth_services::NewToken {
-        name,
+        name: wish.name,
         scopes: wish.scopes,
         preset: wish.preset,
         user: wish.user_id,
@@ -83,11 +77,12 @@ pub(crate) async fn create(
     Ok((NO_STORE, reply(answered, &render)).into_response())
 }
 
-/// A wish for a token, but for its name.
-#[derive(serde::Deserialize)]
+/// A [`NewToken`] of which any field may be left out: what is missing is named with all else
+/// that is wrong.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
-struct Nameless {
+struct Wish {
+    name: Option<String>,
     scopes: Option<Vec<String>>,
     preset: Option<String>,
     user_id: Option<String>,

@@ -1,7 +1,7 @@
 //! Databases to the wire.
 
 use super::{Gaps, map_without};
-use berth_domain::{Claim, Intent, Observation, Observed, PoolMode, Pooler, Timestamp};
+use berth_domain::{Claim, Observation, PoolMode, Pooler, Timestamp};
 use berth_services::databases::{PlannedDatabase, PlannedPooler, Rules, desired_status};
 use berth_services::{DatabaseRecord, Maybe};
 use serde_json::{Map, Value};
@@ -23,11 +23,6 @@ const VOLATILE: [&str; 13] = [
     "recoverable_until",
 ];
 
-/// What is going on with one that was destroyed and is still seen up.
-const LEAVING: &str = "removing";
-/// The condition that says whether clients are served.
-const READY: &str = "Ready";
-
 /// A database as it is.
 pub(crate) fn database(record: &DatabaseRecord, rules: &Rules) -> berth_api::Database {
     let row = &record.database;
@@ -40,19 +35,9 @@ pub(crate) fn database(record: &DatabaseRecord, rules: &Rules) -> berth_api::Dat
         .as_str()
         .clone_into(&mut shown.status);
     shown.stop_reason = row.intent.stop_reason().map(str::to_owned);
-    shown.phase = match row.intent {
-        Intent::Destroy if row.purged_at.is_some() => "purged".to_owned(),
-        // What was last seen of it is no more what becomes of it.
-        Intent::Destroy if is_up(&observation.observed) => LEAVING.to_owned(),
-        _ => observation.phase.clone(),
-    };
-    shown.conditions = observation.conditions.iter().map(condition).collect();
-    if row.intent == Intent::Destroy && is_up(&observation.observed) {
-        // Nor is it ready for anybody.
-        for ready in shown.conditions.iter_mut().filter(|c| c.kind == READY) {
-            *ready = not_ready(row.destroyed_at.unwrap_or(row.updated_at));
-        }
-    }
+    let told = observation.told_of(row);
+    told.phase.clone_into(&mut shown.phase);
+    shown.conditions = told.conditions.iter().map(condition).collect();
     shown.version_actual.clone_from(&observation.version_actual);
     shown.claimed = row.claim == Claim::Claimed;
     shown.storage_used_bytes = observation.storage_used_bytes;
@@ -194,20 +179,6 @@ fn shown_pooler(wanted: &PlannedPooler, enabled: bool, gaps: &mut Gaps) -> berth
             &wanted.server_idle_timeout_seconds,
         ),
         parameters: gaps.clone("pooler.parameters", &wanted.parameters),
-    }
-}
-
-fn is_up(observed: &Observed) -> bool {
-    matches!(observed, Observed::Ready | Observed::Starting)
-}
-
-fn not_ready(since: Timestamp) -> berth_api::Condition {
-    berth_api::Condition {
-        kind: READY.to_owned(),
-        status: "False".to_owned(),
-        reason: "Destroyed".to_owned(),
-        message: "It was destroyed and is being removed".to_owned(),
-        since: since.to_string(),
     }
 }
 

@@ -220,7 +220,7 @@ impl TestBerth {
     /// A token of a preset, bound to a project when one is named.
     pub async fn token(&self, preset: &str, project: Option<&str>) -> String {
         let wish = NewToken {
-            name: preset.to_owned(),
+            name: Some(preset.to_owned()),
             preset: Some(preset.to_owned()),
             project: project.map(str::to_owned),
             ..NewToken::default()
