@@ -3,10 +3,9 @@
 
 use crate::body::Fields;
 use crate::error::{DETAILS_MAX, Refusal};
-use berth_domain::nearest;
-use berth_services::{FieldError, number_bounds};
+use crate::mistakes::{UNKNOWN, UNREADABLE, alone, misfit, missing, unknown};
+use berth_services::FieldError;
 use serde::de::DeserializeOwned;
-use serde::de::value::MapDeserializer;
 use serde_json::Value;
 use std::borrow::Borrow;
 
@@ -14,7 +13,7 @@ use std::borrow::Borrow;
 const MISTAKES_MAX: usize = DETAILS_MAX + 1;
 
 /// Other words that are taken for a field.
-const SYNONYMS: [(&str, &str); 4] = [
+pub(crate) const SYNONYMS: [(&str, &str); 4] = [
     ("db_type", "engine"),
     ("technology", "engine"),
     ("plan_id", "plan"),
@@ -104,78 +103,34 @@ pub(crate) fn typed<T: DeserializeOwned>(
             continue;
         };
         let path = format!("{within}{key}");
-        let message = match misfit::<T>(key, &path, value) {
-            Some(message) => message,
-            None => sentence(&error.to_string(), key, &mut are_known_told),
+        let message = if error.starts_with(UNKNOWN) {
+            unknown(&error, key, &mut are_known_told)
+        } else {
+            misfit::<T>(key, &path, value, &error)
         };
         errors.push(FieldError::invalid(path, message));
     }
     if errors.is_empty() {
         // Each is well alone; something is wrong with them together.
-        let path = within.trim_end_matches('.');
-        let message = sentence(&whole, path, &mut are_known_told);
-        errors.push(FieldError::invalid(path, message));
+        errors.push(match missing(&whole) {
+            Some(field) => FieldError::invalid(format!("{within}{field}"), "is required"),
+            None => FieldError::invalid(within.trim_end_matches('.'), UNREADABLE),
+        });
     }
     Err(errors)
 }
 
-/// Reads an object of that one field.
-fn alone<T: DeserializeOwned>(key: &str, value: &Value) -> Result<T, serde_json::Error> {
-    T::deserialize(MapDeserializer::new(std::iter::once((key, value))))
-}
-
-/// What is wrong with a number that the field's type cannot hold; none when the field takes no
-/// whole numbers. What would fit is what the rules say of the field; where they say nothing, the
-/// bounds of the types in use are tried, since the reader does not tell.
-fn misfit<T: DeserializeOwned>(key: &str, path: &str, value: &Value) -> Option<String> {
-    const NUMBER_CHARACTERS_MAX: usize = 32;
-    const BOUNDS: [i64; 3] = [i64::MAX, u32::MAX as i64, u16::MAX as i64];
-    let Value::Number(given) = value else {
-        return None;
-    };
-    let reads = |number: &i64| alone::<T>(key, &Value::from(*number)).is_ok();
-    let most = BOUNDS.into_iter().find(reads)?;
-    let given: String = given
-        .to_string()
-        .chars()
-        .take(NUMBER_CHARACTERS_MAX)
-        .collect();
-    if let Some((least, most)) = number_bounds(path) {
-        return Some(format!(
-            "is {given}: use a whole number from {least} to {most}"
-        ));
+/// Reads what is nested in a field, for its mistakes have longer paths.
+pub(crate) fn nested<T: DeserializeOwned>(
+    fields: &Fields,
+    name: &str,
+) -> Result<(), Vec<FieldError>> {
+    match fields.get(name) {
+        Some(Value::Object(inner)) => typed::<T>(inner, &format!("{name}.")).map(drop),
+        // The reader would take its elements for the fields in their order.
+        Some(Value::Array(_)) => Err(vec![FieldError::invalid(name, "is a list: use an object")]),
+        _ => Ok(()),
     }
-    Some(if most == i64::MAX {
-        format!("is {given}: use a whole number")
-    } else {
-        format!("is {given}: use a whole number from 0 to {most}")
-    })
-}
-
-/// What the reader says, in words for people. The first one that hears of an unknown field is
-/// told the known ones, and so are the others of its object by it.
-fn sentence(message: &str, key: &str, are_known_told: &mut bool) -> String {
-    const CHARACTERS_MAX: usize = 256;
-    if message.starts_with("unknown field") {
-        // The reader lists the known ones between backticks, after the unknown one.
-        let (_, known) = message.rsplit_once("expected ").unwrap_or_default();
-        let known = known.split('`').skip(1).step_by(2);
-        let is_synonym = |word: &&str| SYNONYMS.iter().any(|(synonym, _)| synonym == word);
-        let known: Vec<&str> = known.filter(|word| !is_synonym(word)).collect();
-        let synonyms = SYNONYMS.iter().filter(|(_, word)| known.contains(word));
-        let words = known.iter().chain(synonyms.map(|(synonym, _)| synonym));
-        let hint = nearest(key, words.copied())
-            .map(|near| format!(" (did you mean \"{near}\"?)"))
-            .unwrap_or_default();
-        let known = match std::mem::replace(are_known_told, true) {
-            true => String::new(),
-            false => format!(": use {}", known.join(", ")),
-        };
-        return format!("is not a field of this object{hint}{known}");
-    }
-    let message: String = message.chars().take(CHARACTERS_MAX).collect();
-    let message = message.split(" at line ").next().unwrap_or_default();
-    message.replace("invalid type: ", "has the wrong type: ")
 }
 
 #[cfg(test)]
@@ -202,10 +157,9 @@ mod tests {
             "{}",
             errors[0].message
         );
-        assert!(
-            errors[1].message.contains("wrong type"),
-            "{}",
-            errors[1].message
+        assert_eq!(
+            errors[1].message,
+            "is a text: use a whole number from 1 to 16384"
         );
     }
 
@@ -235,6 +189,49 @@ mod tests {
             "is 99999999999999999999: use a whole number"
         );
         assert!(!message("name").contains("whole number"));
+    }
+
+    #[test]
+    fn what_is_wrong_within_a_field_is_told_as_that() {
+        let fields = object(json!({"tags": {"a": 1}, "allow_list": [[]], "pooler": 5,
+            "expose": "yes", "inject_env": ["x"]}));
+        let errors = typed::<DatabaseBody>(&fields, "").unwrap_err();
+        let told: Vec<_> = errors
+            .iter()
+            .map(|e| (e.field.as_str(), e.message.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("allow_list", "has a list in it: use a text there"),
+                ("expose", "is a text: use true or false"),
+                ("inject_env", "is a list: use an object"),
+                ("pooler", "is a number: use an object"),
+                ("tags", "has a number in it: use a text there"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_no_mistake_of_what_is_there() {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "only how it is refused is looked at")]
+        struct Both {
+            one: u16,
+            other: String,
+        }
+        let told = |value: Value| {
+            let errors = typed::<Both>(object(value), "").unwrap_err();
+            let told = errors
+                .into_iter()
+                .map(|e| format!("{} {}", e.field, e.message));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(told(json!({"one": 1})), ["other is required"]);
+        assert_eq!(
+            told(json!({"one": 70000})),
+            ["one is 70000: use a whole number from 0 to 65535"]
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod keyed;
 mod layers;
 mod limiter;
 mod metrics;
+mod mistakes;
 mod naming;
 mod openapi;
 mod outcomes;

@@ -1,12 +1,11 @@
 //! Bodies to wishes.
 
 use crate::body::Fields;
-use crate::fields::{canonical, typed};
+use crate::fields::{canonical, nested, typed};
 use berth_api::{DatabaseBody, Field, PoolerBody, ProjectBody, Quota, RestoreFrom};
 use berth_services::databases::{DatabaseConfig, PoolerConfig};
 use berth_services::projects::{ProjectConfig, QuotaConfig};
 use berth_services::{FieldError, Given};
-use serde_json::Value;
 
 pub(crate) fn given<T>(field: Field<T>) -> Given<T> {
     match field {
@@ -19,13 +18,8 @@ pub(crate) fn given<T>(field: Field<T>) -> Given<T> {
 /// A wish for a database, and whether its client will claim it.
 pub(crate) fn database_config(fields: Fields) -> Result<(DatabaseConfig, bool), Vec<FieldError>> {
     let fields = canonical(fields)?;
-    // What is nested is read first, for its errors have longer paths.
-    if let Some(Value::Object(pooler)) = fields.get("pooler") {
-        typed::<PoolerBody>(pooler, "pooler.")?;
-    }
-    if let Some(Value::Object(restore)) = fields.get("restore_from") {
-        typed::<RestoreFrom>(restore, "restore_from.")?;
-    }
+    nested::<PoolerBody>(&fields, "pooler")?;
+    nested::<RestoreFrom>(&fields, "restore_from")?;
     let body: DatabaseBody = typed(&fields, "")?;
     let unclaimed = body.unclaimed.clone().value().unwrap_or(false);
     let config = DatabaseConfig {
@@ -90,10 +84,7 @@ fn restore(field: Field<RestoreFrom>) -> Result<Given<String>, Vec<FieldError>> 
 
 /// A wish for a project, and whether its client will claim it.
 pub(crate) fn project_config(fields: Fields) -> Result<(ProjectConfig, bool), Vec<FieldError>> {
-    // What is nested is read first, for its errors have longer paths.
-    if let Some(Value::Object(quota)) = fields.get("quota") {
-        typed::<Quota>(quota, "quota.")?;
-    }
+    nested::<Quota>(&fields, "quota")?;
     let body: ProjectBody = typed(&fields, "")?;
     let unclaimed = body.unclaimed.clone().value().unwrap_or(false);
     let config = ProjectConfig {

@@ -34,3 +34,4 @@ mod promises;
 mod sleep;
 mod support;
 mod together;
+mod words;
