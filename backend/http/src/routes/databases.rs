@@ -156,7 +156,7 @@ pub(crate) async fn destroy(
 
 /// Says that the client that created the database has taken it over.
 #[utoipa::path(post, path = "/v1/databases/{database}/claim", tag = "databases",
-    params(("database" = String, Path)),
+    params(("database" = String, Path), ("project_id" = Option<String>, Query)),
     responses((status = 200, body = DatabaseEnvelope), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(crate) async fn claim(
     State(state): Shared,

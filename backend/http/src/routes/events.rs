@@ -49,8 +49,9 @@ pub(crate) struct Which {
         ("until" = Option<String>, Query, description = "Those before that moment, in RFC 3339"),
         ("order" = Option<String>, Query, description = "`oldest` (the default) or `newest` first"),
         ("after" = Option<i64>, Query, description = "Those that come after the event of that `sequence`; not with the order `newest`"),
-        ("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
-    responses((status = 200, body = EventList), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
+        ("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query),
+        ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: it goes on after the event of that `sequence`")),
+    responses((status = 200, content((EventList = "application/json"), (String = "text/event-stream"))), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn read(
     State(state): Shared,
     Extension(caller): Who,

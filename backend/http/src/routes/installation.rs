@@ -106,7 +106,8 @@ pub(crate) async fn metrics(State(state): Shared) -> Answer {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "installation", responses((status = 200)))]
+#[utoipa::path(get, path = "/openapi.json", tag = "installation",
+    responses((status = 200, body = Object, content_type = "application/json", example = json!({"openapi": "3.1.0"}))))]
 pub(crate) async fn openapi(State(state): Shared) -> Answer {
     match state.document() {
         Ok(document) => {

@@ -13,7 +13,8 @@ use berth_services::{FieldError, SnapshotKind, SnapshotRows};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Says what would become of each resource. It writes, reserves and draws nothing.
+/// Says what would become of each resource. It writes, reserves and draws nothing, so it may be
+/// asked again at will, and an `Idempotency-Key` says nothing here.
 #[utoipa::path(post, path = "/v1/plan", tag = "plan", request_body = PlanRequest,
     responses((status = 200, body = PlanAnswer), (status = 422, body = ApiError)))]
 pub(crate) async fn plan(State(state): Shared, Extension(caller): Who, body: JsonObject) -> Answer {
@@ -82,8 +83,10 @@ pub(crate) struct View {
 
 /// Reads all objects of a kind, as they are at one version of the store on all pages.
 #[utoipa::path(get, path = "/v1/snapshot", tag = "plan",
-    params(("kind" = String, Query), ("project_id" = Option<String>, Query), ("page_token" = Option<String>, Query)),
-    responses((status = 200, body = Snapshot), (status = 304), (status = 422, body = ApiError)))]
+    params(("kind" = String, Query), ("project_id" = Option<String>, Query), ("page_token" = Option<String>, Query),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of an earlier answer: 304 when that is still what is there, and fits on one page")),
+    responses((status = 200, body = Snapshot, headers(("ETag" = String))),
+        (status = 304, description = "Nothing was written since the answer of that ETag", headers(("ETag" = String))), (status = 422, body = ApiError)))]
 pub(crate) async fn snapshot(
     State(state): Shared,
     Extension(caller): Who,

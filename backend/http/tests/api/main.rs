@@ -18,6 +18,7 @@ mod claims;
 mod cluster;
 mod databases;
 mod dialects;
+mod documented;
 mod edges;
 mod env;
 mod handing;
