@@ -7,10 +7,15 @@ use crate::{Caller, Error, FieldError, Services};
 use berth_domain::{Event, Timestamp, TokenId, UserId};
 use berth_store::{EventFilter, Page};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// The longest kind of event that is looked for.
 const KIND_BYTES_MAX: usize = 64;
+/// How long a stream rests after a look at the end of the journal: what is written meanwhile is
+/// read at once.
+const REST_MILLIS: u64 = 100;
 
 /// From which end the journal is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,9 +50,23 @@ pub struct EventList {
 pub struct EventStream {
     services: Arc<Services>,
     filter: EventFilter,
+    /// Up to which event the journal has been looked through.
     after: i64,
-    commits: watch::Receiver<i64>,
+    journal: watch::Receiver<i64>,
     token: Option<TokenId>,
+    /// Until when there is no look.
+    rest: Option<Instant>,
+}
+
+/// What one look into the journal comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    /// Who follows may not read any more.
+    Closed,
+    /// Events.
+    Found(Vec<Event>),
+    /// None yet, and how long the token still lasts, if it ever ends.
+    Nothing(Option<Duration>),
 }
 
 impl Services {
@@ -83,17 +102,15 @@ impl Services {
         sequence: Option<i64>,
     ) -> Result<EventStream, Error> {
         let filter = self.event_filter(caller, list).await?;
-        let commits = self.store.watch_version();
-        let after = match sequence {
-            Some(sequence) => sequence,
-            None => self.store.last_event().await.doing("read the journal")?,
-        };
+        let journal = self.store.watch_journal();
+        let after = sequence.unwrap_or_else(|| *journal.borrow());
         Ok(EventStream {
             services: Arc::clone(self),
             filter,
             after,
-            commits,
+            journal,
             token: caller.token().cloned(),
+            rest: None,
         })
     }
 
@@ -166,35 +183,245 @@ impl EventStream {
     /// store is closed or the token that asked opens nothing any more.
     pub async fn next(&mut self, limit: u32) -> Result<Option<Vec<Event>>, Error> {
         loop {
-            self.commits.mark_unchanged();
-            if !self.is_open().await? {
-                return Ok(None);
+            if let Some(end) = self.rest {
+                sleep_until(end).await;
             }
-            let page = self
-                .services
-                .store
-                .events_after(self.after, &self.filter, limit)
-                .await
-                .doing("read the journal")?;
-            if let Some(last) = page.rows.last() {
-                self.after = last.sequence;
-                return Ok(Some(page.rows));
-            }
-            if self.commits.changed().await.is_err() {
-                return Ok(None);
+            match self.look(limit).await? {
+                Look::Closed => return Ok(None),
+                Look::Found(events) => return Ok(Some(events)),
+                Look::Nothing(left) => {
+                    let is_open = tokio::select! {
+                        grown = self.journal.changed() => grown.is_ok(),
+                        () = passed(left) => true,
+                    };
+                    if !is_open {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
 
-    /// Whether who follows may still read: a stream must not outlive its token.
-    async fn is_open(&self) -> Result<bool, Error> {
+    /// Looks for events once. Each is looked at once, also those that the filter passes over.
+    async fn look(&mut self, limit: u32) -> Result<Look, Error> {
+        let services = Arc::clone(&self.services);
+        // An error means that there are no turns any more, which does not happen.
+        let _turn = services.looks.acquire().await;
+        // Before it is read: what is written in between is looked for the next time.
+        let last = *self.journal.borrow_and_update();
+        let Some(left) = self.lasts().await? else {
+            return Ok(Look::Closed);
+        };
+        let mut rows = Vec::new();
+        let mut more = false;
+        if last > self.after {
+            let page = services
+                .store
+                .events_after(self.after, &self.filter, limit)
+                .await
+                .doing("read the journal")?;
+            (rows, more) = (page.rows, page.more);
+            let seen = rows.last().map_or(0, |event| event.sequence);
+            self.after = if more { seen } else { last.max(seen) };
+        }
+        self.rest = (!more).then(|| Instant::now() + Duration::from_millis(REST_MILLIS));
+        Ok(if rows.is_empty() {
+            Look::Nothing(left)
+        } else {
+            Look::Found(rows)
+        })
+    }
+
+    /// How long who follows may still read, if ever that ends; none when it has ended: a stream
+    /// must not outlive its token. That a token is revoked stands in the journal.
+    async fn lasts(&self) -> Result<Option<Option<Duration>>, Error> {
         let Some(id) = &self.token else {
-            return Ok(true);
+            return Ok(Some(None));
         };
         let found = self.services.store.token_by_id(id).await;
         let now = self.services.clock.now();
         Ok(found
             .doing("look for a token")?
-            .is_some_and(|t| t.revoked_at.is_none() && t.expires_at.is_none_or(|end| end > now)))
+            .filter(|t| t.revoked_at.is_none() && t.expires_at.is_none_or(|end| end > now))
+            .map(|token| token.expires_at.map(|end| until(now, end))))
+    }
+}
+
+fn until(now: Timestamp, end: Timestamp) -> Duration {
+    let left = end.as_millis() - now.as_millis();
+    Duration::from_millis(u64::try_from(left).unwrap_or_default())
+}
+
+/// Returns after that time; without one, never.
+async fn passed(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::databases::{Limits, Rules};
+    use crate::{HostCapacity, ImageState, NewToken, Outside, Parts, SystemEntropy};
+    use berth_domain::{Actor, Addresses, Catalogue, Clock, EngineName, InstallationId};
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    /// How long a test waits for what must come.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A clock that stands until it is moved, and nothing around it.
+    struct Hands(AtomicI64);
+
+    impl Clock for Hands {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Outside for Hands {
+        async fn image(&self, _: &EngineName, _: &str) -> ImageState {
+            ImageState::Available
+        }
+
+        async fn host(&self) -> Option<HostCapacity> {
+            None
+        }
+
+        fn port_is_free(&self, _: u16) -> bool {
+            true
+        }
+    }
+
+    struct Bench {
+        services: Arc<Services>,
+        hands: Arc<Hands>,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Bench {
+        async fn start() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let url = format!("sqlite:{}", directory.path().join("berth.sqlite").display());
+            let keys = berth_store::Keys::from_root([7; 32]);
+            let installation = InstallationId::parse("0123abcd").unwrap();
+            let hands = Arc::new(Hands(AtomicI64::new(1_772_013_600_000)));
+            let store = berth_store::Store::open(&url, &installation, keys).await;
+            let services = Arc::new(Services::new(Parts {
+                store: store.unwrap(),
+                rules: Rules {
+                    engines: berth_engines::Registry::all(),
+                    catalogue: Catalogue {
+                        plans: Vec::new(),
+                        regions: Vec::new(),
+                    },
+                    addresses: Addresses::new("berth", installation, "127.0.0.1").unwrap(),
+                    limits: Limits::default(),
+                    ca_certificate: String::new(),
+                },
+                clock: Arc::clone(&hands) as Arc<dyn Clock>,
+                entropy: Arc::new(SystemEntropy),
+                outside: Arc::clone(&hands) as Arc<dyn Outside>,
+                wake: Arc::default(),
+                runtime: "fake".to_owned(),
+                version: "0".to_owned(),
+            }));
+            services.prepare().await.unwrap();
+            Self {
+                services,
+                hands,
+                _directory: directory,
+            }
+        }
+
+        async fn happens(&self, kind: &str) {
+            let mut tx = self.services.store.begin().await.unwrap();
+            let event = Event {
+                sequence: 0,
+                kind: kind.to_owned(),
+                actor: Actor::System,
+                project_id: None,
+                database_id: None,
+                operation_id: None,
+                message: String::new(),
+                changes: Vec::new(),
+                at: self.hands.now(),
+            };
+            tx.append_event(&event).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+
+        async fn follows(&self, caller: &Caller, kind: Option<&str>) -> EventStream {
+            let list = EventList {
+                kind: kind.map(str::to_owned),
+                ..EventList::default()
+            };
+            let stream = self.services.follow_events(caller, &list, None).await;
+            stream.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_looked_at_is_not_looked_at_again() {
+        let bench = Bench::start().await;
+        let mut stream = bench.follows(&Caller::local(), Some("wanted")).await;
+        let begun = stream.after;
+        for _ in 0..3 {
+            bench.happens("other").await;
+        }
+        assert_eq!(stream.look(2).await.unwrap(), Look::Nothing(None));
+        assert_eq!(stream.after, begun + 3);
+        for kind in ["wanted", "wanted", "other", "wanted", "other"] {
+            bench.happens(kind).await;
+        }
+        let mut found = Vec::new();
+        for (seen, rests) in [(begun + 5, false), (begun + 8, true)] {
+            let Look::Found(events) = stream.look(2).await.unwrap() else {
+                panic!("there are more");
+            };
+            found.extend(events.iter().map(|event| event.sequence - begun));
+            assert_eq!((stream.after, stream.rest.is_some()), (seen, rests));
+        }
+        assert_eq!(found, [4, 5, 7]);
+    }
+
+    #[tokio::test]
+    async fn only_what_is_written_into_the_journal_wakes_a_stream() {
+        let bench = Bench::start().await;
+        let mut stream = bench.follows(&Caller::local(), None).await;
+        stream.look(9).await.unwrap();
+        let mut tx = bench.services.store.begin().await.unwrap();
+        tx.put_secret("a", &berth_domain::Secret::new("b"))
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        assert!(!stream.journal.has_changed().unwrap());
+        bench.happens("wanted").await;
+        assert!(stream.journal.has_changed().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_token_though_nothing_happens() {
+        let bench = Bench::start().await;
+        let wish = NewToken {
+            name: "watch".to_owned(),
+            preset: Some("plan".to_owned()),
+            expires_at: Some("2026-02-25T10:00:01Z".to_owned()),
+            ..NewToken::default()
+        };
+        let local = Caller::local();
+        let made = bench.services.create_token(&local, &wish, None).await;
+        let crate::Answered::Fresh(made) = made.unwrap() else {
+            panic!("it was not made before");
+        };
+        let caller = bench.services.authenticate(&made.secret, None).await;
+        let mut stream = bench.follows(&caller.unwrap(), None).await;
+        let moved = async {
+            bench.hands.0.fetch_add(1_000, Ordering::SeqCst);
+        };
+        let (ended, ()) = tokio::join!(tokio::time::timeout(PATIENCE, stream.next(9)), moved);
+        assert_eq!(ended.unwrap().unwrap(), None);
     }
 }

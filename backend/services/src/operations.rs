@@ -6,6 +6,7 @@ use crate::{Caller, Code, Error, Services};
 use berth_domain::{Operation, OperationId, OperationState};
 use berth_store::Page;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The longest that one request waits.
 pub const WAIT_SECONDS_MAX: u64 = 60;
@@ -29,21 +30,18 @@ impl Services {
         id: &str,
         wait_seconds: u64,
     ) -> Result<Operation, Error> {
-        let mut commits = self.store.watch_version();
+        let own = OperationId::parse(id).map_err(|_| not_found())?;
         let wait = Duration::from_secs(wait_seconds.min(WAIT_SECONDS_MAX));
-        let deadline = tokio::time::Instant::now() + wait;
+        let deadline = Instant::now() + wait;
         loop {
-            // Before it is read: a commit in between is seen as a change.
-            commits.mark_unchanged();
+            // Before it is read: an end in between is heard of.
+            let ending = self.store.follow_operation(&own);
             let operation = self.operation(caller, id).await?;
-            if operation.state != OperationState::Pending {
+            if operation.state != OperationState::Pending || Instant::now() >= deadline {
                 return Ok(operation);
             }
-            match tokio::time::timeout_at(deadline, commits.changed()).await {
-                Ok(Ok(())) => {}
-                // Nothing more will be told, or the time is up.
-                Ok(Err(_)) | Err(_) => return Ok(operation),
-            }
+            // When the time is up, it is read once more as it is then.
+            let _late = tokio::time::timeout_at(deadline, ending.come()).await;
         }
     }
 

@@ -9,7 +9,7 @@ use berth_domain::{
 };
 use berth_store::{IdempotencyRecord, Store, Tx};
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// The step of an operation that nobody has worked on yet; the control loop knows which is first.
 pub const FIRST_STEP: &str = "begin";
@@ -17,6 +17,9 @@ pub const FIRST_STEP: &str = "begin";
 const OPERATION_MINUTES_MAX: i64 = 30;
 /// How long an answer is given again to the same key.
 const IDEMPOTENCY_HOURS: i64 = 24;
+/// Streams of events that look into the journal at the same time. All are woken by the same
+/// commit, and what else is read must not wait for each of them.
+const STREAMS_LOOKING_MAX: usize = 1;
 
 /// What the services are made of.
 pub struct Parts {
@@ -46,6 +49,8 @@ pub struct Services {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) outside: Arc<dyn Outside>,
     wake: Arc<Notify>,
+    /// Turns of streams of events.
+    pub(crate) looks: Semaphore,
     pub(crate) runtime: String,
     pub(crate) version: String,
 }
@@ -102,6 +107,7 @@ impl Services {
             entropy: parts.entropy,
             outside: parts.outside,
             wake: parts.wake,
+            looks: Semaphore::new(STREAMS_LOOKING_MAX),
             runtime: parts.runtime,
             version: parts.version,
         }

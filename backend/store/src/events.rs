@@ -117,7 +117,7 @@ async fn page(
     Ok(Page::cut(rows, limit))
 }
 
-async fn last_event(link: &mut Link<'_>) -> Result<i64, Error> {
+pub(crate) async fn last_event(link: &mut Link<'_>) -> Result<i64, Error> {
     let row = sql!(
         "last_event",
         "SELECT value FROM counters WHERE name = 'event'"
@@ -168,7 +168,7 @@ impl Tx {
         .bind(user.map(|user| user.id.as_str()))
         .bind(user.map(|user| user.name.as_str()))
         .bind(to_json(TABLE, "changes", &changes)?)
-        .execute(&mut self.write(Touches::Nothing))
+        .execute(&mut self.write(Touches::Event(sequence)))
         .await?;
         Ok(sequence)
     }

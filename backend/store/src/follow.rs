@@ -1,9 +1,10 @@
-//! Which databases have changed since somebody looked last.
+//! Which databases have changed since somebody looked last, and which operations have ended.
 
 use crate::Store;
-use berth_domain::DatabaseId;
-use std::collections::BTreeSet;
+use berth_domain::{DatabaseId, OperationId};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::watch;
 
 /// Changed databases that are remembered by name; beyond that, any may have changed.
 const NAMED_MAX: usize = 20_000;
@@ -103,7 +104,53 @@ impl Followers {
     }
 }
 
+/// The end of an operation, for one who waits for it.
+#[derive(Debug)]
+pub struct Ending(watch::Receiver<()>);
+
+impl Ending {
+    /// Returns once the operation has ended, or may have.
+    ///
+    /// # Guarantees
+    /// Whoever reads it afterwards finds the end that this tells of.
+    pub async fn come(mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+
+    /// Whether it has ended, or may have, since it was asked for.
+    pub fn has_come(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}
+
+/// All that wait for the end of an operation. Who waits is told by its sender's going.
+#[derive(Debug, Default)]
+pub(crate) struct Endings(Mutex<HashMap<OperationId, watch::Sender<()>>>);
+
+impl Endings {
+    fn follow(&self, id: &OperationId) -> Ending {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, sender| sender.receiver_count() > 0);
+        let sender = waiting.entry(id.clone());
+        Ending(sender.or_insert_with(|| watch::Sender::new(())).subscribe())
+    }
+
+    /// Tells of a commit; none that are named means any.
+    pub(crate) fn tell(&self, ended: Option<&[OperationId]>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match ended {
+            Some(ended) => ended.iter().for_each(|id| drop(waiting.remove(id))),
+            None => waiting.clear(),
+        }
+    }
+}
+
 impl Store {
+    /// Will tell of the end of an operation, if it comes from now on.
+    pub fn follow_operation(&self, id: &OperationId) -> Ending {
+        self.inner().endings.follow(id)
+    }
+
     /// Will remember which databases change from now on.
     pub fn follow_databases(&self) -> Follower {
         self.inner().followers.follow(None)

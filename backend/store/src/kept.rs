@@ -9,7 +9,7 @@ use crate::Reach;
 use crate::listing::DatabaseFilter;
 use crate::shared::SharedDatabase;
 use crate::tokens::Bearer;
-use berth_domain::DatabaseId;
+use berth_domain::{DatabaseId, OperationId};
 use hashlink::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +38,10 @@ pub(crate) enum Touches<'a> {
     Database(&'a DatabaseId),
     /// Tokens, users or members.
     People,
+    /// None of them, but the journal: an event got that number.
+    Event(i64),
+    /// None of them, but an operation has ended.
+    End(&'a OperationId),
     /// Any of them.
     Everything,
 }
@@ -48,6 +52,8 @@ pub(crate) struct Touched {
     databases: Vec<DatabaseId>,
     people: bool,
     everything: bool,
+    last_event: Option<i64>,
+    ended: Vec<OperationId>,
 }
 
 impl Touched {
@@ -56,6 +62,8 @@ impl Touched {
             Touches::Nothing => {}
             Touches::Database(id) => self.databases.push(id.clone()),
             Touches::People => self.people = true,
+            Touches::Event(number) => self.last_event = self.last_event.max(Some(number)),
+            Touches::End(id) => self.ended.push(id.clone()),
             Touches::Everything => self.everything = true,
         }
     }
@@ -63,6 +71,16 @@ impl Touched {
     /// The databases; none when any may be touched.
     pub(crate) fn named(&self) -> Option<&[DatabaseId]> {
         (!self.everything).then_some(&self.databases)
+    }
+
+    /// The operations that have ended; none when any may have.
+    pub(crate) fn ended(&self) -> Option<&[OperationId]> {
+        (!self.everything).then_some(&self.ended)
+    }
+
+    /// The number of the last event that was written.
+    pub(crate) fn last_event(&self) -> Option<i64> {
+        self.last_event
     }
 }
 

@@ -54,7 +54,7 @@ pub use databases::DatabaseRecord;
 pub use env_versions::{EnvVersion, EnvVersionUse};
 pub use error::Error;
 pub use events::EventFilter;
-pub use follow::{Changed, Follower};
+pub use follow::{Changed, Ending, Follower};
 pub use idempotency::IdempotencyRecord;
 pub use listing::{DatabaseFilter, Lifetime};
 pub use operations::{Advance, LeaseStatus};

@@ -281,7 +281,7 @@ impl Tx {
         .bind(state.as_str())
         .bind(failure.map(|f| f.code.as_str()))
         .bind(failure.map(|f| f.message.as_str()))
-        .execute(&mut self.write(Touches::Nothing))
+        .execute(&mut self.write(Touches::End(id)))
         .await?;
         Ok(held(touched))
     }
@@ -302,9 +302,14 @@ impl Tx {
         .bind_time(now)
         .all(&mut self.write(Touches::Nothing))
         .await?;
-        rows.iter()
+        let superseded = rows
+            .iter()
             .map(|row| Fields::of(TABLE, row).parsed("id", OperationId::parse))
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        for id in &superseded {
+            self.touch(Touches::End(id));
+        }
+        Ok(superseded)
     }
 
     /// Ends every lease, so that what a dead predecessor worked on goes on at once; tells how

@@ -1,7 +1,8 @@
 //! The store as a whole: opening, reading, beginning to write.
 
 use crate::connect::Location;
-use crate::follow::Followers;
+use crate::events::last_event;
+use crate::follow::{Endings, Followers};
 use crate::kept::{Kept, Touched};
 use crate::sealing::Keys;
 use crate::snapshot::Answers;
@@ -30,8 +31,10 @@ pub(crate) struct Inner {
     /// Whether the last attempt to get the writer's lock failed.
     locked_out: Arc<AtomicBool>,
     version: watch::Sender<i64>,
+    journal: watch::Sender<i64>,
     pub(crate) kept: Kept,
     pub(crate) followers: Followers,
+    pub(crate) endings: Endings,
     pub(crate) answers: Mutex<Answers>,
     /// Keeps a second berthd off a file; a server has a lock of its own.
     file_lock: Mutex<Option<File>>,
@@ -72,11 +75,12 @@ impl Store {
         ownership::refuse_other(&location, &mut link, installation).await?;
         schema::migrate(&location, &mut first).await?;
         ownership::claim(&location, &mut first, &keys, installation).await?;
-        let version = version(&mut Link {
+        let mut link = Link {
             conn: &mut first,
             keys: &keys,
-        })
-        .await?;
+        };
+        let version = version(&mut link).await?;
+        let last = last_event(&mut link).await?;
         // Its lock goes with it; the writer's connection takes the lock anew.
         first.close().await.map_err(|source| Error::Query {
             act: "open",
@@ -93,10 +97,12 @@ impl Store {
                     Kept::at(version)
                 },
                 followers: Followers::default(),
+                endings: Endings::default(),
                 location,
                 keys,
                 locked_out,
                 version: watch::Sender::new(version),
+                journal: watch::Sender::new(last),
                 answers: Mutex::default(),
                 file_lock: Mutex::new(file_lock),
             }),
@@ -121,6 +127,12 @@ impl Store {
     /// Tells of each commit: the value is the highest version that one has made.
     pub fn watch_version(&self) -> watch::Receiver<i64> {
         self.inner.version.subscribe()
+    }
+
+    /// Tells of each commit that wrote events: the value is the number of the last one. Whoever
+    /// reads the journal afterwards finds it, and all before it.
+    pub fn watch_journal(&self) -> watch::Receiver<i64> {
+        self.inner.journal.subscribe()
     }
 
     /// Waits for what is under way and closes all connections. Nothing can be done afterwards.
@@ -182,6 +194,14 @@ impl Inner {
     pub(crate) fn told(&self, version: i64, touched: &Touched) {
         self.kept.committed(version, touched);
         self.followers.tell(touched.named());
+        self.endings.tell(touched.ended());
+        if let Some(last) = touched.last_event() {
+            self.journal.send_if_modified(|own| {
+                let has_grown = last > *own;
+                *own = last.max(*own);
+                has_grown
+            });
+        }
         // Two commits may arrive here in the other order. What the late one touched is news all
         // the same, but the store does not go back.
         self.version.send_modify(|own| *own = version.max(*own));
@@ -191,6 +211,7 @@ impl Inner {
     pub(crate) fn doubt(&self, version: i64) {
         self.kept.doubt(version);
         self.followers.tell(None);
+        self.endings.tell(None);
     }
 
     /// Begins a transaction that writes, on a new connection where the old one is spoilt.

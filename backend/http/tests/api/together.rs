@@ -128,3 +128,19 @@ async fn a_client_that_hangs_up_leaves_no_commit_that_nobody_hears_of() {
         );
     }
 }
+
+#[tokio::test]
+async fn who_waits_hears_when_the_operation_ends() {
+    let berth = TestBerth::start().await;
+    let made = berth.database(postgres("orders")).await;
+    let path = format!(
+        "/v1/operations/{}?wait=60",
+        made["operation_id"].as_str().unwrap()
+    );
+    let patience = std::time::Duration::from_secs(30);
+    let (waited, ()) = tokio::join!(
+        tokio::time::timeout(patience, berth.get(&path)),
+        berth.settle(made["id"].as_str().unwrap())
+    );
+    assert_eq!(waited.unwrap().expect(200)["state"], "succeeded");
+}

@@ -2,10 +2,10 @@
 
 use crate::bench::on_both;
 use crate::samples::{
-    NOON, credential, database, insert_database, observation, one_database, operation,
+    NOON, credential, database, event, insert_database, observation, one_database, operation,
 };
 use berth_domain::{Observation, Observed};
-use berth_store::{Changed, CredentialState};
+use berth_store::{Changed, CredentialState, Ending, LeaseStatus};
 use std::collections::BTreeSet;
 
 on_both! {
@@ -40,6 +40,50 @@ on_both! {
         tx.commit().await.unwrap();
         assert!(own.has_changed() && !own.has_changed());
         assert_eq!(all.take(), Changed::These(BTreeSet::from([orders.id])));
+    }
+
+    async fn who_waits_for_an_operation_hears_of_its_end_alone(bench) {
+        let store = &bench.store;
+        let (_, orders) = one_database(store).await;
+        let [first, second] = [1, 2].map(|number| operation(&orders, number));
+        let ends = [&first, &second].map(|one| store.follow_operation(&one.id));
+        let come = |of: &[Ending; 2]| of.each_ref().map(Ending::has_come);
+        let mut tx = store.begin().await.unwrap();
+        tx.insert_operation(&first).await.unwrap();
+        tx.put_observation(&orders.id, &observation(Observed::Ready)).await.unwrap();
+        tx.lease_due_operations(NOON, "a", 30_000, 9).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(come(&ends), [false, false]);
+
+        let mut tx = store.begin().await.unwrap();
+        tx.supersede_operations(&orders.id, NOON).await.unwrap();
+        tx.insert_operation(&second).await.unwrap();
+        assert_eq!(come(&ends), [false, false], "it is not written yet");
+        tx.commit().await.unwrap();
+        assert_eq!(come(&ends), [true, false]);
+
+        let mut tx = store.begin().await.unwrap();
+        tx.lease_due_operations(NOON, "a", 30_000, 9).await.unwrap();
+        let held = tx.finish_operation(&second.id, "a", NOON, None).await.unwrap();
+        assert_eq!(held, LeaseStatus::Held);
+        tx.commit().await.unwrap();
+        assert_eq!(come(&ends), [true, true]);
+    }
+
+    async fn the_journal_tells_of_its_last_event_and_of_nothing_else(bench) {
+        let store = &bench.store;
+        let mut journal = store.watch_journal();
+        one_database(store).await;
+        assert!(!journal.has_changed().unwrap(), "no event was written");
+        let mut tx = store.begin().await.unwrap();
+        for _ in 0..2 {
+            tx.append_event(&event("server.started")).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let last = *journal.borrow_and_update();
+        assert_eq!(store.last_event().await.unwrap(), last);
+        let reopened = bench.reopened().await;
+        assert_eq!(*reopened.watch_journal().borrow(), last);
     }
 
     async fn what_was_found_again_is_confirmed_unless_something_else_was_seen(bench) {
