@@ -1,5 +1,6 @@
 //! What a real berthd does with clients that nobody would want, and how it is reached over TLS.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use reqwest::{Certificate, Client};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{Docker, Runtime, Stack, TestBerth, not_to_be_had, processes, program};
@@ -17,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Memory that berthd may take with nothing to do, however it is treated.
 const RESIDENT_KIB_MAX: u64 = 300 * 1024;
 const IDLE_CONNECTIONS: usize = 10_000;
+/// Clients that ask for a large answer and do not read it.
+const UNREAD_ANSWERS: usize = 200;
 
 fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -117,6 +121,67 @@ fn a_body_of_a_hundred_megabytes_is_not_taken() {
     let resident = resident_kib(berth.process());
     assert!(resident < RESIDENT_KIB_MAX, "{resident} KiB");
     berth.get("/v1/projects");
+}
+
+/// A plan of as many databases as one may have, each with much to be told of.
+fn large_plan() -> String {
+    let tags: serde_json::Map<_, _> = (0..12)
+        .map(|n| (format!("tag-{n}"), "x".repeat(250).into()))
+        .collect();
+    let resources: Vec<_> = (0..1_000)
+        .map(|n| {
+            let config = json!({"name": format!("db-{n}"), "engine": "postgresql", "tags": tags});
+            json!({"kind": "database", "config": config})
+        })
+        .collect();
+    json!({"resources": resources}).to_string()
+}
+
+/// A client that has seen no more of its answer than the status.
+fn asked_and_left(berth: &TestBerth, method_and_path: &str, body: &str) -> (TcpStream, String) {
+    let mut stream = connected(berth);
+    let head = format!(
+        "{method_and_path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        berth.address(),
+        berth.token(),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).unwrap();
+    (stream, String::from_utf8_lossy(&begin[9..]).into_owned())
+}
+
+#[test]
+fn answers_that_nobody_reads_do_not_pile_up() {
+    let Some(berth) = TestBerth::start(Runtime::Fake) else {
+        return;
+    };
+    let plan = large_plan();
+    let (mut held, mut statuses) = (Vec::new(), BTreeMap::<_, usize>::new());
+    for _ in 0..UNREAD_ANSWERS {
+        for (request, body) in [("POST /v1/plan", &*plan), ("GET /openapi.json", "")] {
+            let (stream, status) = asked_and_left(&berth, request, body);
+            held.push(stream);
+            *statuses.entry((request, status)).or_default() += 1;
+        }
+    }
+    let resident = resident_kib(berth.process());
+    assert!(resident < RESIDENT_KIB_MAX, "{resident} KiB, {statuses:?}");
+    for status in ["200", "429"] {
+        let told = statuses.get(&("POST /v1/plan", status.to_owned()));
+        assert!(told.is_some(), "{statuses:?}");
+    }
+    berth.get("/v1/projects");
+    // Whoever goes leaves room for others.
+    drop(held);
+    let patience = Instant::now() + PATIENCE;
+    while asked_and_left(&berth, "POST /v1/plan", &plan).1 != "200" {
+        assert!(Instant::now() < patience, "there is still no room");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

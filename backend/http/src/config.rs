@@ -15,6 +15,8 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// The largest body of a plan.
     pub plan_bytes_max: usize,
+    /// Bytes of large answers that may lie unread at once; of one caller half of them.
+    pub answers_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_seconds_max: u64,
     /// How long a request may take, beside the time it asked to wait.
@@ -41,6 +43,7 @@ impl Default for Config {
             requests_burst: 5000,
             body_bytes_max: 256 * 1024,
             plan_bytes_max: 4 * 1024 * 1024,
+            answers_bytes_max: 128 * 1024 * 1024,
             body_seconds_max: 20,
             request_seconds_max: 30,
             stream_seconds_max: 3600,

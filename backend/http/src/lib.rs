@@ -5,6 +5,7 @@
 //! Refuses: rules. What a request means is for `berth-services` to say.
 
 mod access;
+mod answers;
 mod body;
 mod condition;
 mod config;

@@ -6,7 +6,7 @@ use crate::routes::{
     project_database, projects, sleep, tokens, trash, users,
 };
 use crate::state::{Door, State};
-use crate::{Config, layers, outside};
+use crate::{Config, answers, layers, outside};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -31,11 +31,14 @@ fn joined(state: State) -> Router {
 
 fn layered(routes: Router<Arc<State>>, state: State) -> Router {
     let state = Arc::new(state);
-    let (outer, middle, inner) = (Arc::clone(&state), Arc::clone(&state), Arc::clone(&state));
+    let [outer, middle, inner, innermost] = std::array::from_fn(|_| Arc::clone(&state));
     let config = state.config.clone();
     let routes = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(from_fn(move |request: Request, next: Next| {
+            answers::bounded(Arc::clone(&innermost), request, next)
+        }))
         .layer(from_fn(move |request: Request, next: Next| {
             layers::admit(Arc::clone(&inner), request, next)
         }))

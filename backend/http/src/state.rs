@@ -1,6 +1,7 @@
 //! What all routes share.
 
 use crate::Config;
+use crate::answers::Answers;
 use crate::holds::Holds;
 use crate::limiter::Limiter;
 use crate::metrics::Metrics;
@@ -13,6 +14,7 @@ use berth_services::Services;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use tokio::sync::Semaphore;
 
 /// Streams of events of one token.
 const STREAMS_OF_ONE_MAX: usize = 16;
@@ -26,6 +28,8 @@ const WAITS_SHARE: usize = 4;
 const BODIES_OF_ONE_MAX: usize = 256;
 /// They take one place in so many, all together.
 const BODIES_SHARE: usize = 4;
+/// Snapshots that are read and written down at the same time; each may be all that there is.
+const SNAPSHOTS_AT_ONCE: usize = 2;
 
 /// Through which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,10 @@ pub(crate) struct State {
     pub(crate) waits: Arc<Holds>,
     /// Bodies that are still to come.
     pub(crate) bodies: Arc<Holds>,
+    /// Large answers that are still to be read.
+    pub(crate) answers: Arc<Answers>,
+    /// Turns for snapshots.
+    pub(crate) snapshots: Semaphore,
     pub(crate) metrics: Metrics,
     document: OnceLock<Bytes>,
     begun: Instant,
@@ -83,6 +91,8 @@ impl State {
                 BODIES_OF_ONE_MAX,
                 config.connections_max / BODIES_SHARE,
             )),
+            answers: Arc::new(Answers::new(config.answers_bytes_max)),
+            snapshots: Semaphore::new(SNAPSHOTS_AT_ONCE),
             services,
             config,
             door,

@@ -16,9 +16,10 @@ pub(crate) mod tokens;
 pub(crate) mod trash;
 pub(crate) mod users;
 
+use crate::answers;
 use crate::error::Refusal;
 use crate::state::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub(crate) struct Paged {
 
 /// A body as JSON.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
-    Ok((status, axum::Json(body)).into_response())
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((status, kind, answers::json(body)?).into_response())
 }
 
 /// A body as text, for an answer that is written down under a key.

@@ -101,6 +101,8 @@ pub(crate) async fn snapshot(
             return Err(Refusal::field("kind", message));
         }
     };
+    // An error means that there are no turns any more, which does not happen.
+    let _turn = state.snapshots.acquire().await;
     let page = state
         .services
         .snapshot(
@@ -128,12 +130,12 @@ pub(crate) async fn snapshot(
                 databases: None,
                 next_page_token: page.next_page_token,
             };
-            Ok((etag, axum::Json(body)).into_response())
+            Ok((etag, json(StatusCode::OK, &body)?).into_response())
         }
         SnapshotRows::Databases(rows) => {
             let next = page.next_page_token.as_deref();
             let body = wire::shown_snapshot(page.version, rows, next, rules)?;
-            Ok((etag, axum::Json(body)).into_response())
+            Ok((etag, json(StatusCode::OK, &body)?).into_response())
         }
     }
 }

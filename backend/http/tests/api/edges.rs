@@ -9,7 +9,7 @@ use berth_domain::{Actor, Intent};
 use berth_http::{Config, UnclearHost};
 use futures_util::future::select;
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -472,4 +472,53 @@ async fn who_waits_leaves_places_for_others() {
     berth.settle(made["id"].as_str().unwrap()).await;
     assert_eq!(wait(&other).await.unwrap().status(), 200);
     drop((held, slow));
+}
+
+#[tokio::test]
+async fn large_answers_that_nobody_reads_are_in_their_own_callers_way() {
+    let config = Config {
+        answers_bytes_max: 128 * 1024,
+        ..Config::default()
+    };
+    let berth = TestBerth::start_with(config.clone(), "127.0.0.1").await;
+    let other = berth.token("admin", None).await;
+    let shop = json!({"name": "shop"});
+    berth.post("/v1/projects", shop).await.expect(201);
+    let put = async |name: &str, bytes: usize| {
+        let path = format!("/v1/projects/shop/env/{name}");
+        let value = json!({"value": "x".repeat(bytes)});
+        berth
+            .call(&berth.admin, Method::PUT, &path, Some(value))
+            .await
+    };
+    for name in ["ONE", "TWO"] {
+        assert!(put(name, 60_000).await.status.is_success());
+    }
+    let router = berth_http::router(Arc::clone(&berth.services), config);
+    let ask = async |token: &str, method: Method, path: &str, body: Option<Value>| {
+        let sent = request(token, method, path, body);
+        router.clone().oneshot(sent).await.unwrap()
+    };
+    let large = async |token: &str| ask(token, Method::GET, "/v1/projects/shop/env", None).await;
+    // One is answered, however large it is.
+    let unread = large(&berth.admin).await;
+    assert_eq!(unread.status(), 200);
+    let refused = read(large(&berth.admin).await).await;
+    assert_eq!(refused.line(), "429 too_many_at_once");
+    assert_eq!(refused.header("retry-after"), "2");
+    let refused = read(large(&other).await).await;
+    assert_eq!(refused.line(), "503 answers_busy");
+    // What would write is refused before it does.
+    let carts = || Some(json!({"name": "carts"}));
+    let refused = ask(&berth.admin, Method::POST, "/v1/projects", carts()).await;
+    assert_eq!(read(refused).await.line(), "429 too_many_at_once");
+    let made = ask(&other, Method::POST, "/v1/projects", carts()).await;
+    assert_eq!(made.status(), 201);
+    // Small answers are for everybody, and what was read makes room.
+    let small = ask(&berth.admin, Method::GET, "/v1/projects", None).await;
+    assert_eq!(small.status(), 200);
+    let read_now = read(unread).await;
+    assert_eq!(read_now.header("content-type"), "application/json");
+    assert!(read_now.text.len() > 120_000 && read_now.body.is_object());
+    assert_eq!(large(&other).await.status(), 200);
 }
