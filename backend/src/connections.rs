@@ -1,6 +1,7 @@
 //! Clients of the API's socket: a bounded number of them, none of which keeps its place by
 //! silence.
 
+use crate::outgoing::Outgoing;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -17,6 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -165,6 +167,9 @@ impl Client {
     {
         let router = TowerToHyperService::new(self.router);
         let address = self.address;
+        let sending = Arc::clone(&place);
+        let patience = Duration::from_millis(u64::from(UNREAD_MILLIS_MAX));
+        let stream = Outgoing::new(stream, patience, move || sending.all_sent());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(address));
             let busy = Busy::at(Arc::clone(&place));
@@ -174,7 +179,7 @@ impl Client {
             let answering = router.call(request);
             async move {
                 let answer = answering.await?;
-                // The client is idle again when all of the answer is on its way.
+                // The body goes when its last part is handed on, which is before it is sent.
                 Ok::<_, std::convert::Infallible>(answer.map(|body: Body| {
                     body.map_frame(move |frame| {
                         let _held = &busy;
@@ -228,6 +233,8 @@ struct Place {
     id: u64,
     places: Arc<Places>,
     leave: Arc<Notify>,
+    /// Whether a request was answered, and some of the answer may still have to be sent.
+    answered: AtomicBool,
 }
 
 /// A request under way at a place.
@@ -279,6 +286,7 @@ impl Places {
             id,
             places: Arc::clone(self),
             leave,
+            answered: AtomicBool::new(false),
         })
     }
 
@@ -294,6 +302,16 @@ impl Places {
     }
 }
 
+impl Place {
+    /// The client is idle again once it was answered and the whole answer is on its way.
+    fn all_sent(&self) {
+        if self.answered.swap(false, Ordering::Relaxed) {
+            self.places.set_idle(self.id, Some(Instant::now()));
+            self.places.freed.notify_one();
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.taken().clients.remove(&self.id);
@@ -303,6 +321,7 @@ impl Drop for Place {
 
 impl Busy {
     fn at(place: Arc<Place>) -> Self {
+        place.answered.store(false, Ordering::Relaxed);
         place.places.set_idle(place.id, None);
         Self(place)
     }
@@ -310,9 +329,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let place = &self.0;
-        place.places.set_idle(place.id, Some(Instant::now()));
-        place.places.freed.notify_one();
+        self.0.answered.store(true, Ordering::Relaxed);
     }
 }
 
@@ -423,6 +440,31 @@ mod tests {
         assert_eq!(read(idle.remove(0)).await, "");
         release.notify_one();
         assert!(read(busy).await.ends_with("slow"));
+    }
+
+    #[tokio::test]
+    async fn who_reads_a_large_answer_slowly_keeps_its_place_until_it_has_all() {
+        const LARGE: usize = 64 * 1024 * 1024;
+        let router = Router::new()
+            .route("/", get(|| async { "fine" }))
+            .route("/large", get(|| async { vec![b'x'; LARGE] }));
+        let bounds = Bounds {
+            connections_max: 2,
+            patience: Duration::from_secs(600),
+        };
+        let server = served(router, bounds).await;
+        let mut slow = TcpStream::connect(server.address).await.unwrap();
+        let request = b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        slow.write_all(request).await.unwrap();
+        // It is being answered, and takes no more for now.
+        slow.read_exact(&mut [0; 15]).await.unwrap();
+        for _ in 0..5 {
+            let _idle = TcpStream::connect(server.address).await.unwrap();
+            let answer = read(asked(server.address).await).await;
+            assert!(answer.ends_with("fine"), "{answer}");
+        }
+        let answer = read(slow).await;
+        assert!(answer.len() > LARGE, "{} bytes came", answer.len());
     }
 
     #[tokio::test]

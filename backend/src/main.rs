@@ -15,6 +15,7 @@ mod env_files;
 mod images;
 mod local;
 mod logging;
+mod outgoing;
 mod ports;
 mod serve;
 mod tls;
