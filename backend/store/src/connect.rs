@@ -1,6 +1,6 @@
 //! Where the store is, and connections to it: few, bounded, durable before they answer.
 
-use crate::Error;
+use crate::{Error, encryption};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, ConnectOptions, Connection, Pool};
 use std::fmt::Write as _;
@@ -62,9 +62,8 @@ impl Location {
             return Ok(Self::file(Path::new(path)));
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Ok(Self::Postgres {
-                url: url.to_owned(),
-            });
+            let url = encryption::decided(url)?;
+            return Ok(Self::Postgres { url });
         }
         Err(Error::UnknownUrl)
     }

@@ -13,6 +13,16 @@ pub enum Error {
     /// The URL is neither a file's nor a server's.
     #[error("the store's URL must begin with \"sqlite:\" or \"postgres:\"")]
     UnknownUrl,
+    /// The server would be reached in a way that keeps nobody from listening in.
+    #[error(
+        "the store's server may not be reached with sslmode={mode}: {reason} (leave it out and the server is verified, or write require or disable)"
+    )]
+    SslMode {
+        /// The mode that was asked for.
+        mode: &'static str,
+        /// What it would allow.
+        reason: &'static str,
+    },
     /// The database file could not be made.
     #[error("could not create the store's file {}", path.display())]
     CreateFile {

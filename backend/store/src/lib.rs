@@ -21,6 +21,7 @@ mod capacity;
 mod connect;
 mod credentials;
 mod databases;
+mod encryption;
 mod env;
 mod env_versions;
 mod error;

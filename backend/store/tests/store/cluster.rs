@@ -1,6 +1,7 @@
 //! A private PostgreSQL server, shared by the tests of one process and gone with it.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -9,13 +10,18 @@ use std::time::Duration;
 
 /// The user that the server runs as when the tests run as root, whom it refuses.
 const NOBODY: &str = "65534";
+const MISSING: &str = "no PostgreSQL server under /usr/lib/postgresql (package postgresql)";
 /// Looks for the server's socket, 50 ms apart.
 const START_POLLS_MAX: u32 = 400;
+
+/// The port of a server that is reached by its socket alone.
+const PORT: u16 = 5432;
 
 /// A server on a Unix socket in a directory of its own.
 pub struct Cluster {
     directory: PathBuf,
     programs: PathBuf,
+    port: u16,
     databases: AtomicU32,
     /// The server is stopped and the directory removed once this pipe closes, however the
     /// process ends.
@@ -28,15 +34,51 @@ impl Cluster {
     pub fn shared() -> Option<&'static Self> {
         static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
         let cluster = CLUSTER
-            .get_or_init(|| programs().map(Cluster::start))
+            .get_or_init(|| {
+                let programs = programs()?;
+                Some(Self::start(programs, PORT, |_| {
+                    vec!["listen_addresses=".to_owned()]
+                }))
+            })
             .as_ref();
         if cluster.is_none() {
-            not_run("no PostgreSQL server under /usr/lib/postgresql (package postgresql)");
+            not_run(MISSING);
         }
         cluster
     }
 
-    fn start(programs: PathBuf) -> Self {
+    /// Another server, which is reached on loopback too and shows a certificate there, and its
+    /// port; none, with the reason printed, where none is installed.
+    pub fn secured(certificate: &str, key: &str) -> Option<(Self, u16)> {
+        let Some(programs) = programs() else {
+            not_run(MISSING);
+            return None;
+        };
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("its address").port();
+        drop(free);
+        let cluster = Self::start(programs, port, |directory| {
+            let file = |name: &str, content: &str| {
+                let path = directory.join(name);
+                std::fs::write(&path, content).expect("a file");
+                run(Command::new("chmod").arg("600").arg(&path));
+                if rustix::process::geteuid().is_root() {
+                    run(Command::new("chown").arg(NOBODY).arg(&path));
+                }
+                path.display().to_string()
+            };
+            vec![
+                "listen_addresses=127.0.0.1".to_owned(),
+                "ssl=on".to_owned(),
+                format!("ssl_cert_file={}", file("cert.pem", certificate)),
+                format!("ssl_key_file={}", file("key.pem", key)),
+            ]
+        });
+        Some((cluster, port))
+    }
+
+    /// Starts a server with settings that may need files in its directory.
+    fn start(programs: PathBuf, port: u16, settings: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("berth-store-")
             .tempdir()
@@ -57,10 +99,13 @@ impl Cluster {
             .arg(&data)
             .arg("-k")
             .arg(&directory)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
+            .args(["-p", &port.to_string(), "-c", "fsync=off"])
             .args(["-c", "max_wal_size=64MB", "-c", "shared_buffers=16MB"])
             // The tests look for secrets in what a talkative server writes down.
             .args(["-c", "log_statement=all", "-c", "logging_collector=off"]);
+        for setting in settings(&directory) {
+            server.arg("-c").arg(setting);
+        }
         let mut keeper = Command::new("sh")
             .arg("-c")
             .arg(
@@ -82,6 +127,7 @@ impl Cluster {
             _keeper: keeper,
             directory,
             programs,
+            port,
             databases: AtomicU32::new(0),
         };
         cluster.await_ready();
@@ -93,6 +139,7 @@ impl Cluster {
             let ready = Command::new(self.programs.join("pg_isready"))
                 .arg("-h")
                 .arg(&self.directory)
+                .args(["-p", &self.port.to_string()])
                 .stdout(Stdio::null())
                 .status()
                 .is_ok_and(|status| status.success());

@@ -10,6 +10,7 @@
 mod bench;
 mod cluster;
 mod crash;
+mod encryption;
 mod env;
 mod following;
 mod leases;
