@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_api::{
-    Catalogue, Credentials, Database, DatabaseBody, DatabaseEnvelope, PlanAnswer, PlanItem,
-    PlanRequest, PlannedItem, Project, ProjectBody, ProjectEnvelope, Server, Snapshot,
+    Catalogue, ChangedDatabaseEnvelope, Credentials, Database, DatabaseBody, DatabaseEnvelope,
+    PlanAnswer, PlanItem, PlanRequest, PlannedItem, Project, ProjectBody, ProjectEnvelope, Server,
+    Snapshot,
 };
 use berth_plugin::resource::Context;
 use reqwest::Method;
@@ -280,12 +281,15 @@ impl Client {
         Ok(database)
     }
 
-    /// Changes the fields that the body has.
-    pub async fn change_database(&self, id: &str, body: &DatabaseBody) -> Result<Database, Shared> {
+    /// Changes the fields that the body has. The answer names the operation to wait for.
+    pub async fn change_database(
+        &self,
+        id: &str,
+        body: &DatabaseBody,
+    ) -> Result<ChangedDatabaseEnvelope, Shared> {
         let act = format!("changing database {id}");
         let request = Request::new(act, Method::PATCH, &["v1", "databases", id]).json(body);
-        let DatabaseEnvelope { database } = self.send(request).await?;
-        Ok(database)
+        self.send(request).await
     }
 
     /// Takes a database away, into the trash, and names the operation that does it. One that

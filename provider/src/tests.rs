@@ -13,6 +13,7 @@ mod schema;
 mod silence;
 mod sleep;
 mod told;
+mod waits;
 
 use berth_plugin::diagnostics::Diagnostics;
 use berth_plugin::object::Object;

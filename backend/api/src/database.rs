@@ -290,6 +290,17 @@ pub struct DatabaseEnvelope {
     pub database: Database,
 }
 
+/// A database after a change, in its envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangedDatabaseEnvelope {
+    /// The database.
+    pub database: Database,
+    /// The operation that this change ordered. Null when there is nothing to wait for, as after
+    /// a change of tags: the database's own `operation_id` is then of another change.
+    pub ordered_operation_id: Option<String>,
+}
+
 /// A page of databases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

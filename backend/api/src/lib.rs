@@ -26,8 +26,8 @@ pub use common::{
     TokenBody, TokenCreated, TokenList, TokenSecret,
 };
 pub use database::{
-    Condition, Credentials, Database, DatabaseBody, DatabaseEnvelope, DatabaseList, Pooler,
-    PoolerBody, RestoreFrom,
+    ChangedDatabaseEnvelope, Condition, Credentials, Database, DatabaseBody, DatabaseEnvelope,
+    DatabaseList, Pooler, PoolerBody, RestoreFrom,
 };
 pub use dialects::{
     AddonCategory, AddonPlan, AddonProvider, AddonProviderList, PlainCredentials, PlainDatabase,

@@ -350,9 +350,15 @@ impl World {
                 if fields["expose"] == json!(true) && fields["public_port"].is_null() {
                     fields.insert("public_port".into(), json!(15_001));
                 }
-                fields.insert(
-                    "operation_id".into(),
-                    json!(self.operate(&id, &name, "change")),
+                let mut ordered = Json::Null;
+                if is_work(&row, &fields) {
+                    ordered = json!(self.operate(&id, &name, "change"));
+                    fields.insert("operation_id".into(), ordered.clone());
+                }
+                self.databases.insert(id, fields.clone());
+                return (
+                    200,
+                    json!({"database": fields, "ordered_operation_id": ordered}),
                 );
             }
             ("DELETE", []) if is_protected(&row) => {
@@ -393,6 +399,24 @@ impl World {
             "credential_version": version, "inert": self.inert,
         })
     }
+}
+
+/// Whether a change leaves work; what runs knows nothing of some fields.
+fn is_work(before: &Fields, after: &Fields) -> bool {
+    const TOLD_ONLY: [&str; 7] = [
+        "claimed",
+        "deletion_protection",
+        "inject_env",
+        "name",
+        "recovery_window_days",
+        "sleep_after_minutes",
+        "tags",
+    ];
+    let differs = |(name, value): (&String, &Json)| before.get(name) != Some(value);
+    let mut fields = after
+        .iter()
+        .filter(|(name, _)| !TOLD_ONLY.contains(&name.as_str()));
+    fields.any(differs)
 }
 
 /// What nobody took over is not protected from the one token that there is.

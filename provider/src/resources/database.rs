@@ -121,6 +121,44 @@ impl Database {
         Ok(())
     }
 
+    /// Orders a change and sees it through.
+    async fn change(
+        &self,
+        backend: &Backend,
+        request: &UpdateRequest<'_>,
+        body: DatabaseBody,
+        response: &mut StateResponse,
+    ) -> Outcome {
+        let client = &backend.client;
+        let id = request.prior.require_string("id")?;
+        let changed = client.change_database(id, &body).await;
+        let changed = changed.map_err(self.told())?;
+        backend.snapshots.forget().await;
+        let Some(operation) = changed.ordered_operation_id else {
+            // What runs need not hear of it. The database's last operation, which may be under
+            // way or have failed, is of another change.
+            return self.state(&changed.database, request.planned, response);
+        };
+        // What is under way is not the state before any more, and not yet the plan.
+        self.state(&changed.database, request.prior, response)?;
+        if request.planned.get("password")?.is_unknown() {
+            // Should the rest fail, the next refresh sees that they are missing.
+            for name in schema::SECRETS {
+                response.state.set(name, Value::Null)?;
+            }
+        }
+        let act = format!("changing database {}", changed.database.name);
+        client
+            .wait(&act, id, Some(operation), request.context)
+            .await
+            .map_err(|error| self.unfinished(error, CHANGE_GOES_ON))?;
+        let settled = client
+            .outlast(&act, request.context, || client.database(id, None))
+            .await
+            .map_err(self.told())?;
+        self.state(&settled, request.planned, response)
+    }
+
     /// A changed engine is another database: the old one is destroyed, if it may be.
     async fn plan_replacement(
         &self,
@@ -372,29 +410,8 @@ impl Resource for Database {
                 .map_err(self.told())?;
             response.state.replace(request.planned.clone());
         } else {
-            let changed = client
-                .change_database(id, &body(fields)?)
-                .await
-                .map_err(self.told())?;
-            backend.snapshots.forget().await;
-            // What is under way is not the state before any more, and not yet the plan.
-            self.state(&changed, request.prior, response)?;
-            if request.planned.get("password")?.is_unknown() {
-                // Should the rest fail, the next refresh sees that they are missing.
-                for name in schema::SECRETS {
-                    response.state.set(name, Value::Null)?;
-                }
-            }
-            let act = format!("changing database {}", changed.name);
-            client
-                .wait(&act, id, changed.operation_id, request.context)
-                .await
-                .map_err(|error| self.unfinished(error, CHANGE_GOES_ON))?;
-            let settled = client
-                .outlast(&act, request.context, || client.database(id, None))
-                .await
-                .map_err(self.told())?;
-            self.state(&settled, request.planned, response)?;
+            self.change(&backend, &request, body(fields)?, response)
+                .await?;
         }
         if request.planned.get("password")?.is_unknown() {
             let act = format!("reading the credentials of {id}");

@@ -11,16 +11,24 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use berth_api::{
-    ApiError, Credentials, DatabaseBody, DatabaseEnvelope, DatabaseList, OperationList,
+    ApiError, ChangedDatabaseEnvelope, Credentials, DatabaseBody, DatabaseEnvelope, DatabaseList,
+    OperationList,
 };
 use berth_domain::{DatabaseId, OperationId};
-use berth_services::databases::{Act, ClaimManner, Network, Reference, Rules};
+use berth_services::databases::{Act, Changed, ClaimManner, Network, Reference, Rules};
 use berth_services::{DatabaseRecord, tag_of_database};
 use serde::Deserialize;
 
 fn envelope(record: &DatabaseRecord, rules: &Rules) -> DatabaseEnvelope {
     DatabaseEnvelope {
         database: wire::database(record, rules),
+    }
+}
+
+fn changed(changed: &Changed, rules: &Rules) -> ChangedDatabaseEnvelope {
+    ChangedDatabaseEnvelope {
+        database: wire::database(&changed.record, rules),
+        ordered_operation_id: changed.ordered.as_ref().map(ToString::to_string),
     }
 }
 
@@ -119,7 +127,7 @@ pub(crate) async fn read(
 /// Changes the fields that the body names and no others.
 #[utoipa::path(patch, path = "/v1/databases/{database}", tag = "databases", request_body = DatabaseBody,
     params(("database" = String, Path), ("project_id" = Option<String>, Query)),
-    responses((status = 200, body = DatabaseEnvelope), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+    responses((status = 200, body = ChangedDatabaseEnvelope), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn update(
     State(state): Shared,
     Extension(caller): Who,
@@ -131,12 +139,12 @@ pub(crate) async fn update(
     let (config, _) =
         wire::database_config(opened(body.fields, "database")?).map_err(Refusal::fields)?;
     let reference = reference(&database, &narrowed);
-    let record = state
+    let done = state
         .services
         .update_database(&caller, reference, &config, &expected)
         .await?;
-    let answer = json(StatusCode::OK, &envelope(&record, state.services.rules()))?;
-    Ok(tagged(answer, tag_of_database(&record.database)))
+    let answer = json(StatusCode::OK, &changed(&done, state.services.rules()))?;
+    Ok(tagged(answer, tag_of_database(&done.record.database)))
 }
 
 /// Destroys a database. Its data stays in the trash until its recovery window ends.
@@ -183,7 +191,7 @@ macro_rules! acts {
         $(#[$doc])*
         #[utoipa::path(post, path = $path, tag = "databases",
             params(("database" = String, Path), ("project_id" = Option<String>, Query)),
-            responses((status = 202, body = DatabaseEnvelope), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
+            responses((status = 202, body = ChangedDatabaseEnvelope), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
         pub(crate) async fn $name(
             State(state): Shared,
             Extension(caller): Who,
@@ -194,7 +202,7 @@ macro_rules! acts {
         ) -> Answer {
             body.expect_nothing()?;
             let rules = state.services.rules();
-            let render = |record: &DatabaseRecord| text(StatusCode::ACCEPTED, &envelope(record, rules));
+            let render = |done: &Changed| text(StatusCode::ACCEPTED, &changed(done, rules));
             let keyed = key.with(&body.bytes, &render);
             let reference = reference(&database, &narrowed);
             let answered = state.services.act_on_database(&caller, reference, $act, keyed).await?;

@@ -1,5 +1,5 @@
 use crate::support::{TestBerth, password_of, postgres};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_database_is_ordered_with_defaults_and_read_by_id_and_name() {
@@ -222,6 +222,45 @@ async fn a_change_says_what_is_to_be_done() {
                 assert_eq!(operation.expect(200)["kind"], kind, "{change}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_change_names_the_operation_that_it_ordered_and_no_other() {
+    let berth = TestBerth::start().await;
+    let made = berth.database(postgres("orders")).await;
+    let id = made["id"].as_str().unwrap();
+    let path = format!("/v1/databases/{id}");
+    let tagged = async |value: &str| {
+        let body = json!({"tags": {"team": value}});
+        berth.patch(&path, body).await.expect(200)
+    };
+    // Somebody else's work is under way, and then it has failed.
+    let under_way = tagged("a").await;
+    assert_eq!(under_way["ordered_operation_id"], Value::Null);
+    assert_eq!(under_way["database"]["operation_id"], made["operation_id"]);
+    berth.fail(id, "the image cannot be pulled").await;
+    let failed = tagged("b").await;
+    assert_eq!(failed["ordered_operation_id"], Value::Null);
+    let last = failed["database"]["operation_id"].as_str().unwrap();
+    let last = berth.get(&format!("/v1/operations/{last}")).await;
+    assert_eq!(last.expect(200)["state"], "failed");
+
+    let larger = json!({"plan": "large"});
+    let changed = berth.patch(&path, larger.clone()).await.expect(200);
+    let ordered = &changed["ordered_operation_id"];
+    assert!(ordered.as_str().unwrap().starts_with("op_"), "{changed}");
+    assert_eq!(*ordered, changed["database"]["operation_id"]);
+    let again = berth.patch(&path, larger).await.expect(200);
+    assert_eq!(again["ordered_operation_id"], Value::Null);
+    assert_eq!(again["database"]["operation_id"], *ordered);
+
+    berth.settle(id).await;
+    for (act, orders) in [("start", false), ("restart", true), ("stop", true)] {
+        let acted = berth.post(&format!("{path}/{act}"), json!({})).await;
+        let acted = acted.expect(202);
+        let ordered = &acted["ordered_operation_id"];
+        assert_eq!(ordered.is_string(), orders, "{act}: {ordered}");
     }
 }
 

@@ -5,8 +5,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use berth_domain::{
-    Addresses, Catalogue, Clock, EngineName, InstallationId, Observation, Observed, Plan, Secret,
-    Timestamp,
+    Addresses, Catalogue, Clock, EngineName, InstallationId, Observation, Observed,
+    OperationFailure, Plan, Secret, Timestamp,
 };
 use berth_engines::Registry;
 use berth_http::Config;
@@ -297,6 +297,19 @@ impl TestBerth {
 
     /// What the loop would do: the operation has succeeded and the database was seen ready.
     pub async fn settle(&self, id: &str) {
+        self.end(id, None).await;
+    }
+
+    /// What the loop would do where it could do no more; the database is still seen ready.
+    pub async fn fail(&self, id: &str, message: &str) {
+        let failure = OperationFailure {
+            code: "test".to_owned(),
+            message: message.to_owned(),
+        };
+        self.end(id, Some(&failure)).await;
+    }
+
+    async fn end(&self, id: &str, failure: Option<&OperationFailure>) {
         let id = berth_domain::DatabaseId::parse(id).unwrap();
         let now = self.hands.now();
         let mut tx = self.store.begin().await.unwrap();
@@ -306,7 +319,7 @@ impl TestBerth {
             .unwrap();
         for operation in leased {
             let held = tx
-                .finish_operation(&operation.id, "test", now, None)
+                .finish_operation(&operation.id, "test", now, failure)
                 .await
                 .unwrap();
             assert_eq!(held, berth_store::LeaseStatus::Held);

@@ -8,7 +8,7 @@ use crate::expected::tag_of_database;
 use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, Expected, FieldError, Given, Services};
-use berth_domain::{Claim, Database, FieldChange, Intent, OperationKind};
+use berth_domain::{Claim, Database, FieldChange, Intent, OperationId, OperationKind};
 use berth_store::DatabaseRecord;
 
 /// A change that is not of attributes.
@@ -22,6 +22,15 @@ pub enum Act {
     Restart,
     /// It gets a new password.
     Rotate,
+}
+
+/// A database after a change, and what the change itself ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The database. Its last operation may be another's.
+    pub record: DatabaseRecord,
+    /// The operation of this change; none when what runs need not hear of it.
+    pub ordered: Option<OperationId>,
 }
 
 /// Where the database to change is looked for.
@@ -41,7 +50,7 @@ impl Services {
         reference: Reference<'_>,
         config: &DatabaseConfig,
         expected: &Expected,
-    ) -> Result<DatabaseRecord, Error> {
+    ) -> Result<Changed, Error> {
         if config.restore_from.value().is_some() {
             return Err(Error::fields(vec![FieldError::invalid(
                 "restore_from",
@@ -57,7 +66,7 @@ impl Services {
             )
             .await?
         {
-            Answered::Fresh(record) => Ok(record),
+            Answered::Fresh(changed) => Ok(changed),
             Answered::Replayed(_) => Err(Error::Inconsistent {
                 act: "change a database",
                 reason: "a request without a key has an earlier answer".to_owned(),
@@ -71,8 +80,8 @@ impl Services {
         caller: &Caller,
         reference: Reference<'_>,
         act: Act,
-        keyed: Option<Keyed<'_, DatabaseRecord>>,
-    ) -> Result<Answered<DatabaseRecord>, Error> {
+        keyed: Option<Keyed<'_, Changed>>,
+    ) -> Result<Answered<Changed>, Error> {
         self.alter(caller, reference, Alteration::Act(act), keyed)
             .await
     }
@@ -82,8 +91,8 @@ impl Services {
         caller: &Caller,
         reference: Reference<'_>,
         alteration: Alteration<'_>,
-        keyed: Option<Keyed<'_, DatabaseRecord>>,
-    ) -> Result<Answered<DatabaseRecord>, Error> {
+        keyed: Option<Keyed<'_, Changed>>,
+    ) -> Result<Answered<Changed>, Error> {
         let world = self.world().await;
         let mut writing = match self.begin(caller, keyed).await? {
             Begun::Write(writing) => writing,
@@ -110,14 +119,17 @@ impl Services {
                 format!("{} is stopped: start it instead", row.name),
             ));
         }
-        if changed != row || restart {
+        let ordered = if changed != row || restart {
             self.write_change(&mut writing, caller, &row, changed, restart)
-                .await?;
-        }
+                .await?
+        } else {
+            None
+        };
         let record = self.reread(&mut writing.tx, &row.id).await?;
-        self.commit(writing, record).await
+        self.commit(writing, Changed { record, ordered }).await
     }
 
+    /// Writes the change down, and names the operation that it leaves.
     async fn write_change<T>(
         &self,
         writing: &mut Writing<'_, T>,
@@ -125,7 +137,7 @@ impl Services {
         before: &Database,
         mut changed: Database,
         restart: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<OperationId>, Error> {
         let (tx, now) = (&mut writing.tx, writing.now);
         let kind = kind_of_change(before, &changed, restart);
         changed.generation += 1;
@@ -133,8 +145,8 @@ impl Services {
         tx.update_database(&changed)
             .await
             .doing("store a changed database")?;
-        let operation = match kind {
-            Some(kind) => Some(self.order(tx, &changed, kind, now).await?),
+        let ordered = match kind {
+            Some(kind) => Some(self.order(tx, &changed, kind, now).await?.id),
             None => None,
         };
         let mut changes = audit::changes(&audit::database(before), &audit::database(&changed));
@@ -154,12 +166,13 @@ impl Services {
                 },
                 project: Some(&changed.project_id),
                 database: Some(&changed.id),
-                operation: operation.as_ref().map(|o| &o.id),
+                operation: ordered.as_ref(),
                 message,
             },
             changes,
         )
-        .await
+        .await?;
+        Ok(ordered)
     }
 
     /// The database to change, which must be there for its users.

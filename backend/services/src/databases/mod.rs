@@ -15,7 +15,7 @@ mod planned;
 mod rules;
 
 pub use berth_engines::UriTls;
-pub use change::{Act, Reference};
+pub use change::{Act, Changed, Reference};
 pub use config::{DatabaseConfig, PoolerConfig, desired_status};
 pub use create::ClaimManner;
 pub use credentials::{Credentials, Network};
