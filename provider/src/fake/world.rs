@@ -1,5 +1,6 @@
 //! What the fake backend keeps, and the few rules by which it changes.
 
+mod derived;
 mod plans;
 
 use std::collections::BTreeMap;
@@ -123,52 +124,23 @@ impl World {
                 "inject_env": {},
             }),
         );
-        let mut pooler = json!({
-            "enabled": true, "mode": "transaction", "default_pool_size": 20,
-            "max_client_connections": 100, "reserve_pool_size": null,
-            "server_idle_timeout_seconds": null, "parameters": {},
-        });
-        if let Some(Json::Object(given)) = config.get("pooler") {
-            overlay(pooler.as_object_mut().unwrap(), given);
-        } else if let Some(prior) = prior.filter(|_| !config.contains_key("pooler")) {
-            pooler = prior["pooler"].clone();
-        }
         overlay(&mut fields, config);
-        fields.insert(
-            "pooler".into(),
-            if pooler["enabled"] == json!(false) {
-                Json::Null
-            } else {
-                pooler
-            },
-        );
         fields.remove("restore_from");
         if prior.is_none() {
             let name = text(config, "name").to_owned();
-            let derived = json!({
-                "slug": name, "host": format!("berth-db-{name}"), "port": 5432,
-                "pooler_host": format!("berth-pgbouncer-{name}"), "pooler_port": 5432,
-                "uri_template": format!("postgresql://app_{name}:{{password}}@h/{name}"),
-                "technology": text(config, "engine"),
-            });
-            overlay(&mut fields, derived.as_object().unwrap());
+            fields.insert("slug".into(), json!(name));
+            fields.insert("technology".into(), json!(text(config, "engine")));
             fields.entry("database_name").or_insert(json!(name));
             fields
                 .entry("username")
                 .or_insert(json!(format!("app_{name}")));
         }
-        let exposed = fields["expose"] == json!(true);
-        fields.insert(
-            "public_host".into(),
-            if exposed {
-                json!("127.0.0.1")
-            } else {
-                Json::Null
-            },
-        );
-        if !exposed {
-            fields.insert("public_port".into(), Json::Null);
-        }
+        let pooler = derived::pooler(config, prior, text(&fields, "engine"));
+        fields.insert("pooler".into(), pooler);
+        let port = derived::public_port(config, prior);
+        fields.insert("public_port".into(), port);
+        let addresses = derived::addresses(&fields);
+        overlay(&mut fields, addresses.as_object().unwrap());
         fields
     }
 

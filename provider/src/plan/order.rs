@@ -70,6 +70,11 @@ pub(super) fn preset(name: &str, backend: &Backend) -> Value {
     }
 }
 
+/// Whether it says of itself that it is switched off.
+fn is_off(object: &Object) -> bool {
+    object.boolean("enabled") == Ok(Some(false))
+}
+
 /// The order for an adopted attribute that is there: what is given, what is there, or, where
 /// something was given before, nothing.
 pub(super) fn adopted(
@@ -79,6 +84,8 @@ pub(super) fn adopted(
     configured: &BTreeSet<String>,
 ) -> Value {
     match (given, there) {
+        // What others said of something that goes is taken with it, and refused beside that.
+        (Value::Object(off), Value::Object(on)) if is_off(off) && !is_off(on) => off.clone().into(),
         (Value::Object(given), Value::Object(there)) => given
             .clone()
             .map_values(|inner, given| {

@@ -92,7 +92,7 @@ impl Database {
         let fields = fields_of(answer).map_err(misfit)?;
         let types = self.kind.schema.object_type();
         let mut state = state_of(&fields, template, types, self.kind.own)?;
-        // The backend has no pooler where the configuration has one that is switched off.
+        // An engine may have no pooler where the configuration has one that is switched off.
         let written = template.get("pooler")?;
         if state.is_null("pooler")? && is_switched_off(written) {
             state.set("pooler", written.clone().unknown_to_null())?;

@@ -175,10 +175,29 @@ async fn a_pooler_can_be_switched_off_and_on() {
     let off = stage.database(&[("pooler", Value::object([("enabled", false)]))]);
     let mut instance = stage.created(&off).await;
     stage.assert_settled(&mut instance, &off).await;
+    let state = instance.state.as_ref().unwrap();
+    assert!(state.is_null("pooler_host").unwrap());
+    let pooler = state.object("pooler").unwrap().unwrap();
+    assert_eq!(pooler.string("mode").unwrap(), Some("transaction"));
     let on = stage.database(&[("pooler", Value::object([("enabled", true)]))]);
     let plan = stage.host.apply(&mut instance, &on).await.unwrap();
     assert_eq!(plan.action, Action::Update);
     stage.assert_settled(&mut instance, &on).await;
+}
+
+#[tokio::test]
+async fn a_pooler_that_others_have_set_can_be_switched_off() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&stage.database(&[])).await;
+    stage.fake.change(|world| {
+        let row = world.databases.values_mut().next().unwrap();
+        row["pooler"]["mode"] = json!("session");
+    });
+    let run = stage.next_run().await;
+    run.host.refresh(&mut instance).await.unwrap();
+    let off = stage.database(&[("pooler", Value::object([("enabled", false)]))]);
+    run.host.apply(&mut instance, &off).await.unwrap();
+    run.assert_settled(&mut instance, &off).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Answer, Fields, World, is_protected};
+use super::{Answer, Fields, World, derived, is_protected};
 
 impl World {
     pub(super) fn plan(&mut self, body: &Fields) -> Answer {
@@ -58,7 +58,7 @@ impl World {
                 && prior.is_none()
                 && Some(id.as_str()) != replaces
         });
-        let notes: Vec<Json> = resumed
+        let mut notes: Vec<Json> = resumed
             .into_iter()
             .map(|(id, _)| {
                 json!({"severity": "warning", "field": "name", "summary": "It is resumed",
@@ -67,6 +67,12 @@ impl World {
             .collect();
         if config.get("plan") == Some(&json!("huge")) {
             return error("plan", "use one of db-s-1vcpu-1gb");
+        }
+        if let Some(field) = derived::said_of_no_pooler(config) {
+            return error(
+                &field,
+                "has no meaning while pooler.enabled is false: leave it out",
+            );
         }
         let whole = prior.map(as_new);
         let restored = config
@@ -102,11 +108,15 @@ impl World {
                 unknown.extend(derived.map(str::to_owned));
             }
         }
-        if of_database && unknown.iter().any(|path| path == "expose") {
-            unknown.extend(["public_host".into(), "public_port".into()]);
-        }
-        if of_database && planned["expose"] == json!(true) && planned["public_port"].is_null() {
-            unknown.push("public_port".into());
+        if of_database {
+            unknown.extend(also_unknown(&planned, &unknown));
+            if config.contains_key("public_port") && planned["expose"] == json!(false) {
+                notes.push(json!({
+                    "severity": "warning", "field": "public_port",
+                    "summary": "The port is kept and not published",
+                    "message": "Set expose = true to publish it.",
+                }));
+            }
         }
         planned.retain(|name, _| !unknown.contains(name));
         json!({"planned": planned, "unknown": unknown, "notes": notes, "errors": []})
@@ -117,6 +127,26 @@ fn row_id(item: &Json) -> Option<String> {
     item.get("id").and_then(Json::as_str).map(str::to_owned)
 }
 
+/// What of a database hangs on what is not known.
+fn also_unknown(planned: &Fields, unknown: &[String]) -> Vec<String> {
+    let is_open = |field: &str| unknown.iter().any(|path| path == field);
+    let mut also: Vec<&str> = Vec::new();
+    let has_no_port = planned["public_port"].is_null();
+    if is_open("expose") {
+        also.push("public_host");
+    }
+    if has_no_port && (is_open("expose") || planned["expose"] == json!(true)) {
+        also.push("public_port");
+    }
+    if is_open("engine") {
+        also.extend(["port", "technology", "version"]);
+    }
+    if is_open("engine") || is_open("pooler") || is_open("pooler.enabled") {
+        also.extend(["pooler", "pooler_host", "pooler_port", "uri_template"]);
+    }
+    also.into_iter().map(str::to_owned).collect()
+}
+
 /// The row without what a whole order that leaves it out sets back.
 fn as_new(row: &Fields) -> Fields {
     let mut fields = row.clone();
@@ -124,11 +154,7 @@ fn as_new(row: &Fields) -> Fields {
         "tags": {}, "sleep_after_minutes": null, "quota": null, "allow_list": [],
         "inject_env": {}, "auto_provision": false,
         "description": null, "default_region": "local",
-        "pooler": {
-            "enabled": true, "mode": "transaction", "default_pool_size": 20,
-            "max_client_connections": 100, "reserve_pool_size": null,
-            "server_idle_timeout_seconds": null, "parameters": {},
-        },
+        "pooler": derived::default_pooler(),
     });
     for (name, value) in defaults.as_object().unwrap() {
         if fields.contains_key(name) {
