@@ -43,8 +43,8 @@ pub enum Manner {
     Default,
     /// It stays as it is; at create the backend chooses.
     Sticky,
-    /// As [`Manner::Sticky`], while the switch of that name is on; else there is nothing.
-    StickyWhile(&'static str),
+    /// The backend keeps it by itself: an order is silent about it.
+    Kept,
     /// As [`Manner::Sticky`]; but once the configuration gave it and does so no more, the
     /// backend's default returns.
     Adopted,
@@ -108,13 +108,9 @@ impl Kind {
                 (Manner::Once, Some(_)) => continue,
                 (Manner::Adopted, Some(there)) => adopted(field.name, given, there, &configured),
                 _ if !given.is_null() => given.clone(),
+                (Manner::Kept, _) => continue,
                 (Manner::Default, _) => planned.get(field.name)?.clone(),
                 (Manner::Sticky, Some(there)) => there.clone(),
-                (Manner::StickyWhile(switch), Some(there))
-                    if *planned.get(switch)? == Value::from(true) =>
-                {
-                    there.clone()
-                }
                 _ => preset(field.name, backend),
             };
             order.add(field.name, &value);
@@ -427,7 +423,7 @@ pub fn change(
         let (before, after) = (prior.get(field.name)?, planned.get(field.name)?);
         let follows = match field.manner {
             Manner::Once => true,
-            Manner::Sticky | Manner::StickyWhile(_) => config.get(field.name)?.is_null(),
+            Manner::Sticky | Manner::Kept => config.get(field.name)?.is_null(),
             Manner::Absent | Manner::Default | Manner::Adopted => false,
         };
         if follows || before == after {

@@ -170,6 +170,28 @@ async fn what_was_never_configured_stays_as_others_set_it() {
 }
 
 #[tokio::test]
+async fn a_port_that_is_not_published_any_more_is_kept_without_a_word() {
+    let stage = Stage::start().await;
+    let exposed = |expose: bool| stage.database(&[("expose", expose.into())]);
+    let mut instance = stage.created(&exposed(true)).await;
+    let port = |instance: &Instance| {
+        let state = instance.state.as_ref().unwrap();
+        state.integer("public_port").unwrap()
+    };
+    let drawn = port(&instance);
+    assert!(drawn.is_some());
+    for expose in [false, true, false] {
+        let config = exposed(expose);
+        let plan = stage.host.apply(&mut instance, &config).await.unwrap();
+        // Nobody wrote a port, so nobody is warned of one.
+        assert_eq!(warnings(&plan.diagnostics), [""; 0]);
+        assert_eq!(open(&plan), [""; 0]);
+        assert_eq!(port(&instance), drawn);
+        stage.assert_settled(&mut instance, &config).await;
+    }
+}
+
+#[tokio::test]
 async fn a_pooler_can_be_switched_off_and_on() {
     let stage = Stage::start().await;
     let off = stage.database(&[("pooler", Value::object([("enabled", false)]))]);

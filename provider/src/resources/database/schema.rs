@@ -65,7 +65,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "public_port",
-        manner: Manner::StickyWhile("expose"),
+        manner: Manner::Kept,
     },
     Field {
         name: "allow_list",
