@@ -29,7 +29,7 @@ use crate::plan::{self, Kind};
 
 use told::{
     CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, not_now, note_late_restore,
-    undo, unwell,
+    open_engine, undo, unwell,
 };
 
 /// The attributes whose change makes new credentials, or new addresses in the URIs.
@@ -179,9 +179,11 @@ impl Database {
             );
             return Ok(());
         }
-        let id = prior.require_string("id")?;
-        let told = self.kind.destruction(backend, id, None).await;
-        response.diagnostics.append(told);
+        if backend.client.is_known() {
+            let id = prior.require_string("id")?;
+            let told = self.kind.destruction(backend, id, None).await;
+            response.diagnostics.append(told);
+        }
         Ok(())
     }
 }
@@ -286,11 +288,12 @@ impl Resource for Database {
         if let (Some(config), Some(prior)) = (request.config, prior) {
             note_late_restore(config, prior, &mut response.diagnostics)?;
             let (engine, before) = (config.get("engine")?, prior.get("engine")?);
-            if engine.is_set() && engine != before {
-                if backend.client.is_known() {
-                    self.plan_replacement(&backend, prior, response).await?;
-                }
+            if engine.is_unknown() {
+                response.diagnostics.push(open_engine(before));
                 return Ok(());
+            }
+            if engine.is_set() && engine != before {
+                return self.plan_replacement(&backend, prior, response).await;
             }
         }
         let context = request.context;

@@ -268,6 +268,22 @@ async fn protection_and_costs_are_told_at_plan() {
 
     let free = stage.database(&[("deletion_protection", false.into())]);
     stage.host.apply(&mut instance, &free).await.unwrap();
+    let undecided = stage.config(
+        "berth_database",
+        &[
+            ("name", "orders".into()),
+            ("engine", Value::unknown()),
+            ("deletion_protection", false.into()),
+        ],
+    );
+    stage.fake.requests();
+    let refused = told(stage.host.plan(&instance, &undecided).await);
+    assert!(
+        refused.starts_with("error at engine: The engine must be known"),
+        "{refused}"
+    );
+    assert!(refused.contains("runs postgresql"), "{refused}");
+    assert_eq!(stage.fake.requests(), [""; 0]);
     let other = stage.config(
         "berth_database",
         &[
@@ -288,6 +304,31 @@ async fn protection_and_costs_are_told_at_plan() {
         instance.state.unwrap().string("engine").unwrap(),
         Some("mysql")
     );
+}
+
+#[tokio::test]
+async fn a_replacement_is_one_also_while_the_backend_is_not_known() {
+    let stage = Stage::start().await;
+    let attributes = |engine: &'static str, protected: bool| {
+        [
+            ("name", "orders".into()),
+            ("engine", Value::from(engine)),
+            ("deletion_protection", protected.into()),
+        ]
+    };
+    let free = stage.config("berth_database", &attributes("postgresql", false));
+    let mut instance = stage.created(&free).await;
+    let host = TestHost::new(Berth::with_environment(|_| None)).unwrap();
+    let blind = [("endpoint", Value::unknown())];
+    host.configure(blind).await.unwrap();
+    let other = stage.config("berth_database", &attributes("mysql", false));
+    let plan = host.plan(&instance, &other).await.unwrap();
+    assert_eq!(plan.action, Action::Replace);
+
+    let kept = stage.config("berth_database", &attributes("postgresql", true));
+    stage.host.apply(&mut instance, &kept).await.unwrap();
+    let refused = told(host.plan(&instance, &other).await);
+    assert!(refused.contains("Replacement refused"), "{refused}");
 }
 
 #[tokio::test]

@@ -3,11 +3,14 @@
 use super::*;
 use proptest::prelude::*;
 
+const ENGINE: &str = "engine";
+
 /// What one attribute may be set to; nothing stands for leaving it out.
 fn choices() -> Vec<(&'static str, Vec<Value>)> {
     let pooler = |pairs: &[(&'static str, Value)]| Value::object(pairs.iter().cloned());
     let tags = |pairs: &[(&'static str, &'static str)]| Value::map(pairs.iter().copied());
     vec![
+        (ENGINE, vec!["postgresql".into(), "mysql".into()]),
         ("version", vec!["16".into(), "17".into()]),
         ("storage_gb", vec![20.into(), 30.into()]),
         ("desired_status", vec!["stopped".into()]),
@@ -69,16 +72,39 @@ fn config(stage: &Stage, edit: &Edit, known: bool) -> Object {
         .zip(edit)
         .filter_map(|((name, values), (at, open))| {
             let value = values[at.as_ref()?.index(values.len())].clone();
-            Some((
-                name,
-                if *open && !known {
-                    Value::unknown()
-                } else {
-                    value
-                },
-            ))
+            Some((name, value, *open && !known))
         });
-    stage.database(&chosen.collect::<Vec<_>>())
+    let mut chosen: Vec<_> = chosen.collect();
+    // Only one of the engines has a pooler to speak of.
+    if chosen.iter().any(|(_, value, _)| *value == "mysql".into()) {
+        chosen.retain(|(name, ..)| *name != "pooler");
+    }
+    let attributes = chosen.into_iter().map(|(name, value, open)| match open {
+        true => (name, Value::unknown()),
+        false => (name, value),
+    });
+    stage.database(&attributes.collect::<Vec<_>>())
+}
+
+/// What an edit of the engine comes to.
+#[derive(Debug, PartialEq)]
+enum Fate {
+    InPlace,
+    Anew,
+    Refused(&'static str),
+}
+
+fn fate(state: Option<&Object>, config: &Object) -> Fate {
+    let engine = config.get(ENGINE).unwrap();
+    match state {
+        None => Fate::InPlace,
+        Some(_) if engine.is_unknown() => Fate::Refused("The engine must be known"),
+        Some(state) if engine == state.get(ENGINE).unwrap() => Fate::InPlace,
+        Some(state) if state.boolean("deletion_protection") == Ok(Some(true)) => {
+            Fate::Refused("Replacement refused")
+        }
+        Some(_) => Fate::Anew,
+    }
 }
 
 proptest! {
@@ -91,8 +117,16 @@ proptest! {
             let stage = Stage::start().await;
             let mut instance = stage.host.instance("berth_database");
             for edit in &edits {
-                let plan = stage.host.plan(&instance, &config(&stage, edit, false)).await.unwrap();
-                prop_assert_ne!(plan.action, Action::Replace);
+                let wish = config(&stage, edit, false);
+                let fate = fate(instance.state.as_ref(), &wish);
+                let planned = stage.host.plan(&instance, &wish).await;
+                if let Fate::Refused(reason) = fate {
+                    let refused = told(planned);
+                    prop_assert!(refused.contains(reason), "{}", refused);
+                    continue;
+                }
+                let plan = planned.unwrap();
+                prop_assert_eq!(plan.action == Action::Replace, fate == Fate::Anew);
                 let known = config(&stage, edit, true);
                 stage.host.apply_plan(&mut instance, &plan, &known).await.unwrap();
                 stage.assert_settled(&mut instance, &known).await;

@@ -3,6 +3,7 @@
 use berth_api::Database as Answer;
 use berth_plugin::diagnostics::{Diagnostic, Diagnostics, Outcome};
 use berth_plugin::object::Object;
+use berth_plugin::value::Value;
 
 use crate::client::Error;
 
@@ -79,6 +80,20 @@ pub(super) fn unwell(database: &Answer) -> Diagnostics {
         ));
     }
     diagnostics
+}
+
+/// Why an engine that is not known yet is no plan for a database that is there.
+pub(super) fn open_engine(before: &Value) -> Diagnostic {
+    let runs = before.as_str().unwrap_or("something else");
+    Diagnostic::error(
+        "The engine must be known",
+        format!(
+            "This database runs {runs}. Another engine would replace it and destroy its data, so \
+             that the plan has to know which one is meant. Write it down, or apply what it \
+             depends on first, for example with -target."
+        ),
+    )
+    .at("engine")
 }
 
 /// Notes that a restore does not happen again.
