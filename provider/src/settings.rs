@@ -3,6 +3,8 @@
 //! Owns: the `provider` block together with its environment variables, and the search for a
 //! token. Refuses: the network; nothing here opens a connection.
 
+mod endpoint;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,8 @@ use berth_plugin::object::{AccessError, Object};
 use url::{Host, Url};
 
 use crate::client::Patience;
+
+pub use endpoint::parse as parse_endpoint;
 
 /// Where a berthd listens that was started without arguments.
 pub const ENDPOINT_DEFAULT: &str = "http://127.0.0.1:8420";
@@ -32,12 +36,9 @@ pub enum Error {
     /// A value is not of the type that the schema says, or not known yet.
     #[error("{0}")]
     Access(#[from] AccessError),
-    /// The endpoint is no URL.
-    #[error("{text:?} is not the URL of a berthd: expected one such as {ENDPOINT_DEFAULT}")]
-    Endpoint {
-        /// What was given.
-        text: String,
-    },
+    /// The endpoint is not the address of a berthd.
+    #[error(transparent)]
+    Endpoint(#[from] endpoint::Error),
     /// An environment variable that means yes or no says something else.
     #[error("{variable} is {text:?}: expected true or false")]
     Truth {
@@ -240,18 +241,6 @@ impl Settings {
     }
 }
 
-/// Reads an endpoint: the address of a berthd over HTTP, without a query.
-pub fn parse_endpoint(text: &str) -> Result<Url, Error> {
-    Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none())
-        .filter(|url| url.username().is_empty() && url.password().is_none())
-        .ok_or_else(|| Error::Endpoint {
-            text: text.to_owned(),
-        })
-}
-
 fn truth(name: &'static str, variable: &impl Fn(&str) -> Option<String>) -> Result<bool, Error> {
     match variable(name).as_deref() {
         None | Some("false" | "0") => Ok(false),
@@ -370,16 +359,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_endpoint_is_refused() {
-        for text in [
-            "berth",
-            "ftp://berth",
-            "http://",
-            "http://berth?x=1",
-            "http://me:pw@berth",
-        ] {
-            let error = read(&[("endpoint", text)], &[]).unwrap_err();
-            assert!(matches!(error, Error::Endpoint { .. }), "{text}: {error}");
+    fn what_is_no_endpoint_is_refused_wherever_it_comes_from() {
+        for text in ["berth", "http://me:pw@berth"] {
+            for error in [
+                read(&[("endpoint", text)], &[]),
+                read(&[], &[("BERTH_ENDPOINT", text)]),
+            ] {
+                let error = error.unwrap_err();
+                assert!(matches!(error, Error::Endpoint(_)), "{text}: {error}");
+            }
         }
     }
 

@@ -188,6 +188,23 @@ async fn somebody_elses_answer_is_shown_without_what_a_terminal_obeys() {
 }
 
 #[tokio::test]
+async fn a_password_in_the_endpoint_is_refused_without_showing_it() {
+    const ENDPOINT: &str = "https://ci:s3cret@berth.internal";
+    let silent = TestHost::new(Berth::with_environment(|_| None)).unwrap();
+    let argument = silent.configure([("endpoint", ENDPOINT.into())]).await;
+    let variable = |name: &str| (name == "BERTH_ENDPOINT").then(|| ENDPOINT.to_owned());
+    let speaking = TestHost::new(Berth::with_environment(variable)).unwrap();
+    let environment = speaking.configure([]).await;
+    for refused in [told(argument), told(environment)] {
+        assert!(
+            refused.contains("…@berth.internal\" has a login"),
+            "{refused}"
+        );
+        assert!(!refused.contains("s3cret"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn what_may_not_be_read_is_told_in_plain_sentences() {
     let told = crate::resources::unread("Token tok_1").to_string();
     assert!(!told.contains("  "), "{told}");
