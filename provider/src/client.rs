@@ -294,11 +294,16 @@ impl Client {
 
     /// Takes a database away, into the trash, and names the operation that does it. One that
     /// is gone already is a success without an operation.
-    pub async fn destroy_database(&self, id: &str) -> Result<Option<String>, Shared> {
+    pub async fn destroy_database(
+        &self,
+        id: &str,
+        context: &Context,
+    ) -> Result<Option<String>, Shared> {
         let act = format!("destroying database {id}");
-        let request = Request::new(act, Method::DELETE, &["v1", "databases", id]);
+        let request = Request::new(&act, Method::DELETE, &["v1", "databases", id]);
         self.destroy(&request).await?;
-        match self.database(id, None).await {
+        let look = || self.database(id, None);
+        match self.outlast(&act, context, look).await {
             Ok(database) => Ok(database.operation_id),
             Err(error) if error.is_absence() => Ok(None),
             Err(error) => Err(error),

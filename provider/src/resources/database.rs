@@ -428,7 +428,7 @@ impl Resource for Database {
         let backend = self.backend.get()?;
         let id = request.prior.require_string("id")?;
         let name = request.prior.string("name")?.unwrap_or(id);
-        let operation = backend.client.destroy_database(id).await;
+        let operation = backend.client.destroy_database(id, request.context).await;
         backend.snapshots.forget().await;
         let act = format!("destroying database {name}");
         backend

@@ -233,12 +233,10 @@ impl Resource for Project {
             .map_err(self.told())?;
         self.state(&made, request.planned, response)?;
         backend.snapshots.forget().await;
-        let claimed = backend
-            .client
-            .claim_project(&made.id)
-            .await
-            .map_err(self.told())?;
-        self.state(&claimed, request.planned, response)
+        let act = format!("creating project {}", made.name);
+        let claim = || backend.client.claim_project(&made.id);
+        let claimed = backend.client.outlast(&act, request.context, claim).await;
+        self.state(&claimed.map_err(self.told())?, request.planned, response)
     }
 
     async fn read(&self, request: ReadRequest<'_>, response: &mut StateResponse) -> Outcome {

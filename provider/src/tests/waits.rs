@@ -1,6 +1,7 @@
 //! What an edit waits for, and what it leaves to others.
 
 use super::*;
+use crate::fake::Fault;
 use serde_json::json;
 
 /// Changes the database as another client would.
@@ -51,6 +52,39 @@ async fn an_edit_that_orders_nothing_waits_for_nobody() {
         assert!(!followed, "{ending}: {asked:?}");
         run.assert_settled(&mut instance, &config).await;
     }
+}
+
+/// Answers more requests that begin so than one is sent again, as while berthd is away.
+fn stays_away(stage: &Stage, request: &'static str) {
+    for status in [503, 502, 500, 429, 503, 504] {
+        let away = Fault::refusal(request, status, "away");
+        stage.fake.fail(away.with_header("retry-after", "0"));
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_is_made_is_claimed_when_berthd_is_back() {
+    let stage = Stage::start().await;
+    stays_away(&stage, "POST /v1/projects/");
+    let config = stage.config("berth_project", &[("name", "shop".into())]);
+    let mut project = stage.host.instance("berth_project");
+    stage.host.apply(&mut project, &config).await.unwrap();
+    assert!(!project.tainted);
+    let rows = stage.fake.change(|world| world.projects.clone());
+    assert_eq!(rows.len(), 1);
+    assert!(rows.values().all(|row| row["claimed"] == json!(true)));
+}
+
+#[tokio::test]
+async fn a_database_that_goes_is_waited_for_when_berthd_is_back() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&tagged(&stage, "a")).await;
+    stays_away(&stage, "GET /v1/databases/");
+    stage.host.destroy(&mut instance).await.unwrap();
+    assert_eq!(instance.state, None);
+    let asked = stage.fake.requests();
+    let followed = asked.iter().any(|line| line.contains("/v1/operations/"));
+    assert!(followed, "{asked:?}");
 }
 
 #[tokio::test]
