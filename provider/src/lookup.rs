@@ -6,6 +6,7 @@ use berth_plugin::path::Path;
 use berth_plugin::validate::nearest;
 
 use crate::client::Client;
+use crate::plan;
 
 /// What a user calls a database, and where that is written; the root where it is no attribute.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct DatabaseKey<'a> {
     pub project: Option<&'a str>,
     /// Where that is written.
     pub project_at: Path,
+    /// Whether the project is the provider's own word.
+    pub is_preset: bool,
     /// What else may be written there, as a sentence; nothing where the schema says it.
     pub forms: &'static str,
 }
@@ -40,7 +43,11 @@ pub async fn database(client: &Client, key: DatabaseKey<'_>) -> Outcome<Database
     Err(match key.project {
         Some(project) if error.code() == Some("project_not_found") => {
             let mut told = no_project(client, project, key.project_at).await;
-            told.detail = format!("{} {}", told.detail, key.forms)
+            let origin = match key.is_preset {
+                true => format!("{} ", plan::named("project_id")),
+                false => String::new(),
+            };
+            told.detail = format!("{} {origin}{}", told.detail, key.forms)
                 .trim_end()
                 .to_owned();
             told.into()

@@ -7,6 +7,7 @@
 mod answer;
 mod names;
 mod order;
+mod preset;
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,9 @@ use crate::convert::json_of;
 
 use answer::{Source, fill};
 use names::{contested, place};
-use order::{Order, adopted, preset};
+use order::{Order, adopted};
+
+pub use preset::{named, of_provider};
 
 /// Under this key of the private state stands the id of the object. A replacement is planned
 /// as a create that still has it, which is the only trace of what it replaces.
@@ -111,7 +114,10 @@ impl Kind {
                 (Manner::Kept, _) => continue,
                 (Manner::Default, _) => planned.get(field.name)?.clone(),
                 (Manner::Sticky, Some(there)) => there.clone(),
-                _ => preset(field.name, backend),
+                _ => {
+                    order.add_preset(field.name, backend);
+                    continue;
+                }
             };
             order.add(field.name, &value);
         }
@@ -176,6 +182,7 @@ impl Kind {
         diagnostics: &mut Diagnostics,
     ) -> Option<PlannedItem> {
         let order = order.without_nulls();
+        let preset = order.preset;
         let item = PlanItem {
             kind: self.name.to_owned(),
             id: id.map(str::to_owned),
@@ -202,11 +209,12 @@ impl Kind {
         };
         match answer {
             Err(error) => {
-                diagnostics.append(error.diagnostics(|field| self.path(field)));
+                let told = error.diagnostics(|field| self.path(field));
+                diagnostics.append(of_provider(told, &preset));
                 None
             }
             Ok(answer) => {
-                self.tell(&answer, diagnostics);
+                diagnostics.append(of_provider(self.tell(&answer), &preset));
                 if is_new && let Some((project, name)) = place(&answer) {
                     let is_first = backend.seen.makes(self.name, project, name);
                     if !is_first {
@@ -320,9 +328,10 @@ impl Kind {
         }
     }
 
-    fn tell(&self, answer: &PlannedItem, diagnostics: &mut Diagnostics) {
+    fn tell(&self, answer: &PlannedItem) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
         for note in &answer.notes {
-            self.note(note, diagnostics);
+            self.note(note, &mut diagnostics);
         }
         for error in &answer.errors {
             let path = self.path(&error.field).unwrap_or_default();
@@ -333,6 +342,7 @@ impl Kind {
             let detail = complaint(&error.field, &error.message);
             diagnostics.push(Diagnostic::error(summary, detail).at(path));
         }
+        diagnostics
     }
 
     fn note(&self, note: &Note, diagnostics: &mut Diagnostics) {

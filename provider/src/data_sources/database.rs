@@ -112,6 +112,7 @@ impl DataSource for Database {
                 Some(_) => "project_id".into(),
                 None => Path::root(),
             },
+            is_preset: written.is_none(),
             forms: "",
         };
         let database = lookup::database(&backend.client, key).await?;

@@ -16,6 +16,8 @@ pub struct Order {
     pub config: Map<String, Json>,
     /// Paths of the fields whose values will be known later.
     pub unknown: Vec<String>,
+    /// The fields whose values are the provider's own word.
+    pub preset: Vec<&'static str>,
 }
 
 impl Order {
@@ -41,6 +43,19 @@ impl Order {
         }
     }
 
+    /// Adds the provider's own word on a field that neither configuration nor state has.
+    pub(super) fn add_preset(&mut self, name: &'static str, backend: &Backend) {
+        let word = match name {
+            "project_id" => Value::from(backend.project.clone()),
+            "region" => Value::from(backend.region.clone()),
+            _ => Value::Null,
+        };
+        if !word.is_null() {
+            self.preset.push(name);
+        }
+        self.add(name, &word);
+    }
+
     /// Drops what is null, as a create may leave it out.
     pub(super) fn without_nulls(mut self) -> Self {
         self.config.retain(|_, json| !json.is_null());
@@ -58,15 +73,6 @@ impl Order {
             state.get(name).ok().and_then(json_of).as_ref() == Some(json)
         };
         !self.unknown.is_empty() || !self.config.iter().all(|(name, json)| same(name, json))
-    }
-}
-
-/// The provider's own word on an attribute that neither configuration nor state has.
-pub(super) fn preset(name: &str, backend: &Backend) -> Value {
-    match name {
-        "project_id" => Value::from(backend.project.clone()),
-        "region" => Value::from(backend.region.clone()),
-        _ => Value::Null,
     }
 }
 

@@ -317,13 +317,14 @@ impl Resource for Database {
             &response.private,
             &backend,
         )?;
+        let preset = order.preset.clone();
         let mut fields = plan::body(order);
         fields.insert("unclaimed".to_owned(), true.into());
         let ordered: DatabaseBody = body(fields)?;
         let made = client
             .create_database(&ordered)
             .await
-            .map_err(self.told())?;
+            .map_err(|error| plan::of_provider(self.told()(error), &preset))?;
         self.state(&made, request.planned, response)?;
         backend.snapshots.forget().await;
         let act = format!("creating database {}", made.name);
@@ -445,6 +446,7 @@ impl Resource for Database {
             ImportTarget::Id(key) => key,
             ImportTarget::Identity(identity) => identity.require_string("id")?,
         };
+        let is_alone = !key.contains('/');
         let (project, key) = match key.split('/').collect::<Vec<_>>()[..] {
             [project, name] => (Some(project), name),
             [id] if id.starts_with("db_") => (None, id),
@@ -459,6 +461,7 @@ impl Resource for Database {
             at: Path::root(),
             project,
             project_at: Path::root(),
+            is_preset: is_alone,
             forms: IMPORT_FORMS,
         };
         let mut found = lookup::database(&backend.client, key).await?;

@@ -188,6 +188,55 @@ async fn somebody_elses_answer_is_shown_without_what_a_terminal_obeys() {
 }
 
 #[tokio::test]
+async fn a_value_of_the_provider_block_is_not_blamed_on_a_resource() {
+    let fake = crate::fake::Fake::start().await;
+    let host = TestHost::new(Berth::with_environment(|_| None)).unwrap();
+    let block = [
+        ("endpoint", Value::from(fake.endpoint.as_str())),
+        ("token", TOKEN.into()),
+        ("project", "nope".into()),
+        ("region", "mars".into()),
+    ];
+    host.configure(block).await.unwrap();
+    let stage = Stage { host, fake };
+    let mut instance = stage.host.instance("berth_database");
+    let plan = |attributes: &[(&'static str, Value)]| stage.database(attributes);
+    let refused = told(stage.host.plan(&instance, &plan(&[])).await);
+    assert_eq!(
+        refused,
+        "error: Invalid value: Use one of local. It comes from the provider's argument region \
+         (BERTH_REGION)."
+    );
+    let written = plan(&[("region", "mars".into())]);
+    let refused = told(stage.host.plan(&instance, &written).await);
+    assert_eq!(refused, "error at region: Invalid value: Use one of local.");
+
+    // What berthd finds out at last is told in the same way.
+    let late = json!({
+        "error": "there is no such project", "code": "project_not_found", "request_id": "",
+        "details": [{"field": "project_id", "message": "there is no such project"}],
+    });
+    stage.fake.fail(Fault {
+        body: late.to_string(),
+        ..Fault::refusal("POST /v1/databases", 404, "")
+    });
+    let elsewhere = plan(&[("region", "local".into())]);
+    let refused = told(stage.host.apply(&mut instance, &elsewhere).await);
+    assert_eq!(
+        refused,
+        "error: Request refused: There is no such project. It comes from the provider's \
+         argument project (BERTH_PROJECT)."
+    );
+    let unknown = Fault::refusal("GET /v1/databases/orders", 404, "project_not_found");
+    stage.fake.fail(unknown);
+    let refused = looked_up(&stage, "berth_database", &[("name", "orders".into())]).await;
+    assert!(
+        refused.starts_with("error: Project not found") && refused.contains("(BERTH_PROJECT)"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn a_password_in_the_endpoint_is_refused_without_showing_it() {
     const ENDPOINT: &str = "https://ci:s3cret@berth.internal";
     let silent = TestHost::new(Berth::with_environment(|_| None)).unwrap();

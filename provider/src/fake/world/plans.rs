@@ -68,6 +68,9 @@ impl World {
         if config.get("plan") == Some(&json!("huge")) {
             return error("plan", "use one of db-s-1vcpu-1gb");
         }
+        if config.get("region") == Some(&json!("mars")) {
+            return error("region", "use one of local");
+        }
         if let Some(field) = derived::said_of_no_pooler(config) {
             return error(
                 &field,
