@@ -90,6 +90,11 @@ impl Seen {
         ids.cloned().unwrap_or_default()
     }
 
+    /// Whether no object was refreshed, as in a run that was told not to, or has none.
+    pub fn is_blind(&self) -> bool {
+        self.learned().named.is_empty()
+    }
+
     /// Notes that the plan keeps the object under its name. False when its name was planned
     /// for a new one before.
     pub fn stays(&self, id: &str) -> bool {

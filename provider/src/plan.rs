@@ -26,7 +26,7 @@ use crate::client::complaint;
 use crate::convert::json_of;
 
 use answer::{Source, fill};
-use names::{contested, place};
+use names::{contested, place, unseen};
 use order::{Order, adopted};
 
 pub use preset::{named, of_provider};
@@ -214,7 +214,11 @@ impl Kind {
                 None
             }
             Ok(answer) => {
-                diagnostics.append(of_provider(self.tell(&answer), &preset));
+                let mut told = of_provider(self.tell(&answer), &preset);
+                if is_new && backend.seen.is_blind() {
+                    told = unseen(told);
+                }
+                diagnostics.append(told);
                 if is_new && let Some((project, name)) = place(&answer) {
                     let is_first = backend.seen.makes(self.name, project, name);
                     if !is_first {

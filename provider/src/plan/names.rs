@@ -1,7 +1,8 @@
 //! Names that more than one object is to have.
 
 use berth_api::PlannedItem;
-use berth_plugin::diagnostics::Diagnostic;
+use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
+use berth_plugin::path::Path;
 use serde_json::Value as Json;
 
 use super::Kind;
@@ -48,6 +49,24 @@ impl Kind {
         )
         .at("name")
     }
+}
+
+/// The same diagnostics, with a way out where a name is taken and nothing was refreshed: the
+/// holder may be in this state, where no import helps.
+pub(super) fn unseen(told: Diagnostics) -> Diagnostics {
+    let name = Some(Path::from("name"));
+    let advised = told.into_iter().map(|mut told| {
+        if told.is_error() && told.path == name {
+            told.detail = format!(
+                "{} If it is tainted in this state, plan with refresh, that is without \
+                 -refresh=false: only then the plan can tell that it is to be destroyed first \
+                 and made anew.",
+                told.detail
+            );
+        }
+        told
+    });
+    advised.collect()
 }
 
 /// Whether something that is there has the name, or would be resumed for it.

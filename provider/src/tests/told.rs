@@ -188,6 +188,35 @@ async fn somebody_elses_answer_is_shown_without_what_a_terminal_obeys() {
 }
 
 #[tokio::test]
+async fn a_tainted_object_that_was_not_refreshed_is_told_of_refreshing() {
+    let stage = Stage::start().await;
+    let config = stage.database(&[]);
+    let mut instance = stage.created(&config).await;
+    instance.tainted = true;
+    let advice = "If it is tainted in this state, plan with refresh";
+    // As with -refresh=false.
+    let blind = stage.next_run().await;
+    let refused = told(blind.host.plan(&instance, &config).await);
+    assert!(refused.starts_with("error at name: "), "{refused}");
+    assert!(refused.contains(advice), "{refused}");
+    // Who was refreshed is recognised, and a stranger is none of this state.
+    let mut other = instance.clone();
+    let seeing = stage.next_run().await;
+    seeing.host.refresh(&mut other).await.unwrap();
+    stage.fake.change(|world| {
+        let mut stranger = world.databases.values().next().unwrap().clone();
+        stranger.insert("id".into(), json!("db_stranger"));
+        stranger.insert("name".into(), json!("archive"));
+        world.databases.insert("db_stranger".into(), stranger);
+    });
+    let taken = stage.database(&[("name", "archive".into())]);
+    let fresh = seeing.host.instance("berth_database");
+    let refused = told(seeing.host.plan(&fresh, &taken).await);
+    assert!(refused.starts_with("error at name: "), "{refused}");
+    assert!(!refused.contains(advice), "{refused}");
+}
+
+#[tokio::test]
 async fn a_value_of_the_provider_block_is_not_blamed_on_a_resource() {
     let fake = crate::fake::Fake::start().await;
     let host = TestHost::new(Berth::with_environment(|_| None)).unwrap();
