@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub use berth::{Runtime, TestBerth};
 pub use docker::Docker;
 pub use proxy::{Moment, Proxy, Verdict};
-pub use stack::{Stack, flat};
+pub use stack::{Ran, Stack, flat};
 pub use wait::{until, until_settled};
 
 /// The root of the repository.
