@@ -53,4 +53,5 @@ async fn what_is_no_patience_and_no_quota_is_refused_without_asking_anybody() {
         let said = told(stage.host.plan(&instance, &config).await);
         assert!(said.contains(attribute), "{value:?}: {said}");
     }
+    assert_eq!(stage.fake.requests(), [""; 0]);
 }

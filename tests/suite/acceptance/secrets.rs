@@ -1,30 +1,49 @@
 //! Where a password is, and where it is not.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
 use super::{shop, stage};
-use crate::harness::{Stack, flat};
+use crate::harness::needles::{self, Search};
+use crate::harness::places::{Place, archives, files};
+use crate::harness::{Stack, TestBerth, flat};
 
-/// The files below `folder` that have `needle` in them, as it is or in base64.
-fn holders(folder: &Path, needle: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(holders(&path, needle));
-        } else if std::fs::read(&path).is_ok_and(|bytes| has(&bytes, needle)) {
-            found.push(path.file_name().unwrap().to_string_lossy().into_owned());
-        }
-    }
-    found
+/// All that a run leaves: the client's folder, what is in its plan files, berthd's log.
+fn left(stack: &Stack, berth: &TestBerth) -> Vec<Place> {
+    let mut places = files(stack.folder());
+    places.extend(archives(stack.folder()));
+    places.push(Place::new("berthd's log", berth.log()));
+    places
 }
 
-fn has(bytes: &[u8], needle: &str) -> bool {
-    bytes
-        .windows(needle.len())
-        .any(|window| window == needle.as_bytes())
+/// Which secret stands where, and in which form.
+fn found(search: &Search, places: &[Place]) -> BTreeSet<String> {
+    let in_place = |place: &Place| {
+        let name = place.name.rsplit('/').next().unwrap().to_owned();
+        let hits: Vec<_> = search.hits(&place.bytes).collect();
+        hits.into_iter()
+            .map(|needle| format!("{} ({}) in {name}", needle.secret, needle.form))
+            .collect::<Vec<_>>()
+    };
+    places.iter().flat_map(in_place).collect()
+}
+
+/// The search finds a password that was put on purpose, also in base64 and in a plan file, and
+/// the plan files were really looked into.
+fn assert_the_search_works(search: &Search, stack: &Stack, berth: &TestBerth, password: &str) {
+    let opened = |place: &Place| {
+        place.name.contains("saved.plan!") && needles::holds(&place.bytes, "app_orders")
+    };
+    assert!(left(stack, berth).iter().any(opened), "the plan was opened");
+    let planted = stack.folder().join("planted");
+    for before in ["u:", "me:", "you:"] {
+        let encoded = needles::base64(format!("{before}{password}").as_bytes());
+        std::fs::write(&planted, encoded).unwrap();
+        let hits = found(search, &left(stack, berth));
+        assert!(hits.contains("password (base64) in planted"), "{hits:?}");
+    }
+    std::fs::remove_file(&planted).unwrap();
 }
 
 #[test]
@@ -99,8 +118,10 @@ resource "terraform_data" "proof" {{
         shop(""),
         proof.display()
     ));
+    stack.run(&["plan", "-no-color", "-out=first.plan"]).ok();
+    stack.run(&["apply", "-no-color", "first.plan"]).ok();
+    // The database is there now, so that this plan has its password in hand.
     stack.run(&["plan", "-no-color", "-out=saved.plan"]).ok();
-    stack.run(&["apply", "-no-color", "saved.plan"]).ok();
     let id = stack.resource("berth_database.orders")["id"]
         .as_str()
         .unwrap()
@@ -112,10 +133,13 @@ resource "terraform_data" "proof" {{
         password,
         "it was handed over"
     );
-    // The search finds it where it was put on purpose, and nowhere else.
-    assert_eq!(holders(stack.folder(), password), ["handed-over"]);
-    assert_eq!(holders(stack.folder(), &berth.token()), [""; 0]);
-    assert!(!berth.log().contains(password));
+    let mut search = Search::default();
+    search.add("password", password);
+    search.add("token", &berth.token());
+    // It stands where it was put on purpose, and nowhere else.
+    let expected = BTreeSet::from(["password (plain) in handed-over".to_owned()]);
+    assert_eq!(found(&search, &left(&stack, &berth)), expected);
+    assert_the_search_works(&search, &stack, &berth, password);
     let logged = std::fs::read_to_string(&log).unwrap();
     assert!(
         logged.contains("berthd answered"),

@@ -5,6 +5,8 @@ mod berth;
 mod docker;
 mod ground;
 pub mod http;
+pub mod needles;
+pub mod places;
 pub mod processes;
 mod proxy;
 pub mod sql;

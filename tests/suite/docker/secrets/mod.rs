@@ -1,15 +1,15 @@
 //! A password, its verifier, a token, the root key and the engines' keys are searched for in
 //! everything that is written or shown while a database is made, rotated and destroyed.
 
-mod needles;
 mod places;
 
 use std::collections::BTreeSet;
 
-use needles::{Needle, Search};
-use places::{Place, Watcher};
+use places::{Watcher, containers, is_memory};
 
 use super::{Login, shop, stage};
+use crate::harness::needles::{self, Needle, Search};
+use crate::harness::places::{Place, archives, files};
 use crate::harness::{Docker, Stack, TestBerth, until};
 
 /// What may stand where, each with its reason.
@@ -52,7 +52,7 @@ fn found(search: &Search, places: &[Place], berth: &TestBerth) -> BTreeSet<Strin
 /// The secrets of the pooler's and the engine's directories, as they are now.
 fn add_runtime_secrets(search: &mut Search, berth: &TestBerth) {
     let mut verifiers = 0;
-    for file in places::files(&berth.run_directory()) {
+    for file in files(&berth.run_directory()) {
         let text = String::from_utf8_lossy(&file.bytes);
         if file.name.ends_with("/userlist.txt") {
             for verifier in text
@@ -134,7 +134,7 @@ fn assert_the_search_works(search: &Search, places: &[Place], berth: &TestBerth,
     let file = berth.data_root().join("planted");
     for (form, text) in planted {
         std::fs::write(&file, &text).unwrap();
-        let hits = found(search, &places::files(berth.data_root()), berth);
+        let hits = found(search, &files(berth.data_root()), berth);
         let expected = format!("password ({form})  in {}", file.display());
         assert_eq!(hits, BTreeSet::from([expected]), "{text}");
     }
@@ -210,11 +210,11 @@ fn secrets_are_nowhere() {
     add_runtime_secrets(&mut search, &berth);
 
     let gather = |printed: &str| {
-        let mut places = places::files(berth.data_root());
-        places.extend(places::files(&berth.run_directory()));
-        places.extend(places::files(stack.folder()));
-        places.extend(places::archives(stack.folder()));
-        places.extend(places::containers(&docker, &berth));
+        let mut places = files(berth.data_root());
+        places.extend(files(&berth.run_directory()));
+        places.extend(files(stack.folder()));
+        places.extend(archives(stack.folder()));
+        places.extend(containers(&docker, &berth));
         places.extend(watcher.seen());
         places.push(Place::new("printed", printed));
         places
@@ -222,13 +222,13 @@ fn secrets_are_nowhere() {
     let places = gather(&printed);
     assert_eq!(found(&search, &places, &berth), BTreeSet::new());
     assert_the_search_works(&search, &places, &berth, &second);
-    assert!(places::is_memory(&berth.run_directory()));
+    assert!(is_memory(&berth.run_directory()));
 
     printed += &stack.destroy().ok();
     // An engine's data takes a moment to be deleted; nothing of it may stay.
     until("the data is gone", || {
         let left = ["instances", "trash", "rubbish"].map(|name| berth.data_root().join(name));
-        match left.iter().flat_map(|folder| places::files(folder)).next() {
+        match left.iter().flat_map(|folder| files(folder)).next() {
             None => Ok(()),
             Some(file) => Err(file.name),
         }
