@@ -12,6 +12,9 @@ resource "berth_database" "orders" {
     max_client_connections = 100
   }
 
+  # Published on the host's loopback address, for what runs outside the project's network.
+  expose = true
+
   # Raise it for a new password: in place, proven by a login before the apply ends.
   credential_version = 1
 

@@ -134,11 +134,13 @@ impl Client {
         Ok(events)
     }
 
-    /// What the applications of a project get. Secret values are kept out of logs from here.
-    pub async fn project_env(&self, project: &str) -> Result<Environment, Shared> {
+    /// What the applications of a project get, with addresses as seen from `network`. Secret
+    /// values are kept out of logs from here.
+    pub async fn project_env(&self, project: &str, network: &str) -> Result<Environment, Shared> {
         let act = format!("reading the environment of project {project}");
         // It may be a plan that asks: nothing is to be made for that.
         let request = Request::new(act, Method::GET, &["v1", "projects", project, "env"])
+            .query("network", network)
             .query("provision", "false");
         let environment: Environment = self.send(request).await?;
         for note in &environment.notes {

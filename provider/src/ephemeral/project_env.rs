@@ -8,15 +8,21 @@ use berth_plugin::path::Path;
 use berth_plugin::provider::Configured;
 use berth_plugin::schema::{Attribute, Schema};
 use berth_plugin::types::Type;
+use berth_plugin::validate::one_of;
 use berth_plugin::value::Value;
 
 use crate::backend::Backend;
+use crate::client::complaint;
 use crate::resources::rules;
 
 /// What stands for a secret that is no URL and that the token may not read.
 const INERT: &str = "inert-value-of-a-plan";
 /// The same for the URL of a database. Names under `.invalid` are promised to nobody.
 const INERT_URL: &str = "postgresql://inert:inert-value-of-a-plan@plan.invalid:5432/inert";
+
+/// What is asked for where the configuration names no network: as with the credentials of one
+/// database, the published port where there is one.
+const WHERE_EXPOSED: &str = "auto";
 
 /// The ephemeral resource.
 pub struct ProjectEnv {
@@ -53,6 +59,12 @@ fn in_earnest(closed: &[&str]) -> Diagnostic {
     )
 }
 
+/// Notes as one text.
+fn sentences(notes: &[String]) -> String {
+    let said = notes.iter().map(|note| complaint("", note));
+    said.collect::<Vec<_>>().join(" ")
+}
+
 #[async_trait]
 impl EphemeralResource for ProjectEnv {
     fn type_name(&self) -> &str {
@@ -68,23 +80,42 @@ impl EphemeralResource for ProjectEnv {
                     "proj_",
                     "berth_project.….id or data.berth_project.….id",
                 )),
+            Attribute::string("network")
+                .optional()
+                .description(
+                    "From where the databases are reached: `project` for containers in the \
+                     project's network, `public` for published ports, with a warning for each \
+                     database that has none and is left out. Each database's published port \
+                     when left out, and the project's network where it is not exposed.",
+                )
+                .validate(one_of(["project", "public"])),
             Attribute::map("variables", Type::String)
                 .computed()
                 .partly_sensitive()
                 .description("The variables by name, as the project's applications get them."),
         ])
         .description(
-            "The environment of a project's applications as they see it in the project's \
-             network, for this run only: the values reach no plan and no state.",
+            "The environment of a project's applications, for this run only: the values reach \
+             no plan and no state. It has what is there when it is opened: make it depend on the \
+             databases that it is to lead to.",
         )
     }
 
     async fn open(&self, request: OpenRequest<'_>, response: &mut OpenResponse) -> Outcome {
         let backend = self.backend.get()?;
         let project = request.config.require_string("project_id")?;
-        let found = backend.client.project_env(project).await;
-        let at = Path::from("project_id");
-        let found = found.map_err(|error| error.about(&at, |_| None))?;
+        let network = request.config.string("network")?;
+        let asked = network.unwrap_or(WHERE_EXPOSED);
+        let found = backend.client.project_env(project, asked).await;
+        let at = |field: &str| (field == "network").then(|| Path::from(field));
+        let found = found.map_err(|error| error.about(&"project_id".into(), at))?;
+        // What one asked for is not all there; else notes tell of what is as it has to be.
+        if network == Some("public") && !found.notes.is_empty() {
+            response.diagnostics.push(
+                Diagnostic::warning("Not all variables are there", sentences(&found.notes))
+                    .at("network"),
+            );
+        }
         let variables = found.variables;
         let closed = |variable: &&EnvVariable| variable.value.is_none();
         let closed: Vec<&str> = variables

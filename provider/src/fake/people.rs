@@ -19,6 +19,10 @@ pub struct People {
     /// What every project's applications get: name, value, whether it is a secret. What is a
     /// URL is managed by berth.
     pub variables: Vec<(String, String, bool)>,
+    /// What is said of variables that one might miss.
+    pub notes: Vec<String>,
+    /// The user of the provider's own token; the administrator when left out.
+    pub user: Option<String>,
     /// Whether the provider's own token may write where it may not read credentials.
     pub writes: bool,
     /// The project that the provider's own token is bound to.
@@ -154,7 +158,7 @@ impl People {
         (
             200,
             json!({
-                "variables": variables, "notes": [], "only_plans": inert && !self.writes,
+                "variables": variables, "notes": self.notes, "only_plans": inert && !self.writes,
                 "next_page_token": null,
             }),
         )

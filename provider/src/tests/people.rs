@@ -462,6 +462,35 @@ async fn an_environment_is_handed_over_and_a_plan_gets_one_that_opens_nothing() 
 }
 
 #[tokio::test]
+async fn an_environment_is_seen_from_where_it_is_used() {
+    let stage = Stage::start().await;
+    let note = "the variables of bills are left out: it is not exposed";
+    stage.fake.change(|world| {
+        world.people.notes = vec![note.to_owned()];
+    });
+    for (network, asked, is_told) in [
+        (None, "network=auto", false),
+        (Some("project"), "network=project", false),
+        (Some("public"), "network=public", true),
+    ] {
+        let mut config = vec![("project_id", Value::from("proj_shop"))];
+        config.extend(network.map(|network| ("network", network.into())));
+        let opened = stage.host.open("berth_project_env", config).await.unwrap();
+        let requests = stage.fake.requests().join(" ");
+        assert!(requests.contains(asked), "{requests}");
+        let told = opened.diagnostics.to_string();
+        assert_eq!(told.contains("The variables of bills"), is_told, "{told}");
+    }
+    let wrong = [
+        ("project_id", Value::from("proj_shop")),
+        ("network", "auto".into()),
+    ];
+    let refused = told(stage.host.open("berth_project_env", wrong).await);
+    assert!(refused.contains("error at network"), "{refused}");
+    assert_eq!(stage.fake.requests(), [""; 0]);
+}
+
+#[tokio::test]
 async fn any_edit_of_a_token_settles() {
     let stage = Stage::start().await;
     let ends = [

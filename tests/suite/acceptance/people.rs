@@ -1,11 +1,12 @@
 //! Tokens, members, the environment and the journal, with the real client.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value as Json, json};
 
 use super::{shop, stage};
-use crate::harness::{Moment, Proxy, Stack, TestBerth, Verdict, flat};
+use crate::harness::{Moment, Proxy, Stack, TestBerth, Verdict, flat, root};
 
 /// The id of a new user.
 fn user(berth: &TestBerth, name: &str) -> String {
@@ -202,20 +203,37 @@ fn a_secret_is_handed_over_and_opens_what_it_should() {
     assert_eq!(status, 401, "what is destroyed opens nothing");
 }
 
+/// An example that stands in the tree.
+fn example(path: &str) -> String {
+    std::fs::read_to_string(root().join("examples").join(path)).unwrap()
+}
+
+/// The example is applied as it is written, to a state that has nothing yet.
 #[test]
 fn an_environment_is_handed_over_and_a_plan_gets_none_of_it() {
     let Some((berth, stack)) = stage() else {
         return;
     };
-    let configuration = format!(
-        "{}\nephemeral \"berth_project_env\" \"shop\" {{\n project_id = berth_project.shop.id\n \
-         depends_on = [berth_database.orders]\n}}\n",
-        shop("")
-    );
-    let value = "ephemeral.berth_project_env.shop.variables[\"DATABASE_URL\"]";
-    let url = handed_over(&stack, &configuration, value);
-    let credentials = berth.get("/v1/databases/orders/credentials");
-    assert!(url.contains(text(&credentials, "password")), "{url}");
+    let files = [
+        "resources/berth_project/resource.tf",
+        "resources/berth_database/resource.tf",
+        "ephemeral-resources/berth_project_env/ephemeral-resource.tf",
+    ];
+    stack.write(&files.map(example).join("\n"));
+    let file = |name: &str| stack.folder().join(name);
+    std::fs::write(file("schema.sql"), "SELECT 1;\n").unwrap();
+    std::fs::write(
+        file("seed"),
+        "#!/bin/sh\nprintf %s \"$DATABASE_URL\" >seen\n",
+    )
+    .unwrap();
+    let runs = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(file("seed"), runs).unwrap();
+    stack.apply().ok();
+    let url = std::fs::read_to_string(file("seen")).unwrap();
+    let credentials = berth.get("/v1/databases/orders/credentials?network=public");
+    assert_eq!(url, text(&credentials, "pooled_uri"));
+    stack.assert_settled();
 
     let planner = berth.call(
         "POST",
@@ -225,8 +243,6 @@ fn an_environment_is_handed_over_and_a_plan_gets_none_of_it() {
     let stack = stack.with_token(text(&planner.1, "secret"));
     let told = flat(&stack.plan().output);
     assert!(told.contains("Variables that open nothing"), "{told}");
-    let stack = stack.with_token(&berth.token());
-    stack.destroy().ok();
 }
 
 #[test]

@@ -13,24 +13,65 @@ use berth_api::{
     ApiError, EnvRestoreBody, EnvVariableBody, EnvVariableEnvelope, EnvVersionList, Environment,
 };
 use berth_domain::Secret;
-use berth_services::env::{FirstUse, Format, Put};
+use berth_services::env::{FirstUse, Format, Put, Vantage};
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Reading {
     format: Option<String>,
+    network: Option<String>,
     provision: Option<bool>,
+}
+
+impl Reading {
+    /// The format of a text; none for JSON.
+    fn format(&self) -> Result<Option<Format>, Refusal> {
+        match self.format.as_deref() {
+            None | Some("json") => Ok(None),
+            Some(word) => Format::from_word(word).map(Some).ok_or_else(|| {
+                let what = "is not a format: use json, dotenv or docker";
+                Refusal::field("format", format!("\"{}\" {what}", shown(word)))
+            }),
+        }
+    }
+
+    /// Env files are for containers, and so is what asks for nothing else.
+    fn vantage(&self) -> Result<Vantage, Refusal> {
+        match self.network.as_deref() {
+            None => Ok(Vantage::Project),
+            Some(word) => Vantage::from_word(word).ok_or_else(|| {
+                let what = "is not a network: use project (the default), public or auto";
+                Refusal::field("network", format!("\"{}\" {what}", shown(word)))
+            }),
+        }
+    }
+
+    fn first_use(&self) -> FirstUse {
+        match self.provision {
+            Some(false) => FirstUse::Leaves,
+            None | Some(true) => FirstUse::Provisions,
+        }
+    }
+}
+
+/// As much of a wrong word as belongs into an answer.
+fn shown(word: &str) -> String {
+    word.chars().take(64).collect()
 }
 
 /// Lists what the project's applications find in their environment. Without the scope
 /// `credentials` sensitive values are `null`. As `dotenv` (for Compose) and `docker` (for
 /// `docker run --env-file`) it is a text, which needs that scope.
 ///
+/// The addresses are those in the project's network, unless `network` asks for others. With
+/// `public` the variables of databases that are not exposed are left out, which `notes` tell.
+///
 /// The first reading with that scope makes the first database of a project with
 /// `auto_provision`.
 #[utoipa::path(get, path = "/v1/projects/{project}/env", tag = "environment",
     params(("project" = String, Path), ("format" = Option<String>, Query, description = "`json` (the default), `dotenv` or `docker`"),
+        ("network" = Option<String>, Query, description = "From where databases are reached: `project` (the default), `public` for the published ports of those that are exposed, `auto` for these and the project's network for the rest"),
         ("provision" = Option<bool>, Query, description = "`false` for one that only looks: it makes no database")),
     responses((status = 200, content((Environment = "application/json"), (String = "text/plain"))),
         (status = 403, body = ApiError), (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
@@ -40,29 +81,19 @@ pub(crate) async fn read(
     Segment(project): Segment,
     Params(reading): Params<Reading>,
 ) -> Answer {
-    let format = match reading.format.as_deref() {
-        None | Some("json") => None,
-        Some(word) => Some(Format::from_word(word).ok_or_else(|| {
-            let shown: String = word.chars().take(64).collect();
-            Refusal::field(
-                "format",
-                format!("\"{shown}\" is not a format: use json, dotenv or docker"),
-            )
-        })?),
-    };
-    let first_use = match reading.provision {
-        Some(false) => FirstUse::Leaves,
-        None | Some(true) => FirstUse::Provisions,
-    };
+    let (format, vantage) = (reading.format()?, reading.vantage()?);
+    let first_use = reading.first_use();
     let services = &state.services;
     let no_store = [(header::CACHE_CONTROL, "no-store")];
     let Some(format) = format else {
-        let found = services.environment(&caller, &project, first_use).await?;
+        let found = services
+            .environment(&caller, &project, vantage, first_use)
+            .await?;
         let body = json(StatusCode::OK, &wire::environment(&found, &caller))?;
         return Ok((no_store, body).into_response());
     };
     let text = services
-        .environment_text(&caller, &project, first_use, format)
+        .environment_text(&caller, &project, vantage, first_use, format)
         .await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok((no_store, kind, text.reveal().to_owned()).into_response())

@@ -80,6 +80,61 @@ async fn the_variables_are_there_when_the_order_is_answered() {
 }
 
 #[tokio::test]
+async fn an_environment_leads_to_databases_from_where_it_is_used() {
+    let berth = TestBerth::start().await;
+    put(&berth, "ORDERS_URL", json!({"value": "mine"}))
+        .await
+        .expect(201);
+    let inside = berth.database(postgres("orders")).await;
+    berth.pass_days(1);
+    let mut exposed = postgres("bills");
+    exposed["expose"] = json!(true);
+    let exposed = berth.database(exposed).await;
+    let password = password_of(&berth, exposed["id"].as_str().unwrap()).await;
+    let published = format!(
+        "BILLS_URL=postgresql://app_bills:{}@{}:{}/bills?sslmode=require",
+        password.reveal(),
+        exposed["public_host"].as_str().unwrap(),
+        exposed["public_port"],
+    );
+    let by_default = berth.get(ENV).await.expect(200);
+    assert!(!lines(&by_default).contains(&published), "{by_default}");
+    let project = berth.get(&format!("{ENV}?network=project")).await;
+    assert_eq!(project.expect(200), by_default);
+
+    // The oldest has the short names still, and the published port is another's.
+    let auto = berth.get(&format!("{ENV}?network=auto")).await.expect(200);
+    assert_eq!(names(&auto), names(&by_default));
+    assert!(lines(&auto).contains(&published), "{auto}");
+    assert_eq!(auto["variables"][1], by_default["variables"][1]);
+    assert_eq!(auto["variables"][1]["source"], inside["id"]);
+
+    // What is left out is nobody else's: neither the next database's nor the project's own.
+    let path = format!("{ENV}?network=public");
+    let public = berth.get(&path).await.expect(200);
+    assert_eq!(lines(&public).join(" "), published);
+    let notes = public["notes"].to_string();
+    assert!(
+        notes.contains("the variables of orders are left out"),
+        "{notes}"
+    );
+    let text = berth.get(&format!("{path}&format=dotenv")).await.text;
+    assert!(
+        text.contains("BILLS_URL=") && !text.contains("DATABASE_URL"),
+        "{text}"
+    );
+    let plan = berth.token("plan", None).await;
+    let hidden = berth
+        .call(&plan, Method::GET, &path, None)
+        .await
+        .expect(200);
+    assert_eq!(lines(&hidden), ["BILLS_URL=(hidden)"]);
+
+    let wrong = berth.get(&format!("{ENV}?network=lan")).await;
+    assert_eq!(wrong.line(), "422 invalid_field [network]");
+}
+
+#[tokio::test]
 async fn who_may_not_read_credentials_gets_names_and_writes_nothing() {
     let berth = TestBerth::start().await;
     berth.database(postgres("orders")).await;

@@ -347,7 +347,7 @@ async fn every_path(berth: &TestBerth) {
             ("snapshot", &["kind"]),
             ("databases/x/operations", &["page_token", "project_id"]),
             ("projects/default/members", &["page_token"]),
-            ("projects/default/env", &["format", "provision"]),
+            ("projects/default/env", &["format", "network", "provision"]),
             ("operations/op_1", &["wait"]),
         ] {
             for parameter in parameters {

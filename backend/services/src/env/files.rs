@@ -2,6 +2,7 @@
 
 use super::format::{Format, Unwritable};
 use super::read::Values;
+use super::vantage::Vantage;
 use crate::error::Doing;
 use crate::view::View;
 use crate::{Error, Services};
@@ -51,7 +52,7 @@ impl Services {
         let mut files = Vec::new();
         if let Some(holder) = holder {
             let environment = self
-                .environment_of(&mut view, &holder, Values::Shown)
+                .environment_of(&mut view, &holder, Vantage::Project, Values::Shown)
                 .await?;
             if !environment.variables.is_empty() {
                 files.extend(Format::ALL.map(|format| EnvFile {

@@ -20,6 +20,8 @@ pub(crate) fn own_variable(slug: &Slug) -> String {
 /// The ways into a database; without values for those who may not have them.
 pub(super) struct Access {
     pub(super) database: Database,
+    /// Whether there are any from where the environment is used.
+    pub(super) is_reached: bool,
     pub(super) pooled: Option<Secret>,
     pub(super) direct: Option<Secret>,
 }

@@ -1,6 +1,7 @@
 //! The variables that users give.
 
 use super::read::{Source, Values, Variable};
+use super::vantage::Vantage;
 use crate::error::Doing;
 use crate::services::{Answered, Begun, Happened, Writing, journal_changes};
 use crate::view::View;
@@ -177,7 +178,9 @@ impl Services {
         project: &Project,
         name: &EnvName,
     ) -> Result<(), Error> {
-        let environment = self.environment_of(view, project, Values::Hidden).await?;
+        let environment = self
+            .environment_of(view, project, Vantage::Project, Values::Hidden)
+            .await?;
         let managed = environment
             .variables
             .iter()

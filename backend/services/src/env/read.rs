@@ -2,7 +2,7 @@
 
 use super::format::Format;
 use super::managed::{Access, Managed};
-use crate::databases::Network;
+use super::vantage::Vantage;
 use crate::error::Doing;
 use crate::services::{Happened, journal};
 use crate::view::View;
@@ -68,7 +68,7 @@ pub enum FirstUse {
 }
 
 impl Services {
-    /// What applications of a project find in their environment.
+    /// What applications of a project find in their environment, as seen from `vantage`.
     ///
     /// # Guarantees
     /// Sensitive values are there only for callers with the scope `credentials`, and that they
@@ -78,14 +78,15 @@ impl Services {
         &self,
         caller: &Caller,
         project: &str,
+        vantage: Vantage,
         first_use: FirstUse,
     ) -> Result<Environment, Error> {
         let mut view = View::Store(&self.store);
         let project = self.project_row(&mut view, caller, project).await?;
         if caller.allows_in(&project.id, Scope::Credentials) {
-            return self.used(caller, &project, first_use).await;
+            return self.used(caller, &project, vantage, first_use).await;
         }
-        self.environment_of(&mut view, &project, Values::Hidden)
+        self.environment_of(&mut view, &project, vantage, Values::Hidden)
             .await
     }
 
@@ -95,13 +96,14 @@ impl Services {
         &self,
         caller: &Caller,
         project: &str,
+        vantage: Vantage,
         first_use: FirstUse,
         format: Format,
     ) -> Result<Secret, Error> {
         let mut view = View::Store(&self.store);
         let project = self.project_row(&mut view, caller, project).await?;
         caller.need_in(&project.id, Scope::Credentials)?;
-        let environment = self.used(caller, &project, first_use).await?;
+        let environment = self.used(caller, &project, vantage, first_use).await?;
         format.write(&environment.variables).map_err(|unwritable| {
             let message = format!(
                 "cannot stand in an env file of Docker: {}; the formats json and dotenv hold it",
@@ -121,6 +123,7 @@ impl Services {
         &self,
         caller: &Caller,
         project: &Project,
+        vantage: Vantage,
         first_use: FirstUse,
     ) -> Result<Environment, Error> {
         if first_use == FirstUse::Provisions {
@@ -128,7 +131,7 @@ impl Services {
         }
         let mut view = View::Store(&self.store);
         let environment = self
-            .environment_of(&mut view, project, Values::Shown)
+            .environment_of(&mut view, project, vantage, Values::Shown)
             .await?;
         if environment.variables.iter().any(|v| v.sensitive) {
             self.tell_reading(caller, project).await?;
@@ -140,9 +143,10 @@ impl Services {
         &self,
         view: &mut View<'_>,
         project: &Project,
+        vantage: Vantage,
         values: Values,
     ) -> Result<Environment, Error> {
-        let databases = self.accesses(view, project, values).await?;
+        let databases = self.accesses(view, project, vantage, values).await?;
         let managed = Managed::of_databases(&databases, self.first_of(&databases));
         let Managed {
             mut variables,
@@ -171,6 +175,8 @@ impl Services {
                 source: Source::User,
             });
         }
+        // Only now: a name that leads nowhere from here is still no other variable's.
+        leave_out_of_reach(&databases, &mut variables, &mut notes);
         variables.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Environment { variables, notes })
     }
@@ -180,6 +186,7 @@ impl Services {
         &self,
         view: &mut View<'_>,
         project: &Project,
+        vantage: Vantage,
         values: Values,
     ) -> Result<Vec<Access>, Error> {
         let filter = DatabaseFilter {
@@ -195,7 +202,7 @@ impl Services {
                 .doing("list the databases of a project")?;
             after = page.rows.last().map(|record| record.database.id.clone());
             for record in page.rows {
-                accesses.push(self.access(view, record.database, values).await?);
+                accesses.push(self.access(view, record.database, vantage, values).await?);
             }
             if !page.more {
                 return Ok(accesses);
@@ -207,15 +214,18 @@ impl Services {
         &self,
         view: &mut View<'_>,
         database: Database,
+        vantage: Vantage,
         values: Values,
     ) -> Result<Access, Error> {
-        if values == Values::Hidden {
+        let network = vantage.network_to(&database);
+        let Some(network) = network.filter(|_| values == Values::Shown) else {
             return Ok(Access {
+                is_reached: network.is_some(),
                 database,
                 pooled: None,
                 direct: None,
             });
-        }
+        };
         let found = view
             .credentials(&database.id)
             .await
@@ -227,8 +237,9 @@ impl Services {
                 act: "say how to log in",
                 reason: format!("{} has no password", database.id),
             })?;
-        let ways = self.with_password(&database, Network::Project, None, current.password)?;
+        let ways = self.with_password(&database, network, None, current.password)?;
         Ok(Access {
+            is_reached: true,
             database,
             pooled: Some(ways.pooled_uri),
             direct: Some(ways.uri),
@@ -257,5 +268,22 @@ impl Services {
         journal(&mut tx, &caller.actor, self.clock.now(), happened).await?;
         tx.commit().await.doing("write the journal")?;
         Ok(())
+    }
+}
+
+/// Takes the variables of databases out that are not reached from where the environment is used,
+/// and says so.
+fn leave_out_of_reach(
+    databases: &[Access],
+    variables: &mut Vec<Variable>,
+    notes: &mut Vec<String>,
+) {
+    for access in databases.iter().filter(|access| !access.is_reached) {
+        let source = Source::Database(access.database.id.clone());
+        variables.retain(|variable| variable.source != source);
+        notes.push(format!(
+            "the variables of {} are left out: it is not exposed, so that it has no public address",
+            access.database.name
+        ));
     }
 }
