@@ -107,8 +107,8 @@ impl Tx {
         Ok(removed > 0)
     }
 
-    /// Writes down that a project got its database by the first use of its environment; tells
-    /// whether that is news.
+    /// Writes down that a project had its first database, so that the first use of its
+    /// environment makes none; tells whether that is news.
     pub async fn mark_auto_provisioned(
         &mut self,
         project: &ProjectId,

@@ -75,9 +75,17 @@ impl Tx {
     }
 
     /// Removes the rows of databases that were purged before a moment, with all that belongs to
-    /// them; tells how many. Events stay.
+    /// them; tells how many. Events stay, and so does that their projects had a database.
     pub async fn forget_purged_databases(&mut self, before: Timestamp) -> Result<u64, Error> {
         let mut link = self.write(Touches::Everything);
+        sql!(
+            "remember_purged_databases",
+            "UPDATE projects SET auto_provisioned_at = $1 WHERE auto_provisioned_at IS NULL \
+             AND id IN (SELECT project_id FROM databases WHERE purged_at < $1)"
+        )
+        .bind_time(before)
+        .execute(&mut link)
+        .await?;
         sql!(
             "forget_purged_operations",
             "DELETE FROM operations WHERE database_id IN \

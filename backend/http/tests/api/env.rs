@@ -2,6 +2,7 @@
 
 use crate::support::{TestBerth, password_of, postgres, request};
 use axum::http::Method;
+use berth_domain::{DatabaseId, Timestamp};
 use serde_json::{Value, json};
 
 const ENV: &str = "/v1/projects/default/env";
@@ -485,6 +486,34 @@ async fn the_first_use_makes_the_first_database() {
         berth.get("/v1/databases").await.expect(200)["databases"],
         json!([])
     );
+}
+
+#[tokio::test]
+async fn what_is_long_forgotten_does_not_come_back_empty() {
+    let berth = TestBerth::start().await;
+    let shop = json!({"name": "shop", "auto_provision": true});
+    berth.post("/v1/projects", shop).await.expect(201);
+    let mut orders = postgres("orders");
+    orders["project_id"] = json!("shop");
+    let orders = berth.database(orders).await;
+    let id = orders["id"].as_str().unwrap();
+    berth
+        .delete(&format!("/v1/databases/{id}"))
+        .await
+        .expect(200);
+    let mut tx = berth.store.begin().await.unwrap();
+    let (id, purged) = (
+        DatabaseId::parse(id).unwrap(),
+        Timestamp::parse("2027-01-01T00:00:00Z").unwrap(),
+    );
+    tx.mark_purged(&id, purged).await.unwrap();
+    let forgotten = tx.forget_purged_databases(purged.plus_days(31)).await;
+    assert_eq!(forgotten.unwrap(), 1);
+    tx.commit().await.unwrap();
+    let found = berth.get("/v1/projects/shop/env").await.expect(200);
+    assert_eq!(names(&found), Vec::<&str>::new());
+    let list = berth.get("/v1/databases?project_id=shop").await.expect(200);
+    assert_eq!(list["databases"], json!([]));
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime};
 
 impl Services {
     /// Makes the first database of a project that wants that and never had one. It happens once
-    /// in a project's life: what was destroyed does not come back empty.
+    /// in a project's life: what was destroyed does not come back empty. That it had one is told
+    /// by the row of any, and once the last row is forgotten by a mark of the project's.
     pub(crate) async fn provision_on_first_use(
         &self,
         caller: &Caller,
