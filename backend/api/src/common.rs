@@ -81,7 +81,8 @@ pub struct ErrorDetail {
 pub struct Operation {
     /// Its id (`op_…`).
     pub id: String,
-    /// `provision`, `change`, `rotate`, `restart`, `destroy`, `restore` or `purge`.
+    /// `provision`, `change`, `sleep`, `wake`, `rotate`, `restart`, `destroy`, `restore` or
+    /// `purge`.
     pub kind: String,
     /// The database it works on.
     pub database_id: String,

@@ -422,7 +422,7 @@ impl Control {
             },
         };
         let phase = entered.and_then(|(step, subject)| {
-            let phase = step.phase(subject.database.intent);
+            let phase = step.phase_of(operation.kind, subject.database.intent);
             (subject.observation.phase != phase).then(|| {
                 let mut observation = subject.observation.clone();
                 phase.clone_into(&mut observation.phase);
@@ -481,6 +481,8 @@ fn may_be_given_up(kind: OperationKind) -> bool {
         OperationKind::Destroy | OperationKind::Purge => false,
         OperationKind::Provision
         | OperationKind::Change
+        | OperationKind::Sleep
+        | OperationKind::Wake
         | OperationKind::Rotate
         | OperationKind::Restart
         | OperationKind::Restore => true,

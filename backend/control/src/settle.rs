@@ -48,6 +48,8 @@ impl Control {
                 self.spares_wanted.notify_one();
             }
             OperationKind::Change
+            | OperationKind::Sleep
+            | OperationKind::Wake
             | OperationKind::Rotate
             | OperationKind::Restart
             | OperationKind::Restore => {

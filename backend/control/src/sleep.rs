@@ -78,6 +78,7 @@ impl Idle {
 struct Turn {
     from: Intent,
     to: Intent,
+    operation: OperationKind,
     event: &'static str,
     why: &'static str,
 }
@@ -85,6 +86,7 @@ struct Turn {
 const TO_SLEEP: Turn = Turn {
     from: Intent::Run,
     to: Intent::Sleep,
+    operation: OperationKind::Sleep,
     event: "database.sleep_ordered",
     why: "nobody has used it for as long as it was told to wait",
 };
@@ -92,6 +94,7 @@ const TO_SLEEP: Turn = Turn {
 const AWAKE: Turn = Turn {
     from: Intent::Sleep,
     to: Intent::Run,
+    operation: OperationKind::Wake,
     event: "database.wake_ordered",
     why: "a client waits for it",
 };
@@ -348,7 +351,7 @@ impl Control {
             row.generation += 1;
             row.updated_at = now;
             tx.update_database(&row).await?;
-            let operation = self.ordered(&row, now);
+            let operation = self.ordered(&row, turn.operation, now);
             tx.insert_operation(&operation).await?;
             tx.append_event(&told(&row, turn, operation.id, now))
                 .await?;
@@ -360,10 +363,10 @@ impl Control {
         Ok(())
     }
 
-    fn ordered(&self, row: &Database, now: Timestamp) -> Operation {
+    fn ordered(&self, row: &Database, kind: OperationKind, now: Timestamp) -> Operation {
         Operation {
             id: OperationId::from_entropy(random(self.parts.entropy.as_ref())),
-            kind: OperationKind::Change,
+            kind,
             database_id: row.id.clone(),
             project_id: row.project_id.clone(),
             instance: row.instance.clone(),

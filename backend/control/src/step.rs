@@ -91,8 +91,19 @@ impl Step {
         }
     }
 
-    /// What a user reads while the step is under way.
-    pub fn phase(self, intent: Intent) -> &'static str {
+    /// What a user reads while the step of such an operation is under way. Who sees something
+    /// fall asleep or wake need not ask who has changed it.
+    pub fn phase_of(self, kind: OperationKind, intent: Intent) -> &'static str {
+        match (kind, self) {
+            // That takes minutes, whatever it is for.
+            (_, Self::ObtainImages) => self.phase(intent),
+            (OperationKind::Sleep, _) => "falling_asleep",
+            (OperationKind::Wake, _) => "waking",
+            _ => self.phase(intent),
+        }
+    }
+
+    fn phase(self, intent: Intent) -> &'static str {
         match self {
             Self::StoreCredentials => "queued",
             Self::SetVerifier => "rotating",
@@ -163,7 +174,14 @@ impl Step {
                 Self::ProveLogin,
                 Self::Settle,
             ],
-            (OperationKind::Provision | OperationKind::Change | OperationKind::Restore, _) => &[
+            (
+                OperationKind::Provision
+                | OperationKind::Change
+                | OperationKind::Sleep
+                | OperationKind::Wake
+                | OperationKind::Restore,
+                _,
+            ) => &[
                 Self::StoreCredentials,
                 Self::ObtainImages,
                 Self::EnsureInstance,
@@ -257,6 +275,7 @@ mod tests {
         for kind in [
             OperationKind::Provision,
             OperationKind::Change,
+            OperationKind::Wake,
             OperationKind::Rotate,
             OperationKind::Restart,
             OperationKind::Restore,
@@ -264,6 +283,24 @@ mod tests {
             let path = Step::path(kind, Intent::Run);
             assert_eq!(Step::ProveLogin.after(path), Some(Step::Settle), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn sleep_and_wake_are_told_apart_from_changes() {
+        let phases = |kind, intent| {
+            let path = Step::path(kind, intent).iter();
+            path.filter(|step| **step != Step::ObtainImages)
+                .map(|step| step.phase_of(kind, intent))
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        let all = |word| std::collections::BTreeSet::from([word]);
+        assert_eq!(
+            phases(OperationKind::Sleep, Intent::Sleep),
+            all("falling_asleep")
+        );
+        assert_eq!(phases(OperationKind::Wake, Intent::Run), all("waking"));
+        assert!(phases(OperationKind::Change, Intent::Sleep).contains("stopping"));
+        assert!(phases(OperationKind::Change, Intent::Run).contains("starting"));
     }
 
     #[test]

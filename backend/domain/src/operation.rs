@@ -9,6 +9,10 @@ pub enum OperationKind {
     Provision,
     /// Makes what runs match a changed row: size, pooler, exposure, start, stop.
     Change,
+    /// Stops an engine until somebody wants it; nothing else is changed.
+    Sleep,
+    /// Starts an engine that slept; nothing else is changed.
+    Wake,
     /// Sets a new password.
     Rotate,
     /// Stops engine and pooler once and starts them again.
@@ -23,9 +27,11 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Provision,
         Self::Change,
+        Self::Sleep,
+        Self::Wake,
         Self::Rotate,
         Self::Restart,
         Self::Destroy,
@@ -38,6 +44,8 @@ impl OperationKind {
         match self {
             Self::Provision => "provision",
             Self::Change => "change",
+            Self::Sleep => "sleep",
+            Self::Wake => "wake",
             Self::Rotate => "rotate",
             Self::Restart => "restart",
             Self::Destroy => "destroy",

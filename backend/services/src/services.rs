@@ -305,15 +305,17 @@ pub(crate) async fn journal_changes(
 
 /// The kind of an operation that does what both do.
 fn stronger(pending: OperationKind, new: OperationKind) -> OperationKind {
-    use OperationKind::{Change, Destroy, Provision, Purge, Restart, Restore, Rotate};
+    use OperationKind::{Change, Destroy, Provision, Purge, Restart, Restore, Rotate, Sleep, Wake};
     match (pending, new) {
         (_, Destroy | Purge | Restore | Provision) => new,
         // To make a database is more than to change it.
-        (Provision | Restore, Change | Rotate | Restart) => pending,
-        (Rotate | Restart, Change) => pending,
+        (Provision | Restore, Change | Rotate | Restart | Sleep | Wake) => pending,
+        (Rotate | Restart, Change | Sleep | Wake) => pending,
+        // What was ordered of it stays a change, whether it ends asleep or awake.
+        (Change, Sleep | Wake) => pending,
         // A start takes up the new password, too; a rotation alone would restart nothing.
         (Restart, Rotate) => pending,
-        (_, Change | Rotate | Restart) => new,
+        (_, Change | Rotate | Restart | Sleep | Wake) => new,
     }
 }
 
@@ -324,10 +326,15 @@ mod tests {
     #[test]
     fn what_makes_a_database_is_not_weakened_by_a_change() {
         use OperationKind::*;
-        for change in [Change, Rotate, Restart] {
+        for change in [Change, Rotate, Restart, Sleep, Wake] {
             assert_eq!(stronger(Provision, change), Provision);
             assert_eq!(stronger(Restore, change), Restore);
         }
+        for pending in [Change, Rotate, Restart] {
+            assert_eq!(stronger(pending, Wake), pending);
+            assert_eq!(stronger(Sleep, pending), pending);
+        }
+        assert_eq!(stronger(Sleep, Wake), Wake);
         assert_eq!(stronger(Rotate, Change), Rotate);
         assert_eq!(stronger(Change, Rotate), Rotate);
         assert_eq!(stronger(Restart, Rotate), Restart);

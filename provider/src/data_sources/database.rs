@@ -43,6 +43,10 @@ fn volatile() -> Vec<Attribute> {
             "status",
             "`provisioning`, `running`, `stopped`, `error` or `destroyed`.",
         ),
+        text(
+            "stop_reason",
+            "Why it is stopped: `user`, or `sleep` when the next client wakes it; else null.",
+        ),
         text("phase", "What is going on, in a word."),
         text("version_actual", "The engine's own version text."),
         number("storage_used_bytes", "Bytes that the data takes."),

@@ -39,6 +39,34 @@ async fn a_projects_quota_and_patience_are_changed_and_taken_away_in_place() {
 }
 
 #[tokio::test]
+async fn what_falls_asleep_or_wakes_is_no_change_of_anybodys() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&stage.database(&[])).await;
+    for (phase, warns) in [
+        ("falling_asleep", false),
+        ("waking", false),
+        ("stopping", true),
+    ] {
+        stage.fake.change(|world| {
+            let rows = world.databases.values_mut();
+            rows.for_each(|row| _ = row.insert("phase".into(), phase.into()));
+        });
+        let run = stage.next_run().await;
+        let told = run.host.refresh(&mut instance).await.unwrap();
+        assert_eq!(warnings(&told).len(), usize::from(warns), "{phase}: {told}");
+    }
+    stage.fake.change(|world| {
+        let rows = world.databases.values_mut();
+        rows.for_each(|row| _ = row.insert("stop_reason".into(), "sleep".into()));
+    });
+    let found = stage
+        .host
+        .read_data("berth_database", [("name", "orders".into())])
+        .await;
+    assert_eq!(found.unwrap().string("stop_reason"), Ok(Some("sleep")));
+}
+
+#[tokio::test]
 async fn what_is_no_patience_and_no_quota_is_refused_without_asking_anybody() {
     let stage = Stage::start().await;
     let wrong = [

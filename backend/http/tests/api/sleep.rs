@@ -17,6 +17,10 @@ async fn shop(berth: &TestBerth, more: Value) -> Value {
     made["project"]["id"].clone()
 }
 
+fn text_of<'a>(row: &'a Value, field: &str) -> &'a str {
+    row[field].as_str().unwrap()
+}
+
 async fn row(berth: &TestBerth, name: &str) -> Value {
     berth
         .get(&format!("/v1/databases/{name}"))
@@ -54,11 +58,23 @@ async fn a_project_sleeps_and_wakes_and_what_a_user_stopped_stays_so() {
         .expect(202);
     assert_eq!(row(&berth, "orders").await["stop_reason"], Value::Null);
     assert_eq!(row(&berth, "bills").await["stop_reason"], "user");
+    // What is under way says that nobody changed anything.
+    berth
+        .settle(text_of(&row(&berth, "orders").await, "id"))
+        .await;
+    for (verb, kind) in [("sleep", "sleep"), ("wake", "wake")] {
+        let path = format!("/v1/projects/shop/{verb}");
+        berth.post(&path, json!({})).await.expect(202);
+        let orders = row(&berth, "orders").await;
+        let path = format!("/v1/operations/{}", text_of(&orders, "operation_id"));
+        assert_eq!(berth.get(&path).await.expect(200)["kind"], kind);
+        berth.settle(text_of(&orders, "id")).await;
+    }
     let events = berth.get("/v1/events").await.expect(200);
     let kinds: Vec<_> = events["events"].as_array().unwrap().iter().collect();
     let count = |kind: &str| kinds.iter().filter(|event| event["kind"] == kind).count();
-    assert_eq!(count("database.sleep_ordered"), 1);
-    assert_eq!(count("database.wake_ordered"), 1);
+    assert_eq!(count("database.sleep_ordered"), 2);
+    assert_eq!(count("database.wake_ordered"), 2);
 }
 
 #[tokio::test]

@@ -25,6 +25,13 @@ impl Rest {
         }
     }
 
+    fn operation(self) -> OperationKind {
+        match self {
+            Self::Asleep => OperationKind::Sleep,
+            Self::Awake => OperationKind::Wake,
+        }
+    }
+
     fn kinds(self) -> (&'static str, &'static str) {
         match self {
             Self::Asleep => ("project.sleep_ordered", "database.sleep_ordered"),
@@ -72,7 +79,7 @@ impl Services {
             tx.update_database(&row)
                 .await
                 .doing("store a changed database")?;
-            let operation = self.order(tx, &row, OperationKind::Change, now).await?;
+            let operation = self.order(tx, &row, rest.operation(), now).await?;
             journal_changes(
                 tx,
                 &caller.actor,
