@@ -1,7 +1,7 @@
 //! Calls about people, what they may do and what they did: tokens, members, the journal, and
 //! the environment that a project's applications get.
 
-use berth_api::{Environment, TokenSecret};
+use berth_api::{Environment, TokenSecret, UserList};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -14,6 +14,9 @@ use super::{Client, Shared, fresh_key};
 const EVENT_PAGES_MAX: usize = 100;
 /// The most events in one page; the API's own limit.
 const EVENTS_IN_PAGE_MAX: usize = 100;
+
+/// The one who reaches every project without being a member of it.
+const ADMINISTRATOR: &str = "usr_admin";
 
 /// The fields of an object, by the names that the schema has for them.
 pub type Fields = Map<String, Json>;
@@ -93,6 +96,18 @@ impl Client {
             Request::new(act, Method::PUT, &path).json(&serde_json::json!({ "role": role }));
         let MemberEnvelope { member } = self.send(request).await?;
         Ok(member)
+    }
+
+    /// Whether the token is one of that user, who reaches projects as their member. Only the
+    /// administrator sees other users, and needs to be no member of anything.
+    pub async fn is_own_member(&self, user: &str) -> Result<bool, Shared> {
+        if user == ADMINISTRATOR {
+            return Ok(false);
+        }
+        let act = "asking whose the provider's token is";
+        let request = Request::new(act, Method::GET, &["v1", "users"]).query("page_size", "2");
+        let UserList { users, .. } = self.send(request).await?;
+        Ok(matches!(&users[..], [only] if only.id == user))
     }
 
     /// Takes a user out of a project. One who is not in it is a success.

@@ -63,6 +63,7 @@ impl People {
             }
             ("GET", ["projects", _, "env"]) => self.env(inert),
             ("GET", ["events"]) => self.read_events(query),
+            ("GET", ["users"]) => self.users(),
             _ => return None,
         })
     }
@@ -143,6 +144,17 @@ impl People {
             ),
             None => refusal(404, "member_not_found", "there is no such member", &[]),
         }
+    }
+
+    /// Everybody for the administrator, itself for anybody else.
+    fn users(&self) -> Answer {
+        let ids = match &self.user {
+            Some(user) => vec![user.as_str()],
+            None => vec!["usr_admin", "usr_anna"],
+        };
+        let user = |id: &&str| json!({"id": id, "name": id, "email": null, "created_at": "t", "updated_at": "t"});
+        let users: Vec<Json> = ids.iter().map(user).collect();
+        (200, json!({"users": users, "next_page_token": null}))
     }
 
     fn env(&self, inert: bool) -> Answer {

@@ -86,6 +86,19 @@ fn key(state: &Object) -> Outcome<(&str, &str)> {
     Ok((project, state.require_string("user_id")?))
 }
 
+/// Why a user's part in a project is left as it is.
+fn stays(project: &str, user: &str) -> Diagnostic {
+    Diagnostic::warning(
+        "The provider's own user stays in the project",
+        format!(
+            "The provider's token is one of {user}, who would see nothing of project {project} \
+             without this part in it: whatever else is to be destroyed there would be taken for \
+             gone and live on. The part is not managed any more and goes with the project. To \
+             leave a project that stays, let another of its owners remove the user."
+        ),
+    )
+}
+
 #[async_trait]
 impl Resource for ProjectMember {
     fn type_name(&self) -> &str {
@@ -148,9 +161,20 @@ impl Resource for ProjectMember {
         self.put(request.planned, response).await
     }
 
-    async fn delete(&self, request: DeleteRequest<'_>, _: &mut StateResponse) -> Outcome {
+    /// The part of the provider's own user stays: it is what the rest of a destruction needs,
+    /// and goes with the project.
+    async fn delete(&self, request: DeleteRequest<'_>, response: &mut StateResponse) -> Outcome {
         let backend = self.backend.get()?;
         let (project, user) = key(request.prior)?;
+        if backend
+            .client
+            .is_own_member(user)
+            .await
+            .map_err(self.told())?
+        {
+            response.diagnostics.push(stays(project, user));
+            return Ok(());
+        }
         let removed = backend.client.remove_member(project, user).await;
         removed.map_err(self.told())
     }

@@ -338,6 +338,33 @@ async fn a_member_of_somebody_elses_is_not_taken_over() {
     assert_eq!(instance.state, None);
 }
 
+/// Without it the rest of a destruction would find nothing, and take that for gone.
+#[tokio::test]
+async fn the_part_of_the_providers_own_user_goes_with_the_project() {
+    for (own, stays) in [
+        (Some("usr_anna"), true),
+        (Some("usr_me"), false),
+        (None, false),
+    ] {
+        let stage = Stage::start().await;
+        stage
+            .fake
+            .change(|world| world.people.user = own.map(str::to_owned));
+        let mut instance = stage.host.instance("berth_project_member");
+        stage
+            .host
+            .apply(&mut instance, &member(&stage, "owner"))
+            .await
+            .unwrap();
+        let told = stage.host.destroy(&mut instance).await.unwrap();
+        let told = warnings(&told).join("\n");
+        assert_eq!(told.contains("own user stays"), stays, "{told}");
+        assert_eq!(instance.state, None);
+        let left = stage.fake.change(|world| world.people.members.len());
+        assert_eq!(left, usize::from(stays), "{own:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_member_survives_a_lost_answer() {
     let stage = Stage::start().await;

@@ -401,6 +401,42 @@ resource "berth_token" "hers" {{
     assert_eq!(bank["members"], json!([]));
 }
 
+/// A destroy takes members before their project; what a pipeline needs of its own stays till then.
+#[test]
+fn a_pipeline_that_is_a_member_itself_takes_everything_down() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let (pipeline, anna) = (user(&berth, "pipeline"), user(&berth, "anna"));
+    let scopes = ["read", "plan", "write", "credentials", "admin"];
+    let wish = json!({"name": "pipeline", "scopes": scopes, "user_id": pipeline});
+    let (_, made) = berth.call("POST", "/v1/tokens", Some(&wish));
+    let stack = stack.with_token(text(&made, "secret"));
+    let owner = |name: &str, user: &str| {
+        format!(
+            r#"
+resource "berth_project_member" "{name}" {{
+  project_id = berth_project.shop.id
+  user_id    = "{user}"
+  role       = "owner"
+  depends_on = [berth_database.orders]
+}}
+"#
+        )
+    };
+    // As the only owner, and as one of two.
+    for others in ["", &owner("anna", &anna)] {
+        let own = owner("pipeline", &pipeline);
+        stack.write(&format!("{}{own}{others}", shop("")));
+        stack.apply().ok();
+        stack.assert_settled();
+        let told = flat(&stack.destroy().ok());
+        assert!(told.contains("own user stays in the project"), "{told}");
+        assert_eq!(berth.projects(), [""; 0]);
+        assert_eq!(berth.databases(), [Json::Null; 0]);
+    }
+}
+
 #[test]
 fn refusals_of_people_come_at_plan_or_say_what_to_do() {
     let Some((berth, stack)) = stage() else {
