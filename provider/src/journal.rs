@@ -1,5 +1,7 @@
 //! Events of the journal, and what a refresh tells by them of changes that others made.
 
+mod subject;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,12 +10,15 @@ use berth_plugin::object::Object;
 use serde_json::{Value as Json, json};
 
 use crate::backend::Backend;
-use crate::client::Fields;
+use crate::client::{Fields, Shared};
 use crate::plan::Kind;
+
+pub use subject::Subject;
 
 /// Objects whose changes are explained in one run, since each costs a request.
 const EXPLAINED_MAX: u32 = 5;
-/// Events of one object that are looked at.
+/// Events of each kind that are looked at for one object: what befalls it by itself is not among
+/// them, so that these are as many changes.
 const EVENTS_MAX: usize = 100;
 /// Changes by different people that one warning tells apart.
 const AUTHORS_MAX: usize = 3;
@@ -30,6 +35,17 @@ impl<'a> Entry<'a> {
 
     fn text(&self, name: &str) -> Option<&'a str> {
         self.0.get(name).and_then(Json::as_str)
+    }
+
+    /// When it happened.
+    fn at(&self) -> &'a str {
+        self.text("at").unwrap_or("a time that is not told")
+    }
+
+    /// Its place among all events.
+    fn sequence(&self) -> i64 {
+        let sequence = self.0.get("sequence").and_then(Json::as_i64);
+        sequence.unwrap_or_default()
     }
 
     /// A fact of who did it, which the answer keeps together.
@@ -109,94 +125,148 @@ impl<'a> Entry<'a> {
 #[derive(Debug, Default)]
 pub struct Explained(AtomicU32);
 
-/// An object that a refresh found otherwise than the state has it.
-#[derive(Debug, Clone, Copy)]
-pub struct Found<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// Its name.
-    pub name: &'a str,
-    /// As the state had it.
-    pub before: &'a Object,
-    /// As it is.
-    pub after: &'a Object,
+impl Explained {
+    /// Whether there is room for one more; none for the first that there is no room for.
+    fn admits(&self) -> Option<bool> {
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            before if before < EXPLAINED_MAX => Some(true),
+            EXPLAINED_MAX => None,
+            _ => Some(false),
+        }
+    }
+
+    /// The same for what is told in any case: whoever finds no room leaves the rest as it is.
+    fn takes(&self) -> bool {
+        let one_more = |explained| (explained < EXPLAINED_MAX).then_some(explained + 1);
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.is_ok()
+    }
 }
 
-/// Says who changed what the refresh found changed; nothing where nothing was.
-pub async fn explain(backend: &Backend, kind: &Kind, found: Found<'_>) -> Outcome<Diagnostics> {
-    let mut told = Diagnostics::new();
-    let mut changed = Vec::new();
+/// The attributes of an object that can be ordered and are not as the state had them.
+pub fn differing(kind: &Kind, before: &Object, after: &Object) -> Outcome<Vec<&'static str>> {
+    let mut differing = Vec::new();
     for field in kind
         .fields
         .iter()
         .filter(|field| !kind.own.contains(&field.name))
     {
-        if found.before.get(field.name)? != found.after.get(field.name)? {
-            changed.push(field.name);
+        if before.get(field.name)? != after.get(field.name)? {
+            differing.push(field.name);
         }
     }
+    Ok(differing)
+}
+
+/// Says who changed what the refresh found changed; nothing where nothing was.
+pub async fn explain(
+    backend: &Backend,
+    subject: Subject<'_>,
+    name: &str,
+    changed: &[&str],
+) -> Outcome<Diagnostics> {
+    let mut told = Diagnostics::new();
     if changed.is_empty() {
         return Ok(told);
     }
-    match backend.explained.0.fetch_add(1, Ordering::Relaxed) {
-        before if before < EXPLAINED_MAX => {}
-        EXPLAINED_MAX => {
+    match backend.explained.admits() {
+        Some(true) => {}
+        Some(false) => return Ok(told),
+        None => {
             told.push(Diagnostic::warning(
                 "More was changed since this state was written",
                 format!(
-                    "{} is not as the state has it, and perhaps others are not. Only the first \
-                     {EXPLAINED_MAX} are explained; the data source berth_audit tells who \
+                    "{name} is not as the state has it, and perhaps others are not. Only the \
+                     first {EXPLAINED_MAX} are explained; the data source berth_audit tells who \
                      changed the rest.",
-                    found.name
                 ),
             ));
             return Ok(told);
         }
-        _ => return Ok(told),
     }
-    if let Some(detail) = detail(backend, kind.name, found, &changed).await {
-        let summary = format!("{} was changed since this state was written", found.name);
+    if let Some(detail) = detail(backend, subject, changed).await {
+        let summary = format!("{name} was changed since this state was written");
         told.push(Diagnostic::warning(summary, detail));
     }
     Ok(told)
 }
 
-/// Who destroyed a database, as a sentence; nothing where the journal does not tell, or where
-/// enough was explained in this run.
-pub async fn destroyer(backend: &Backend, id: &str) -> Option<String> {
-    let count = &backend.explained.0;
-    let one_more = |explained| (explained < EXPLAINED_MAX).then_some(explained + 1);
-    count
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-        .ok()?;
-    let filters = [
-        ("database_id", id.to_owned()),
-        ("kind", "database.destroyed".to_owned()),
-    ];
-    match backend.client.newest_events(&filters, 1).await {
-        Err(error) => Some(format!("Who did it is not known: {error}.")),
-        Ok(events) => events.first().map(Entry::of).map(|event| {
-            let at = event.text("at").unwrap_or("a time that is not told");
-            format!("{} destroyed it at {at}.", event.author())
-        }),
+/// Who ended an object, as a sentence; nothing where enough was explained in this run.
+pub async fn ender(backend: &Backend, subject: Subject<'_>) -> Option<String> {
+    if !backend.explained.takes() {
+        return None;
+    }
+    let window = match Window::of(backend, subject, &[subject.end()]).await {
+        Err(error) => return Some(format!("Who did it is not known: {error}.")),
+        Ok(window) => window,
+    };
+    Some(match window.entries().first() {
+        None => format!("Who did it is not {}.", window.extent()),
+        Some(event) => {
+            let verb = subject.end_verb();
+            format!("{} {verb} it at {}.", event.author(), event.at())
+        }
+    })
+}
+
+/// The part of the journal that is looked at for an object.
+struct Window<'a> {
+    subject: Subject<'a>,
+    events: Vec<Fields>,
+    /// Whether there may be more events than these.
+    is_full: bool,
+}
+
+impl<'a> Window<'a> {
+    /// The newest events of those kinds.
+    async fn of(
+        backend: &Backend,
+        subject: Subject<'a>,
+        kinds: &[&'static str],
+    ) -> Result<Self, Shared> {
+        let mut window = Self {
+            subject,
+            events: Vec::new(),
+            is_full: false,
+        };
+        for kind in kinds {
+            let mut filters = vec![("kind", (*kind).to_owned())];
+            filters.extend(subject.filter());
+            let found = backend.client.newest_events(&filters, EVENTS_MAX).await;
+            let found = match found {
+                // The object went out of sight, and its part of the journal with it.
+                Err(error) if error.is_absence() => continue,
+                found => found?,
+            };
+            window.is_full |= found.len() >= EVENTS_MAX;
+            window.events.extend(found);
+        }
+        Ok(window)
+    }
+
+    /// Those of the object, the newest first.
+    fn entries(&self) -> Vec<Entry<'_>> {
+        let all = self.events.iter().map(Entry::of);
+        let mut own: Vec<_> = all.filter(|event| self.subject.is_of(event)).collect();
+        own.sort_by_key(|event| std::cmp::Reverse(event.sequence()));
+        own
+    }
+
+    /// Where something is not that is not in it.
+    fn extent(&self) -> String {
+        match self.is_full {
+            true => format!("among the last {EVENTS_MAX} events of that kind"),
+            false => "in the part of the journal that the provider's token may read".to_owned(),
+        }
     }
 }
 
 /// One sentence for each of those who changed something.
-async fn detail(
-    backend: &Backend,
-    kind: &str,
-    found: Found<'_>,
-    changed: &[&str],
-) -> Option<String> {
-    let subject = match kind {
-        "project" => "project_id",
-        _ => "database_id",
-    };
-    // What was read, and what befell the databases of a project, is not asked for.
-    let filters = [(subject, found.id.to_owned()), ("kind", kind.to_owned())];
-    let events = match backend.client.newest_events(&filters, EVENTS_MAX).await {
-        Ok(events) => events,
+async fn detail(backend: &Backend, subject: Subject<'_>, changed: &[&str]) -> Option<String> {
+    let window = match Window::of(backend, subject, subject.changes()).await {
+        Ok(window) => window,
         Err(error) => {
             return Some(format!(
                 "Changed: {}. Who did it is not known: {error}.",
@@ -204,10 +274,9 @@ async fn detail(
             ));
         }
     };
-    let events = events.iter().map(Entry::of);
     let mut left: BTreeSet<&str> = changed.iter().copied().collect();
     let mut sentences = Vec::new();
-    for event in events {
+    for event in window.entries() {
         let touched: Vec<&str> = left
             .iter()
             .copied()
@@ -221,19 +290,17 @@ async fn detail(
             "{} changed {} at {}.",
             event.author(),
             touched.join(", "),
-            event.text("at").unwrap_or("a time that is not told"),
+            event.at(),
         ));
     }
-    if sentences.is_empty() {
+    if sentences.is_empty() && !window.is_full && !subject.is_told_whole() {
         // Nobody changed it: an older state does not have all that a newer provider knows.
         return None;
     }
     if !left.is_empty() {
         let left: Vec<&str> = left.into_iter().collect();
-        sentences.push(format!(
-            "Who changed {} is not among the last events.",
-            left.join(", ")
-        ));
+        let (left, extent) = (left.join(", "), window.extent());
+        sentences.push(format!("Who changed {left} is not {extent}."));
     }
     sentences.push("The plan sets back what the configuration says otherwise.".to_owned());
     Some(sentences.join(" "))

@@ -4,7 +4,7 @@ use crate::databases::Reference;
 use crate::error::Doing;
 use crate::view::View;
 use crate::{Caller, Error, FieldError, Services};
-use berth_domain::{Event, Timestamp, TokenId, UserId};
+use berth_domain::{Event, ProjectId, Timestamp, TokenId, UserId};
 use berth_store::{EventFilter, Page};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,10 +114,31 @@ impl Services {
         })
     }
 
+    /// The project that a reference means: also a destroyed one, by its id, as its databases are
+    /// found. What was done to it is asked for when it is gone.
+    async fn project_of_events(
+        &self,
+        view: &mut View<'_>,
+        caller: &Caller,
+        reference: &str,
+    ) -> Result<ProjectId, Error> {
+        if let Ok(id) = ProjectId::parse(reference)
+            && caller.sees(&id)
+        {
+            let found = view.project_by_id(&id).await.doing("read a project")?;
+            if found.is_some_and(|project| project.destroyed_at.is_some()) {
+                caller.admitted(&id)?;
+                return Ok(id);
+            }
+        }
+        let found = self.project_row(view, caller, reference).await?;
+        Ok(found.id)
+    }
+
     async fn event_filter(&self, caller: &Caller, list: &EventList) -> Result<EventFilter, Error> {
         let mut view = View::Store(&self.store);
         let project = match &list.project {
-            Some(reference) => Some(self.project_row(&mut view, caller, reference).await?.id),
+            Some(reference) => Some(self.project_of_events(&mut view, caller, reference).await?),
             None => None,
         };
         let database = match &list.database {

@@ -200,6 +200,14 @@ impl People {
         self.events.push(event);
     }
 
+    /// Notes that somebody did something of that kind, by the sentence that the journal has.
+    pub fn did(&mut self, who: &str, kind: &str, message: &str, changes: &[(&str, Json, Json)]) {
+        self.happened(("project_id", "proj_shop"), who, changes);
+        let event = self.events.last_mut().unwrap();
+        event["kind"] = json!(kind);
+        event["message"] = json!(message);
+    }
+
     fn read_events(&self, query: &str) -> Answer {
         let kept = |event: &&Json| {
             let noun = parameter(query, "kind").unwrap_or_default();

@@ -23,7 +23,7 @@ use super::{body, claimed_or, is_denied, misfit};
 use crate::backend::Backend;
 use crate::client::{Error, Shared, within};
 use crate::convert::{fields_of, state_of};
-use crate::journal::{self, Found};
+use crate::journal::{self, Subject};
 use crate::lookup::{self, DatabaseKey};
 use crate::plan::{self, Kind};
 
@@ -368,7 +368,7 @@ impl Resource for Database {
         if database.status == "destroyed" {
             response.state.remove();
             let summary = "A database was destroyed outside of this configuration";
-            let by = journal::destroyer(&backend, id).await;
+            let by = journal::ender(&backend, Subject::Database(id)).await;
             let detail =
                 by.map_or_else(|| undo(&database), |by| format!("{by} {}", undo(&database)));
             response
@@ -379,13 +379,8 @@ impl Resource for Database {
         backend.seen.note(self.kind.name, &database.name, id);
         response.diagnostics.append(unwell(&database));
         self.state(&database, state, response)?;
-        let found = Found {
-            id,
-            name: &database.name,
-            before: state,
-            after: response.state.object(),
-        };
-        let told = journal::explain(&backend, &self.kind, found);
+        let changed = journal::differing(&self.kind, state, response.state.object())?;
+        let told = journal::explain(&backend, Subject::Database(id), &database.name, &changed);
         let told = within(request.context, "reading the journal", told).await?;
         response.diagnostics.append(told);
         let wanted = state.boolean("expose_credentials_in_state")? == Some(true);

@@ -1,7 +1,7 @@
 //! `berth_project`: a group of databases with a network of their own.
 
 use async_trait::async_trait;
-use berth_plugin::diagnostics::Outcome;
+use berth_plugin::diagnostics::{Diagnostic, Outcome};
 use berth_plugin::object::Object;
 use berth_plugin::path::Path;
 use berth_plugin::provider::Configured;
@@ -17,7 +17,7 @@ use super::{body, claimed_or, misfit, rules};
 use crate::backend::Backend;
 use crate::client::{Shared, within};
 use crate::convert::{fields_of, state_of};
-use crate::journal::{self, Found};
+use crate::journal::{self, Subject};
 use crate::lookup;
 use crate::plan::{self, Field, Kind, Manner};
 
@@ -198,6 +198,21 @@ fn quota() -> Attribute {
     )
 }
 
+/// What is said of a project that is not there any more, and who did it. Whoever may not see a
+/// project is answered as if there were none.
+fn gone(id: &str, name: &str, by: Option<String>) -> Diagnostic {
+    let by = by.map(|by| format!(" {by}")).unwrap_or_default();
+    Diagnostic::warning(
+        "A project is not there any more",
+        format!(
+            "The provider's token sees no project {name} ({id}): it was destroyed, or the \
+             token's user is no member any more.{by} A destroyed one comes back within 30 days, \
+             with its variables and members, by POST /v1/projects/{id}/undelete. The plan makes \
+             a new one."
+        ),
+    )
+}
+
 #[async_trait]
 impl Resource for Project {
     fn type_name(&self) -> &str {
@@ -251,19 +266,19 @@ impl Resource for Project {
             Some(project) => {
                 backend.seen.note(self.kind.name, &project.name, id);
                 self.state(&project, request.state, response)?;
-                let found = Found {
-                    id,
-                    name: &project.name,
-                    before: request.state,
-                    after: response.state.object(),
-                };
-                let told = journal::explain(&backend, &self.kind, found);
+                let after = response.state.object();
+                let changed = journal::differing(&self.kind, request.state, after)?;
+                let told =
+                    journal::explain(&backend, Subject::Project(id), &project.name, &changed);
                 let told = within(request.context, "reading the journal", told).await?;
                 response.diagnostics.append(told);
                 Ok(())
             }
             None => {
                 response.state.remove();
+                let name = request.state.string("name")?.unwrap_or(id);
+                let by = journal::ender(&backend, Subject::Project(id)).await;
+                response.diagnostics.push(gone(id, name, by));
                 Ok(())
             }
         }

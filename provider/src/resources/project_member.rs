@@ -16,6 +16,7 @@ use super::{is_denied, rules, unread};
 use crate::backend::Backend;
 use crate::client::{Fields, Shared};
 use crate::convert::state_of;
+use crate::journal::{self, Subject};
 
 /// The managed resource.
 pub struct ProjectMember {
@@ -99,6 +100,17 @@ fn stays(project: &str, user: &str) -> Diagnostic {
     )
 }
 
+/// What is said of a member whom somebody took out of a project.
+fn removed(project: &str, user: &str, by: Option<String>) -> Diagnostic {
+    let by = by.map(|by| format!(" {by}")).unwrap_or_default();
+    Diagnostic::warning(
+        "A member was removed outside of this configuration",
+        format!(
+            "{user} is no member of project {project} any more.{by} The plan adds the user again."
+        ),
+    )
+}
+
 #[async_trait]
 impl Resource for ProjectMember {
     fn type_name(&self) -> &str {
@@ -142,10 +154,25 @@ impl Resource for ProjectMember {
             return Ok(());
         }
         let (project, user) = key(request.state)?;
+        let subject = Subject::Member { project, user };
         match backend.client.member(project, user).await {
-            Ok(found) => self.state(&found, request.state, response),
+            Ok(found) => {
+                self.state(&found, request.state, response)?;
+                let (before, after) = (request.state, response.state.object());
+                let differs = before.get("role")? != after.get("role")?;
+                let changed: &[&str] = if differs { &["role"] } else { &[] };
+                let name = format!("The part of {user} in project {project}");
+                let told = journal::explain(&backend, subject, &name, changed).await?;
+                response.diagnostics.append(told);
+                Ok(())
+            }
             Err(error) if error.is_absence() => {
                 response.state.remove();
+                // The members of a project that is gone went with it, which is told of that.
+                if error.code() == Some("member_not_found") {
+                    let by = journal::ender(&backend, subject).await;
+                    response.diagnostics.push(removed(project, user, by));
+                }
                 Ok(())
             }
             Err(error) if is_denied(&error) => {

@@ -21,6 +21,7 @@ use super::{is_denied, rules, times, unread};
 use crate::backend::Backend;
 use crate::client::{Fields, Shared};
 use crate::convert::{json_of, state_of};
+use crate::journal::{self, Subject};
 
 /// The words for what a token may do.
 const SCOPES: [&str; 7] = [
@@ -176,6 +177,19 @@ fn check_end(planned: &Object, prior: Option<&Object>, now: SystemTime) -> Outco
     Ok(told)
 }
 
+/// What a refresh found otherwise than the state has it, of what can change.
+fn changed(before: &Object, after: &Object) -> Outcome<Vec<&'static str>> {
+    let mut changed = Vec::new();
+    if before.string("name")? != after.string("name")? {
+        changed.push("name");
+    }
+    // A moment has many spellings.
+    if !times::same(before.string("expires_at")?, after.string("expires_at")?) {
+        changed.push("expires_at");
+    }
+    Ok(changed)
+}
+
 /// The fields of `object` that a request carries; a time in the one spelling that is stored.
 fn fields(object: &Object, names: &[&str]) -> Outcome<Fields> {
     let mut fields = Fields::new();
@@ -261,12 +275,15 @@ impl Resource for Token {
         };
         let at = |field: &str| found.get(field).and_then(Json::as_str);
         let name = at("name").unwrap_or(id);
+        let subject = Subject::Token(id);
         if let Some(revoked) = at("revoked_at") {
+            let by = journal::ender(&backend, subject).await;
+            let by = by.map(|by| format!(" {by}")).unwrap_or_default();
             response.diagnostics.push(Diagnostic::warning(
                 format!("{name} was revoked"),
                 format!(
-                    "Token {id} was revoked at {revoked} and cannot be brought back. The plan \
-                     makes a new one, with a secret of its own."
+                    "Token {id} was revoked at {revoked} and cannot be brought back.{by} The \
+                     plan makes a new one, with a secret of its own."
                 ),
             ));
             response.state.remove();
@@ -278,7 +295,11 @@ impl Resource for Token {
                 format!("Token {id} ended at {end}. A later expires_at brings it back, in place."),
             ));
         }
-        self.state(&found, request.state, response)
+        self.state(&found, request.state, response)?;
+        let changed = changed(request.state, response.state.object())?;
+        let told = journal::explain(&backend, subject, name, &changed).await?;
+        response.diagnostics.append(told);
+        Ok(())
     }
 
     async fn update(&self, request: UpdateRequest<'_>, response: &mut StateResponse) -> Outcome {

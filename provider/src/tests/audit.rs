@@ -44,7 +44,7 @@ async fn a_change_by_hand_is_told_with_who_when_and_how() {
         !told.contains("berta"),
         "what was changed again is anna's: {told}"
     );
-    assert_eq!(run.fake.count("GET /v1/events"), 1);
+    assert_eq!(run.fake.count("GET /v1/events"), 2);
     // Once the state has it there is nothing to tell.
     let told = run.host.refresh(&mut instance).await.unwrap();
     assert!(told.is_empty(), "{told}");
@@ -75,7 +75,7 @@ async fn changes_by_several_people_are_told_apart() {
     for part in [
         "berta with token bertas laptop (tok_berta) from 10.0.0.7 changed pooler, storage_gb",
         "anna with token annas laptop (tok_anna) from 10.0.0.7 changed tags",
-        "Who changed tls_mode is not among the last events.",
+        "Who changed tls_mode is not in the part of the journal",
     ] {
         assert!(told.contains(part), "{told}");
     }
@@ -125,6 +125,226 @@ async fn who_destroyed_it_is_told_with_the_way_back() {
     assert!(told.contains("restore_from"), "{told}");
 }
 
+/// What befalls it by itself does not push out who changed it.
+#[tokio::test]
+async fn a_database_that_sleeps_and_falls_hides_nobody() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&tagged(&stage, "us")).await;
+    let key = id(&instance);
+    tag(&stage, &key, "anna");
+    stage.fake.change(|world| {
+        for kind in [
+            "database.down",
+            "database.recovered",
+            "database.sleep_ordered",
+        ] {
+            for _ in 0..100 {
+                world.people.happened(("database_id", &key), "nobody", &[]);
+                world.people.events.last_mut().unwrap()["kind"] = json!(kind);
+            }
+        }
+    });
+    let run = stage.next_run().await;
+    let told = run.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(told.contains("anna with token annas laptop"), "{told}");
+}
+
+#[tokio::test]
+async fn a_change_before_all_that_was_looked_at_is_told_as_one() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&tagged(&stage, "us")).await;
+    let key = id(&instance);
+    tag(&stage, &key, "anna");
+    stage.fake.change(|world| {
+        for size in 0..100 {
+            let changes = [("storage_gb", json!(size), json!(size + 1))];
+            world
+                .people
+                .happened(("database_id", &key), "berta", &changes);
+        }
+    });
+    let run = stage.next_run().await;
+    let told = run.host.refresh(&mut instance).await.unwrap().to_string();
+    let expected = "Who changed tags is not among the last 100 events of that kind.";
+    assert!(told.contains(expected), "{told}");
+}
+
+/// A restore brings tags of its own; whoever changed them before that did not make these.
+#[tokio::test]
+async fn the_newest_of_several_kinds_of_changes_counts() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&tagged(&stage, "us")).await;
+    let key = id(&instance);
+    tag(&stage, &key, "anna");
+    tag(&stage, &key, "berta");
+    stage.fake.change(|world| {
+        world.people.events.last_mut().unwrap()["kind"] = json!("database.restored");
+    });
+    let run = stage.next_run().await;
+    let told = run.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(
+        told.contains("berta with token") && !told.contains("anna"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn who_destroyed_a_project_is_told() {
+    let stage = Stage::start().await;
+    let config = stage.config("berth_project", &[("name", "shop".into())]);
+    for known in [true, false] {
+        let mut instance = stage.host.instance("berth_project");
+        stage.host.apply(&mut instance, &config).await.unwrap();
+        let key = id(&instance);
+        stage.fake.change(|world| {
+            world.projects.clear();
+            world.people.events.clear();
+            if known {
+                world.people.happened(("project_id", &key), "anna", &[]);
+                world.people.events[0]["kind"] = json!("project.destroyed");
+            }
+        });
+        let run = stage.next_run().await;
+        let told = run.host.refresh(&mut instance).await.unwrap().to_string();
+        assert_eq!(instance.state, None);
+        let by = match known {
+            true => "anna with token annas laptop (tok_anna) from 10.0.0.7 destroyed it at 2026",
+            false => "Who did it is not in the part of the journal that the provider's token may",
+        };
+        assert!(told.contains(by), "{told}");
+        assert!(told.contains(&format!("projects/{key}/undelete")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn who_changed_or_removed_a_member_is_told() {
+    let stage = Stage::start().await;
+    let config = stage.config(
+        "berth_project_member",
+        &[
+            ("project_id", "proj_shop".into()),
+            ("user_id", "usr_anna".into()),
+            ("role", "editor".into()),
+        ],
+    );
+    let mut instance = stage.host.instance("berth_project_member");
+    stage.host.apply(&mut instance, &config).await.unwrap();
+    let key = ("proj_shop".to_owned(), "usr_anna".to_owned());
+    let role = |from: serde_json::Value, to: serde_json::Value| [("role", from, to)];
+    stage.fake.change(|world| {
+        world.people.members.insert(key.clone(), "owner".to_owned());
+        let changes = role(json!("editor"), json!("owner"));
+        let people = &mut world.people;
+        people.did("berta", "member.changed", "usr_anna is owner now", &changes);
+        people.did(
+            "carla",
+            "member.changed",
+            "usr_annabel is owner now",
+            &changes,
+        );
+    });
+    let told = stage.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(
+        told.contains("The part of usr_anna in project proj_shop was changed"),
+        "{told}"
+    );
+    assert!(
+        told.contains("berta with token") && told.contains("changed role at"),
+        "{told}"
+    );
+    assert!(!told.contains("carla"), "{told}");
+    let told = stage.host.refresh(&mut instance).await.unwrap();
+    assert!(told.is_empty(), "{told}");
+
+    stage.fake.change(|world| {
+        world.people.members.clear();
+        let sentence = "usr_anna is no member any more";
+        let changes = role(json!("owner"), json!(null));
+        world
+            .people
+            .did("dora", "member.removed", sentence, &changes);
+    });
+    let told = stage.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(
+        told.contains("dora with token") && told.contains("removed it at"),
+        "{told}"
+    );
+    assert_eq!(instance.state, None);
+
+    // With its project a member goes without a word: that is said of the project.
+    stage.host.apply(&mut instance, &config).await.unwrap();
+    let gone = Fault::refusal(
+        "GET /v1/projects/proj_shop/members",
+        404,
+        "project_not_found",
+    );
+    stage.fake.fail(gone);
+    let told = stage.host.refresh(&mut instance).await.unwrap();
+    assert!(told.is_empty() && instance.state.is_none(), "{told}");
+}
+
+#[tokio::test]
+async fn who_changed_or_revoked_a_token_is_told() {
+    let stage = Stage::start().await;
+    let config = stage.config(
+        "berth_token",
+        &[
+            ("name", "ci".into()),
+            ("scopes", Value::set(["read"])),
+            ("expires_at", "2099-01-01T02:00:00+02:00".into()),
+        ],
+    );
+    let mut instance = stage.host.instance("berth_token");
+    stage.host.apply(&mut instance, &config).await.unwrap();
+    let key = id(&instance);
+    let told = stage.host.refresh(&mut instance).await.unwrap();
+    assert!(
+        told.is_empty(),
+        "another spelling of a moment is no change: {told}"
+    );
+    stage.fake.change(|world| {
+        let row = world.people.tokens.get_mut(&key).unwrap();
+        row.insert("name".into(), json!("deploy"));
+        let changes = [("name", json!("ci"), json!("deploy"))];
+        let people = &mut world.people;
+        let own = format!("token deploy ({key}) was changed");
+        people.did("anna", "token.changed", &own, &changes);
+        // Whose name says something else is not it.
+        let other = format!("token x ({key}) was changed (tok_9) was changed");
+        people.did("berta", "token.changed", &other, &changes);
+    });
+    let told = stage.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(told.contains("anna with token annas laptop"), "{told}");
+    assert!(
+        told.contains("changed name at") && !told.contains("berta"),
+        "{told}"
+    );
+
+    // A moved end, of which the token may read nothing.
+    stage.fake.change(|world| {
+        let row = world.people.tokens.get_mut(&key).unwrap();
+        row.insert("expires_at".into(), json!("2098-01-01T00:00:00Z"));
+        world.people.events.clear();
+    });
+    let told = stage.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(
+        told.contains("Who changed expires_at is not in the part"),
+        "{told}"
+    );
+
+    stage.fake.change(|world| {
+        let row = world.people.tokens.get_mut(&key).unwrap();
+        row.insert("revoked_at".into(), json!("2026-02-01T00:00:00Z"));
+        let sentence = format!("token deploy ({key}) was revoked");
+        world.people.did("carla", "token.revoked", &sentence, &[]);
+    });
+    let told = stage.host.refresh(&mut instance).await.unwrap().to_string();
+    assert!(
+        told.contains("carla with token") && told.contains("revoked it at"),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn of_many_changed_objects_a_few_are_explained() {
     let stage = Stage::start().await;
@@ -151,7 +371,7 @@ async fn of_many_changed_objects_a_few_are_explained() {
         let diagnostics = run.host.refresh(instance).await.unwrap();
         told.extend(warnings(&diagnostics));
     }
-    assert_eq!(run.fake.count("GET /v1/events"), 5);
+    assert_eq!(run.fake.count("GET /v1/events"), 10);
     assert_eq!(told.len(), 6, "{told:#?}");
     assert!(
         told[4].contains("anna") && told[5].contains("berth_audit"),

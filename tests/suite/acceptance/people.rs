@@ -438,6 +438,65 @@ resource "berth_project_member" "{name}" {{
 }
 
 #[test]
+fn who_ended_a_project_a_member_or_a_token_is_told_by_the_next_plan() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let anna = user(&berth, "anna");
+    stack.write(&staffed(&anna, "owner", READER));
+    stack.apply().ok();
+    let wish = json!({"name": "annas laptop", "preset": "admin", "user_id": anna});
+    let (_, made) = berth.call("POST", "/v1/tokens", Some(&wish));
+    let does = |method: &str, path: &str, body: Option<&Json>| {
+        let (status, body) = berth.call_as(text(&made, "secret"), method, path, body);
+        assert!(status < 300, "{method} {path}: {status} {body}");
+    };
+    let token = format!(
+        "/v1/tokens/{}",
+        text(&stack.resource("berth_token.ci"), "id")
+    );
+    let told = |parts: &[&str]| {
+        let told = flat(&stack.plan().output);
+        for part in parts {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    };
+    does("PATCH", &token, Some(&json!({"name": "deploy"})));
+    told(&["anna with token annas laptop", "changed name at 20"]);
+    does("DELETE", &token, None);
+    told(&[
+        "deploy was revoked",
+        "anna with token annas laptop",
+        "revoked it at 20",
+    ]);
+
+    // berta first: the last owner stays.
+    let berta = user(&berth, "berta");
+    let path = |user: &str| format!("/v1/projects/shop/members/{user}");
+    does("PUT", &path(&berta), Some(&json!({"role": "owner"})));
+    let wish = json!({"name": "bertas laptop", "preset": "admin", "user_id": berta});
+    let (_, made) = berth.call("POST", "/v1/tokens", Some(&wish));
+    let does = |method: &str, path: &str, body: Option<&Json>| {
+        let (status, body) = berth.call_as(text(&made, "secret"), method, path, body);
+        assert!(status < 300, "{method} {path}: {status} {body}");
+    };
+    does("PUT", &path(&anna), Some(&json!({"role": "viewer"})));
+    told(&["berta with token bertas laptop", "changed role at 20"]);
+    does("DELETE", &path(&anna), None);
+    told(&[
+        "A member was removed",
+        "berta with token bertas laptop",
+        "removed it at 20",
+    ]);
+    does("DELETE", "/v1/projects/shop", None);
+    told(&[
+        "A project is not there any more",
+        "berta with token bertas laptop",
+        "destroyed it at 20",
+    ]);
+}
+
+#[test]
 fn refusals_of_people_come_at_plan_or_say_what_to_do() {
     let Some((berth, stack)) = stage() else {
         return;

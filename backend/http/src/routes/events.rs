@@ -41,7 +41,7 @@ pub(crate) struct Which {
 /// credentials. With `Accept: text/event-stream` it is a stream
 /// that goes on after `Last-Event-ID`, or from now on.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
-    params(("project_id" = Option<String>, Query, description = "Those of one project, by id or name"),
+    params(("project_id" = Option<String>, Query, description = "Those of one project, by id or name; of a destroyed one by id"),
         ("database_id" = Option<String>, Query, description = "Those of one database, by id or name"),
         ("kind" = Option<String>, Query, description = "Those of one kind (`database.changed`), or of all kinds of one noun (`database`)"),
         ("actor" = Option<String>, Query, description = "Those that a token (`tok_…`) or a user (`usr_…`) did"),

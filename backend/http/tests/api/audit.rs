@@ -98,6 +98,33 @@ async fn a_change_says_who_made_what_of_what() {
     assert_eq!(newest, found);
 }
 
+/// Who destroyed it is asked for when it is gone.
+#[tokio::test]
+async fn the_events_of_a_destroyed_project_are_found_by_its_id() {
+    let berth = TestBerth::start().await;
+    let made = berth.post("/v1/projects", json!({"name": "shop"})).await;
+    let made = made.expect(201);
+    let id = made["project"]["id"].as_str().unwrap();
+    let ada = berth.person("ada", Some(("shop", "owner")), "apply").await;
+    let eve = berth.person("eve", None, "apply").await;
+    let gone = berth
+        .call(&ada.token, Method::DELETE, "/v1/projects/shop", None)
+        .await;
+    assert_eq!(gone.status, 204);
+    let path = format!("/v1/events?project_id={id}&kind=project.destroyed");
+    for token in [&berth.admin, &ada.token] {
+        let found = berth
+            .call(token, Method::GET, &path, None)
+            .await
+            .expect(200);
+        assert_eq!(found["events"][0]["actor"]["user_name"], "ada", "{found}");
+    }
+    let foreign = berth.call(&eve.token, Method::GET, &path, None).await;
+    assert_eq!(foreign.line(), "404 project_not_found");
+    let named = berth.get("/v1/events?project_id=shop").await;
+    assert_eq!(named.line(), "404 project_not_found");
+}
+
 #[tokio::test]
 async fn every_change_and_every_reading_of_credentials_has_an_event() {
     let berth = TestBerth::start().await;
