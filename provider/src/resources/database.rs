@@ -28,8 +28,8 @@ use crate::lookup::{self, DatabaseKey};
 use crate::plan::{self, Kind};
 
 use told::{
-    CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, not_now, note_late_restore,
-    open_engine, undo, unwell,
+    CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, not_now, not_taken_over,
+    note_late_restore, open_engine, undo, unwell,
 };
 
 /// The attributes whose change makes new credentials, or new addresses in the URIs.
@@ -300,7 +300,12 @@ impl Resource for Database {
         let work = self.kind.plan(&backend, request, response);
         within(context, "planning a database", work).await?;
         match &mut response.planned {
-            Some(planned) => plan_secrets(planned, prior),
+            Some(planned) => {
+                // Any apply claims. What a create left unclaimed so has a difference that calls
+                // for one.
+                planned.set("claimed", true)?;
+                plan_secrets(planned, prior)
+            }
             None => Ok(()),
         }
     }
@@ -378,6 +383,7 @@ impl Resource for Database {
         }
         backend.seen.note(self.kind.name, &database.name, id);
         response.diagnostics.append(unwell(&database));
+        response.diagnostics.append(not_taken_over(&database));
         self.state(&database, state, response)?;
         let changed = journal::differing(&self.kind, state, response.state.object())?;
         let told = journal::explain(&backend, Subject::Database(id), &database.name, &changed);

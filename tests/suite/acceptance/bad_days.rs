@@ -267,6 +267,30 @@ fn a_protected_create_that_times_out_is_made_anew() {
 }
 
 #[test]
+fn a_create_that_times_out_and_is_untainted_is_taken_over_and_protected() {
+    let Some((berth, stack)) = stage() else {
+        return;
+    };
+    let proxy = slow(&berth);
+    stack.goes_to(proxy.endpoint());
+    stack.write(&hasty(""));
+    stack.apply().refused();
+    stack.goes_to(berth.endpoint());
+    stack.run(&["untaint", "berth_database.orders"]).ok();
+    let plan = stack.plan();
+    assert_eq!(plan.code, Some(2), "{}", plan.output);
+    let told = flat(&plan.output);
+    assert!(told.contains("orders is not taken over yet"), "{told}");
+    assert!(told.contains("0 to destroy"), "{told}");
+    stack.apply().ok();
+    stack.assert_settled();
+    let left = berth.databases();
+    assert_eq!((left.len(), &left[0]["claimed"]), (1, &true.into()));
+    let refused = flat(&stack.destroy().refused());
+    assert!(refused.contains("is protected"), "{refused}");
+}
+
+#[test]
 fn a_restore_that_times_out_loses_nothing() {
     let Some((berth, stack)) = stage() else {
         return;

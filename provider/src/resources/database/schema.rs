@@ -330,6 +330,10 @@ fn told() -> Vec<Attribute> {
         text("id", "The id, which begins with `db_`.").keep_prior(),
         text("slug", "Made from the name at create and kept for life.").keep_prior(),
         text("created_at", "When it was made.").keep_prior(),
+        Attribute::boolean("claimed").computed().description(
+            "Whether it was taken over after its create. Always planned as true: where a create \
+             was cut short and its object kept, the next apply takes it over.",
+        ),
         text("host", "The engine's host in the project's network."),
         port("port", "The engine's port there."),
         text("pooler_host", "The pooler's host there."),

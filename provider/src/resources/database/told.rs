@@ -25,8 +25,8 @@ pub(super) const IMPORT_FORMS: &str = "Expected ID, PROJECT/NAME, or NAME in the
 /// What a client makes of a create that failed.
 pub(super) const CREATE_GOES_ON: &str = "berthd goes on making the database. The client has marked it as \
     tainted: the next apply would destroy it and make it anew. To keep it, run `terraform \
-    untaint ADDRESS` (or `tofu untaint ADDRESS`) and apply again. More time can be granted in \
-    the block timeouts.";
+    untaint ADDRESS` (or `tofu untaint ADDRESS`) and apply again, which takes it over once it \
+    runs. More time can be granted in the block timeouts.";
 /// Why the state has no credentials although it should.
 pub(super) const NOT_READ: &str = "The provider's token may not read credentials (the scope is named \
     \"credentials\"), so that password, uri and pooled_uri are null. The next run with a token \
@@ -94,6 +94,22 @@ pub(super) fn open_engine(before: &Value) -> Diagnostic {
         ),
     )
     .at("engine")
+}
+
+/// What a refresh tells of a database whose create was cut short and that nobody has taken over.
+pub(super) fn not_taken_over(database: &Answer) -> Diagnostics {
+    if database.claimed {
+        return Diagnostics::new();
+    }
+    let summary = format!("{} is not taken over yet", database.name);
+    let detail = format!(
+        "The create that ordered {} was cut short. Until it is taken over, deletion_protection \
+         does not hold for the token that ordered it, and an equal order of that token goes on \
+         with it. The next apply that keeps it takes it over; the plan shows that as claimed = \
+         true.",
+        database.id
+    );
+    Diagnostic::warning(summary, detail).into()
 }
 
 /// Notes that a restore does not happen again.
