@@ -5,6 +5,7 @@ mod key;
 use crate::config::{Config, Runtime};
 use crate::say;
 use crate::wiring;
+use berth_containers::{Older, RuntimeError};
 use berth_domain::{Clock, Timestamp};
 use rustix::fs::statvfs;
 use std::path::Path;
@@ -193,6 +194,21 @@ fn absent_image(config: &Config, image: &wiring::CatalogueImage) -> String {
     }
 }
 
+/// What to do about an engine that cannot be used.
+fn no_engine(socket: &Path, why: &wiring::NoEngine) -> Finding {
+    let advice = match why {
+        wiring::NoEngine::Runtime(RuntimeError::NoCommonApi { older, .. }) => match older {
+            Older::Engine => "upgrade Docker to 20.10 or newer".to_owned(),
+            Older::Berthd => "upgrade berthd, or go back to the Docker that ran before".to_owned(),
+        },
+        wiring::NoEngine::Address(_) | wiring::NoEngine::Runtime(_) => format!(
+            "start Docker, or name its socket with --docker-socket (now {})",
+            socket.display()
+        ),
+    };
+    Finding::failure("engine", crate::chain(why), advice)
+}
+
 async fn engine_and_images(config: &Config) -> Vec<Finding> {
     if config.runtime == Runtime::Fake {
         return vec![Finding::ok(
@@ -202,16 +218,7 @@ async fn engine_and_images(config: &Config) -> Vec<Finding> {
     }
     let runtime = match wiring::docker(config).await {
         Ok(runtime) => runtime,
-        Err(e) => {
-            return vec![Finding::failure(
-                "engine",
-                crate::chain(&e),
-                format!(
-                    "start Docker, or name its socket with --docker-socket (now {})",
-                    config.docker_socket.display()
-                ),
-            )];
-        }
+        Err(e) => return vec![no_engine(&config.docker_socket, &e)],
     };
     let mut findings = vec![Finding::ok(
         "engine",
@@ -233,4 +240,31 @@ async fn engine_and_images(config: &Config) -> Vec<Finding> {
         });
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_speaks_none_of_our_versions_is_not_said_to_be_away() {
+        let advice = |error: RuntimeError| {
+            let finding = no_engine(Path::new("/a.sock"), &wiring::NoEngine::Runtime(error));
+            (finding.found, finding.advice.unwrap())
+        };
+        let foreign = |older| RuntimeError::NoCommonApi {
+            engine: "1.12 to 1.40".to_owned(),
+            berthd: "1.41 to 1.53".to_owned(),
+            older,
+        };
+        let (found, help) = advice(foreign(Older::Engine));
+        assert!(found.contains("speaks versions 1.12 to 1.40"), "{found}");
+        assert_eq!(help, "upgrade Docker to 20.10 or newer");
+        let (_, help) = advice(foreign(Older::Berthd));
+        assert!(help.starts_with("upgrade berthd"), "{help}");
+        let away = RuntimeError::Unreachable {
+            source: "nobody".into(),
+        };
+        assert!(advice(away).1.contains("/a.sock"));
+    }
 }

@@ -14,6 +14,11 @@ pub(crate) fn failed(act: impl Into<String>, error: RuntimeError) -> Error {
     let act = act.into();
     match error {
         RuntimeError::Unreachable { source } => Error::Unreachable { act, source },
+        // It may be there and cannot be understood: as with silence, nothing is concluded.
+        foreign @ RuntimeError::NoCommonApi { .. } => Error::Unreachable {
+            act,
+            source: foreign.into(),
+        },
         RuntimeError::PortTaken { port } => Error::Refused {
             code: "port_taken",
             reason: format!(

@@ -33,7 +33,7 @@ pub use platform::{ContainerPlatform, ImageSource, Settings};
 pub use runtime::{
     Attachment, ContainerId, ContainerRuntime, ContainerState, Containers, Details, Events, Exec,
     ExecOutcome, Found, FoundNetwork, HostMount, Images, Labels, Limits, NetworkId, NetworkPlan,
-    Networks, Published, Role, RuntimeError, RuntimeEvent, RuntimeFacts, Stop, Workload,
+    Networks, Older, Published, Role, RuntimeError, RuntimeEvent, RuntimeFacts, Stop, Workload,
 };
 pub use sessions::{Dialer, SocketDialer, Target};
 pub use volatile::{in_memory, withdraw};

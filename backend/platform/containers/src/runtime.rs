@@ -23,6 +23,18 @@ pub enum RuntimeError {
         /// Why.
         source: Cause,
     },
+    /// No call can be made in a version that both sides know, so nothing is known of anything.
+    #[error(
+        "the container engine speaks versions {engine} of its API and berthd {berthd}: upgrade {older}"
+    )]
+    NoCommonApi {
+        /// The engine's versions.
+        engine: String,
+        /// This program's.
+        berthd: String,
+        /// Who has to be upgraded.
+        older: Older,
+    },
     /// Another container has the name.
     #[error("the name {name} is taken")]
     NameTaken {
@@ -64,6 +76,24 @@ pub enum RuntimeError {
         /// Why.
         source: Cause,
     },
+}
+
+/// The side of two that lags behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// The container engine.
+    Engine,
+    /// This program.
+    Berthd,
+}
+
+impl fmt::Display for Older {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Engine => "the container engine",
+            Self::Berthd => "berthd",
+        })
+    }
 }
 
 /// A container, by the engine's own id.

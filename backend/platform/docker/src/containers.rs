@@ -200,7 +200,8 @@ impl Docker {
             .filters(&HashMap::from([("label".to_owned(), wanted)]))
             .build();
         let list = self
-            .client()?
+            .client()
+            .await?
             .list_containers(Some(options))
             .await
             .map_err(|e| meaning("list containers", Subject::Engine, e))?;
@@ -228,7 +229,8 @@ impl Containers for Docker {
         let options = CreateContainerOptionsBuilder::default()
             .name(&workload.name)
             .build();
-        self.client()?
+        self.client()
+            .await?
             .create_container(Some(options), body(workload, cores))
             .await
             .map(|created| ContainerId(created.id))
@@ -236,7 +238,7 @@ impl Containers for Docker {
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let Err(error) = self.client()?.start_container(&id.0, None).await else {
+        let Err(error) = self.client().await?.start_container(&id.0, None).await else {
             return Ok(());
         };
         // Which port was refused stands in the message only.
@@ -254,7 +256,12 @@ impl Containers for Docker {
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         // Anonymous volumes go with it; berth makes none, an image might declare one.
         let options = RemoveContainerOptionsBuilder::default().v(true).build();
-        match self.client()?.remove_container(&id.0, Some(options)).await {
+        match self
+            .client()
+            .await?
+            .remove_container(&id.0, Some(options))
+            .await
+        {
             Ok(()) => Ok(()),
             // Someone else is at it: it goes all the same.
             Err(bollard::errors::Error::DockerResponseServerError { message, .. })
@@ -281,7 +288,12 @@ impl Containers for Docker {
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Option<Details>, RuntimeError> {
-        let inspected = match self.client()?.inspect_container(id_or_name, None).await {
+        let inspected = match self
+            .client()
+            .await?
+            .inspect_container(id_or_name, None)
+            .await
+        {
             Ok(inspected) => inspected,
             Err(error) => {
                 return match meaning("inspect a container", Subject::Container(id_or_name), error) {
@@ -317,7 +329,8 @@ impl Containers for Docker {
             pids_limit: Some(pids_limit),
             ..ContainerUpdateBody::default()
         };
-        self.client()?
+        self.client()
+            .await?
             .update_container(&id.0, update)
             .await
             .map_err(|e| meaning("limit a container", Subject::Container(&id.0), e))
@@ -327,7 +340,8 @@ impl Containers for Docker {
         let options = KillContainerOptionsBuilder::default()
             .signal(signal.as_str())
             .build();
-        self.client()?
+        self.client()
+            .await?
             .kill_container(&id.0, Some(options))
             .await
             .map_err(|e| meaning("signal a container", Subject::Container(&id.0), e))
@@ -335,7 +349,8 @@ impl Containers for Docker {
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), RuntimeError> {
         let options = RenameContainerOptionsBuilder::default().name(name).build();
-        self.client()?
+        self.client()
+            .await?
             .rename_container(&id.0, options)
             .await
             .map_err(|e| meaning("rename a container", Subject::Name(name), e))
@@ -352,12 +367,14 @@ impl Containers for Docker {
             ..CreateExecOptions::default()
         };
         let made = self
-            .client()?
+            .client()
+            .await?
             .create_exec(&id.0, options)
             .await
             .map_err(|e| meaning(act, subject, e))?;
         let started = self
-            .client()?
+            .client()
+            .await?
             .start_exec(&made.id, None)
             .await
             .map_err(|e| meaning(act, subject, e))?;
@@ -378,7 +395,8 @@ impl Containers for Docker {
             }
         }
         let ended = self
-            .client()?
+            .client()
+            .await?
             .inspect_exec(&made.id)
             .await
             .map_err(|e| meaning(act, subject, e))?;
@@ -390,7 +408,8 @@ impl Containers for Docker {
 
     async fn wait(&self, id: &ContainerId) -> Result<i64, RuntimeError> {
         let act = "wait for a container";
-        let mut ends = std::pin::pin!(self.client()?.wait_container(&id.0, None));
+        let client = self.client().await?;
+        let mut ends = std::pin::pin!(client.wait_container(&id.0, None));
         match ends.next().await {
             Some(Ok(end)) => Ok(end.status_code),
             // A code other than zero comes as an error of this kind.
@@ -409,7 +428,8 @@ impl Containers for Docker {
             .tail(&lines_max.to_string())
             .build();
         let pieces: Vec<_> = self
-            .client()?
+            .client()
+            .await?
             .logs(&id.0, Some(options))
             .try_collect()
             .await

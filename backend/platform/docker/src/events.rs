@@ -36,7 +36,7 @@ impl Listening {
                 vec![format!("{LABEL_INSTALLATION}={}", self.installation)],
             ),
         ]);
-        let client = self.docker.client()?.clone();
+        let client = self.docker.agree().await?;
         let info = client.info().await;
         let info = info.map_err(|e| meaning("ask Docker for the time", Subject::Engine, e))?;
         let now = info.system_time.unwrap_or_default();
@@ -109,10 +109,7 @@ impl Events for Docker {
 
     async fn facts(&self) -> Result<RuntimeFacts, RuntimeError> {
         // Asked anew each time: whoever asks also wants to know whether it answers.
-        self.client()?
-            .ping()
-            .await
-            .map_err(|e| meaning("ask Docker whether it is there", Subject::Engine, e))?;
+        self.agree().await?;
         self.known_facts().await.cloned()
     }
 }

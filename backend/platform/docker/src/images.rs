@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 #[async_trait]
 impl Images for Docker {
     async fn image(&self, reference: &str) -> Result<Option<String>, RuntimeError> {
-        match self.client()?.inspect_image(reference).await {
+        match self.client().await?.inspect_image(reference).await {
             Ok(image) => Ok(image.id),
             Err(error) => match meaning("inspect an image", Subject::Image(reference), error) {
                 RuntimeError::NotFound { .. } => Ok(None),
@@ -23,7 +23,8 @@ impl Images for Docker {
         let options = CreateImageOptionsBuilder::default()
             .from_image(reference)
             .build();
-        self.client()?
+        self.client()
+            .await?
             .create_image(Some(options), None, None)
             .try_for_each(async |_progress| Ok(()))
             .await

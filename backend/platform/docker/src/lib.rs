@@ -4,6 +4,7 @@
 //! breaks.
 //! Refuses: instances, engines, host directories: those are rendered before they come here.
 
+mod api;
 mod containers;
 mod errors;
 mod events;
@@ -13,18 +14,13 @@ mod networks;
 mod stopping;
 
 use berth_containers::{RuntimeError, RuntimeFacts};
-use bollard::{ClientVersion, Docker as Client};
+use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use errors::{Subject, meaning};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::OnceCell;
 
 /// Longer than the longest stop: a call may wait for an engine that ends in good order.
 const CALL_TIMEOUT_SECONDS: u64 = 180;
-/// Docker 20.10's; every later engine still speaks it or says what it speaks.
-const OLDEST_API: ClientVersion = ClientVersion {
-    major_version: 1,
-    minor_version: 41,
-};
 
 const LABEL_INSTALLATION: &str = "berth.installation";
 const LABEL_INSTANCE: &str = "berth.instance";
@@ -36,7 +32,8 @@ const LABEL_SPEC: &str = "berth.spec";
 #[derive(Debug, Clone)]
 pub struct Docker {
     path: String,
-    client: Arc<OnceLock<Client>>,
+    /// What speaks in the version that was agreed on last; none before the first time.
+    agreed: Arc<RwLock<Option<Client>>>,
     facts: Arc<OnceCell<RuntimeFacts>>,
 }
 
@@ -59,19 +56,43 @@ impl Docker {
         }
         Ok(Self {
             path: path.to_owned(),
-            client: Arc::default(),
+            agreed: Arc::default(),
             facts: Arc::default(),
         })
     }
 
-    /// The client, once there is a socket for it.
-    pub(crate) fn client(&self) -> Result<&Client, RuntimeError> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+    /// The client, once the engine has said what it speaks.
+    pub(crate) async fn client(&self) -> Result<Client, RuntimeError> {
+        match self.agreed() {
+            Some(client) => Ok(client),
+            None => self.agree().await,
         }
-        let made = Client::connect_with_unix(&self.path, CALL_TIMEOUT_SECONDS, &OLDEST_API)
-            .map_err(|e| RuntimeError::Unreachable { source: e.into() })?;
-        Ok(self.client.get_or_init(|| made))
+    }
+
+    fn agreed(&self) -> Option<Client> {
+        let agreed = self.agreed.read().unwrap_or_else(PoisonError::into_inner);
+        agreed.clone()
+    }
+
+    /// Asks the engine which versions of its API it speaks, and speaks one of them from now on.
+    /// An engine may be replaced by another at any time: whoever begins to listen to it asks,
+    /// since its end breaks off what was listened to, and whoever asks how it is.
+    pub(crate) async fn agree(&self) -> Result<Client, RuntimeError> {
+        let connect = || {
+            Client::connect_with_unix(&self.path, CALL_TIMEOUT_SECONDS, API_DEFAULT_VERSION)
+                .map_err(|e| RuntimeError::Unreachable { source: e.into() })
+        };
+        let act = "ask Docker which versions of its API it speaks";
+        let told = connect()?.version().await;
+        let told = told.map_err(|e| meaning(act, Subject::Engine, e))?;
+        let chosen = api::choose(told.min_api_version.as_deref(), told.api_version.as_deref());
+        let agreed = match chosen {
+            Ok(version) => connect().map(|c| c.with_request_modifier(api::in_version(version))),
+            Err(error) => Err(error),
+        };
+        let mut kept = self.agreed.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = agreed.as_ref().ok().cloned();
+        agreed
     }
 
     /// What the engine and its host are; asked once.
@@ -80,7 +101,8 @@ impl Docker {
             .get_or_try_init(|| async {
                 let act = "ask Docker what it is";
                 let info = self
-                    .client()?
+                    .client()
+                    .await?
                     .info()
                     .await
                     .map_err(|e| meaning(act, Subject::Engine, e))?;

@@ -25,7 +25,7 @@ impl Docker {
         let options = ListContainersOptionsBuilder::default()
             .filters(&filters)
             .build();
-        let client = self.client()?;
+        let client = self.client().await?;
         let listed = client
             .list_containers(Some(options))
             .await

@@ -55,7 +55,8 @@ impl Networks for Docker {
             }),
             ..NetworkCreateRequest::default()
         };
-        self.client()?
+        self.client()
+            .await?
             .create_network(request)
             .await
             .map(|created| NetworkId(created.id))
@@ -63,7 +64,8 @@ impl Networks for Docker {
     }
 
     async fn networks(&self) -> Result<Vec<FoundNetwork>, RuntimeError> {
-        self.client()?
+        self.client()
+            .await?
             .list_networks(None)
             .await
             .map(|list| list.into_iter().filter_map(found).collect())
@@ -71,7 +73,8 @@ impl Networks for Docker {
     }
 
     async fn remove_network(&self, id: &NetworkId) -> Result<(), RuntimeError> {
-        self.client()?
+        self.client()
+            .await?
             .remove_network(&id.0)
             .await
             .map_err(|e| meaning("remove a network", Subject::Network(&id.0), e))
@@ -86,7 +89,7 @@ impl Networks for Docker {
             }),
         };
         let network = &attachment.network.0;
-        match self.client()?.connect_network(network, request).await {
+        match self.client().await?.connect_network(network, request).await {
             Ok(()) => Ok(()),
             Err(bollard::errors::Error::DockerResponseServerError { message, .. })
                 if message.contains("already exists in network") =>
@@ -108,7 +111,8 @@ impl Networks for Docker {
             .limit(1)
             .filters(&filters)
             .build();
-        self.client()?
+        self.client()
+            .await?
             .list_containers(Some(options))
             .await
             .map(|list| !list.is_empty())

@@ -24,7 +24,8 @@ impl Docker {
     /// asked once, since a second request would cut an orderly end short.
     pub(crate) async fn end(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let deaf = self.is_deaf_to(id).await?;
-        let stop = self.client()?.stop_container(&id.0, None);
+        let client = self.client().await?;
+        let stop = client.stop_container(&id.0, None);
         let stopped = match deaf {
             None => stop.await,
             Some(deaf) => tokio::select! {
@@ -37,7 +38,7 @@ impl Docker {
 
     /// The container's process, when it runs and does not hear what it is to end at.
     async fn is_deaf_to(&self, id: &ContainerId) -> Result<Option<Deaf>, RuntimeError> {
-        let inspected = self.client()?.inspect_container(&id.0, None).await;
+        let inspected = self.client().await?.inspect_container(&id.0, None).await;
         let inspected =
             inspected.map_err(|e| meaning("inspect a container", Subject::Container(&id.0), e))?;
         let wanted = inspected.config.and_then(|config| config.stop_signal);
@@ -68,7 +69,9 @@ impl Docker {
                 return std::future::pending().await;
             };
             let options = KillContainerOptionsBuilder::default().signal(process.signal.as_str());
-            let Ok(client) = self.client() else { continue };
+            let Ok(client) = self.client().await else {
+                continue;
+            };
             let asked = client.kill_container(&id.0, Some(options.build())).await;
             match asked {
                 Ok(()) if hears => return std::future::pending().await,
