@@ -52,6 +52,9 @@ pub(crate) mod armed {
 
     static ARMED: Mutex<Option<&'static str>> = Mutex::new(None);
 
+    /// Held by each test that passes crash points: what one of them arms would end another.
+    pub(crate) static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     /// The next passing of `point` is a crash.
     pub(crate) fn arm(point: &'static str) {
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(point);

@@ -1,5 +1,6 @@
 //! Directories and files of the host: small acts that may be repeated.
 
+use crate::power_cut::{Act, note};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -72,17 +73,36 @@ fn own(path: &Path, owner: Owner) -> io::Result<()> {
 /// Makes the directory with its parents, and gives it to its owner.
 pub(crate) fn directory(path: &Path, owner: Owner) -> io::Result<()> {
     match fs::create_dir(path) {
-        Ok(()) => {}
+        Ok(()) => note(Act::Named(path)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(path)?;
+            note(Act::Named(path));
+        }
         Err(error) => return Err(error),
     }
     own(path, owner)
 }
 
 /// Puts `content` into the file at once: a reader sees the old or the new, never a part.
-/// Answers whether anything changed.
+/// Answers whether anything changed. For files in memory: after a power cut there may be an
+/// empty one.
 pub(crate) fn file(path: &Path, content: &[u8], owner: Owner) -> io::Result<bool> {
+    replace(path, content, owner, |_| Ok(()))
+}
+
+/// The same for a file on disk: also after a power cut it holds the old or the new. Which of
+/// both is settled once the caller has synced the directory.
+pub(crate) fn lasting_file(path: &Path, content: &[u8], owner: Owner) -> io::Result<bool> {
+    replace(path, content, owner, sync)
+}
+
+fn replace(
+    path: &Path,
+    content: &[u8],
+    owner: Owner,
+    before_it_is_named: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<bool> {
     match fs::read(path) {
         Ok(found) if found == content => return Ok(false),
         Ok(_) => {}
@@ -100,35 +120,49 @@ pub(crate) fn file(path: &Path, content: &[u8], owner: Owner) -> io::Result<bool
     let mut file = options.open(&aside)?;
     file.write_all(content)?;
     drop(file);
+    note(Act::Written(&aside));
     own(&aside, owner)?;
+    before_it_is_named(&aside)?;
     fs::rename(&aside, path)?;
+    note(Act::Renamed(&aside, path));
     Ok(true)
 }
 
 /// Removes a file; nothing there is fine.
 pub(crate) fn absent(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
+        Ok(()) => {
+            note(Act::Gone(path));
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        Err(error) => Err(error),
     }
 }
 
 /// Waits until what the directory or file holds survives a power cut.
 pub(crate) fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    File::open(path)?.sync_all()?;
+    note(Act::Synced(path));
+    Ok(())
 }
 
 /// Waits until the whole file system that holds `path` survives a power cut: for a tree of
 /// a thousand files that is much faster than one call for each.
 pub(crate) fn sync_file_system(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(path)?)?)
+    rustix::fs::syncfs(File::open(path)?)?;
+    note(Act::AllSynced(path));
+    Ok(())
 }
 
 /// Gives a directory another place; `false` when there was nothing at `from`. The caller
 /// syncs the new parent.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<bool> {
     match fs::rename(from, to) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            note(Act::Renamed(from, to));
+            Ok(true)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound && !from.exists() => Ok(false),
         Err(error) => Err(error),
     }
@@ -149,8 +183,12 @@ pub(crate) fn relocate(from: &Path, to: &Path) -> io::Result<bool> {
 /// Removes a tree; nothing there is fine.
 pub(crate) fn no_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
+        Ok(()) => {
+            note(Act::Gone(path));
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        Err(error) => Err(error),
     }
 }
 

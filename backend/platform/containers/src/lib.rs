@@ -8,6 +8,8 @@
 
 pub mod contract;
 mod crash;
+#[cfg(test)]
+mod durability;
 mod fake;
 mod host;
 mod instance;
@@ -16,6 +18,7 @@ mod layout;
 mod matrix;
 mod network;
 mod platform;
+mod power_cut;
 mod record;
 mod runtime;
 mod sessions;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How often a turn is taken up again; one crash needs one.
 const REPEATS_MAX: u32 = 3;
-const POSTGRESQL: &str = "postgresql";
+pub(crate) const POSTGRESQL: &str = "postgresql";
 
 /// One turn of an instance's life.
 #[derive(Debug, Clone)]
@@ -25,9 +25,9 @@ enum Turn {
 }
 
 /// A host that outlives the berthds on it.
-struct Host {
+pub(crate) struct Host {
     root: tempfile::TempDir,
-    fake: FakeRuntime,
+    pub(crate) fake: FakeRuntime,
     registry: Arc<Registry>,
     made: Arc<AtomicU64>,
 }
@@ -39,7 +39,7 @@ fn quick_directory() -> tempfile::TempDir {
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registry = Arc::new(Registry::all());
         Self {
             root: quick_directory(),
@@ -49,12 +49,12 @@ impl Host {
         }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
     }
 
     /// A berthd that has just started.
-    fn berthd(&self) -> Arc<ContainerPlatform> {
+    pub(crate) fn berthd(&self) -> Arc<ContainerPlatform> {
         let installation = InstallationId::parse("0123abcd").unwrap();
         let made = Arc::clone(&self.made);
         Arc::new(ContainerPlatform::new(
@@ -79,7 +79,7 @@ impl Host {
 }
 
 /// The instance whose life it is. Its verifier is slow to make, so it is made once.
-fn spec() -> InstanceSpec {
+pub(crate) fn spec() -> InstanceSpec {
     let registry = Registry::all();
     contract::spec(&PlatformGround {
         engine: registry.get(&EngineName::new(POSTGRESQL)).unwrap(),
@@ -233,6 +233,7 @@ async fn look(
 
 #[tokio::test]
 async fn a_life_goes_on_after_a_crash_at_any_point() {
+    let _turn = armed::TURN.lock().await;
     let spec = spec();
     let life = life(&spec);
     for point in ALL_CRASH_POINTS {

@@ -24,10 +24,17 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) const FILE: &'static str = "instance.json";
 
-    /// Reads the record of the instance in `directory`; none when there is none.
+    /// Reads the record of the instance in `directory`; none when there is none. One that is
+    /// damaged, as by a power cut long ago, is as good as none: all that it says is written
+    /// anew by the next call that makes the instance match, and nothing else waits for it.
     pub(crate) fn read(directory: &Path) -> std::io::Result<Option<Self>> {
-        match std::fs::read(directory.join(Self::FILE)) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        let file = directory.join(Self::FILE);
+        match std::fs::read(&file) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)
+                .inspect_err(|error| {
+                    tracing::warn!(file = %file.display(), %error, "an instance's record is damaged");
+                })
+                .ok()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

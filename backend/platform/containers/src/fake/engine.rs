@@ -3,6 +3,7 @@
 use super::FakeRuntime;
 use super::container::Container;
 use super::state::State;
+use crate::power_cut::{Act, note};
 use crate::runtime::{Cause, Exec, ExecOutcome, Role, RuntimeError};
 use crate::sessions::{Dialer, Target};
 use async_trait::async_trait;
@@ -107,6 +108,8 @@ pub(super) fn start(
                 std::fs::write(marker, b"fake")?;
             }
             Kept::default().write(&source)?;
+            // As of a real one, nothing of it is on disk before it is synced.
+            note(Act::Written(&source.join(FILE)));
         }
         Ok::<_, std::io::Error>(Some(0))
     })();

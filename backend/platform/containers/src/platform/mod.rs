@@ -264,11 +264,7 @@ impl Platform for ContainerPlatform {
         self.ready().await?;
         self.sessions.forget(instance).await;
         self.forget(instance);
-        let trashed = self.layout().trashed(instance);
-        let record = match self.record(instance).await? {
-            Some(record) => Some(record),
-            None => on_host("read a record in the trash", move || Record::read(&trashed)).await?,
-        };
+        let record = self.last_record(instance).await?;
         let found = self.find(instance).await?;
         let runtime = self.runtime.as_ref();
         // The pooler first, or it would shower its log with a server that is away.

@@ -112,7 +112,7 @@ impl ContainerPlatform {
             crash_point("record.write.before");
             host::directory(&directory, Owner::HOME)?;
             let file = directory.join(Record::FILE);
-            host::file(&file, &bytes, Owner::PRIVATE)?;
+            host::lasting_file(&file, &bytes, Owner::PRIVATE)?;
             crash_point("record.write.after");
             Ok(())
         })
@@ -173,7 +173,7 @@ impl ContainerPlatform {
         }
         on_host("note that data is awaited", move || {
             crash_point("data.await.before");
-            host::file(&note, b"", Owner::PRIVATE)?;
+            host::lasting_file(&note, b"", Owner::PRIVATE)?;
             crash_point("data.await.after");
             Ok(())
         })

@@ -69,10 +69,43 @@ impl ContainerPlatform {
         on_host("read the records of all instances", move || {
             let mut named = HashSet::new();
             for name in host::names(&directory)? {
-                named.extend(Record::read(&directory.join(name))?.map(|record| record.network));
+                match Record::read(&directory.join(&name)) {
+                    Ok(record) => named.extend(record.map(|record| record.network)),
+                    // One disk block must not keep what all others left behind. What is in use
+                    // stays, and what is wanted again is made again.
+                    Err(error) => {
+                        tracing::warn!(instance.id = name, %error, "could not read a record");
+                    }
+                }
             }
             Ok(named)
         })
+        .await
+    }
+
+    /// The record of an instance that goes, wherever its data lies. One that cannot be read
+    /// does not keep it: then nobody knows its network, and all are looked at.
+    pub(super) async fn last_record(&self, instance: &InstanceId) -> Result<Option<Record>, Error> {
+        let places = [
+            self.layout().instance(instance),
+            self.layout().trashed(instance),
+        ];
+        let name = instance.to_string();
+        on_host(
+            format!("read the record of instance {instance}"),
+            move || {
+                for place in places {
+                    match Record::read(&place) {
+                        Ok(Some(record)) => return Ok(Some(record)),
+                        Ok(None) => {}
+                        Err(error) => {
+                            tracing::warn!(instance.id = name, %error, "could not read a record");
+                        }
+                    }
+                }
+                Ok(None)
+            },
+        )
         .await
     }
 
