@@ -22,12 +22,22 @@ const PROVISION: &[&str] = &[
     "data.await.after",
     "data.claim.before",
     "data.claim.after",
+    "data.confirm.before",
+    "data.confirm.after",
+    "spare.stop.before",
+    "spare.stop.after",
+    "spare.remove.before",
+    "spare.remove.after",
     "record.write.before",
     "record.write.after",
     "network.create.before",
     "network.create.after",
     "network.create.before:2",
     "network.create.after:2",
+    "memory.make.before",
+    "memory.make.after",
+    "memory.mount.before",
+    "memory.mount.after",
     "files.write.before",
     "files.write.after",
     "container.create.before",
@@ -56,10 +66,16 @@ const DESTROY: &[&str] = &[
     "container.remove.after",
     "container.remove.before:2",
     "container.remove.after:2",
+    "files.remove.before",
+    "files.remove.after",
     "network.remove.before",
     "network.remove.after",
     "network.remove.before:2",
     "network.remove.after:2",
+    "memory.unmount.before",
+    "memory.unmount.after",
+    "memory.remove.before",
+    "memory.remove.after",
     "data.trash.before",
     "data.trash.after",
     "data.purge.before",
@@ -109,6 +125,10 @@ struct Count {
     networks: usize,
     instances: usize,
     trash: usize,
+    /// Data directories that are being made, and what is being taken apart.
+    unfinished: usize,
+    /// The directory in memory, for keys, sockets and env files.
+    memory: usize,
 }
 
 impl Count {
@@ -121,6 +141,8 @@ impl Count {
         networks: 2,
         instances: 1,
         trash: 0,
+        unfinished: 0,
+        memory: 1,
     };
     const NONE: Self = Self {
         rows: 0,
@@ -130,6 +152,8 @@ impl Count {
         networks: 0,
         instances: 0,
         trash: 0,
+        unfinished: 0,
+        memory: 0,
     };
 
     fn of(berth: &TestBerth) -> Self {
@@ -148,8 +172,21 @@ impl Count {
             networks: networks.lines().count(),
             instances: directories("instances"),
             trash: directories("trash"),
+            unfinished: making(&berth.data_root().join("spares")) + directories("rubbish"),
+            memory: usize::from(berth.run_directory().exists()),
         }
     }
+}
+
+/// What is being initialised, or was when berthd died.
+fn making(spares: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(spares) else {
+        return 0;
+    };
+    let names = entries.map(|entry| entry.unwrap().file_name());
+    names
+        .filter(|name| name.to_string_lossy().starts_with(".making-"))
+        .count()
 }
 
 fn entries(directory: &Path) -> usize {

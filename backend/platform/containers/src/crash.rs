@@ -1,7 +1,8 @@
 //! Places at which this program can be made to die, to prove that it may.
 
 /// Every crash point of this crate, in the order in which a life passes them. Each effect
-/// on the outside has one before and one after it.
+/// on the outside has one before and one after it. What sweeps away what a crash has left has
+/// none: it is done again from the beginning.
 pub const ALL_CRASH_POINTS: &[&str] = &[
     "spare.run.before",
     "spare.run.after",
@@ -11,10 +12,20 @@ pub const ALL_CRASH_POINTS: &[&str] = &[
     "data.await.after",
     "data.claim.before",
     "data.claim.after",
+    "data.confirm.before",
+    "data.confirm.after",
+    "spare.stop.before",
+    "spare.stop.after",
+    "spare.remove.before",
+    "spare.remove.after",
     "record.write.before",
     "record.write.after",
     "network.create.before",
     "network.create.after",
+    "memory.make.before",
+    "memory.make.after",
+    "memory.mount.before",
+    "memory.mount.after",
     "files.write.before",
     "files.write.after",
     "container.create.before",
@@ -29,8 +40,14 @@ pub const ALL_CRASH_POINTS: &[&str] = &[
     "container.stop.after",
     "container.remove.before",
     "container.remove.after",
+    "files.remove.before",
+    "files.remove.after",
     "network.remove.before",
     "network.remove.after",
+    "memory.unmount.before",
+    "memory.unmount.after",
+    "memory.remove.before",
+    "memory.remove.after",
     "data.trash.before",
     "data.trash.after",
     "data.restore.before",

@@ -144,15 +144,16 @@ impl Spares<'_> {
 
     /// Takes a job away that has ended.
     pub(crate) async fn clear(&self, job: Job) -> Result<(), Error> {
-        for cleared in [
-            self.runtime.stop(&job.0).await,
-            self.runtime.remove(&job.0).await,
-        ] {
-            match cleared {
-                Ok(()) | Err(RuntimeError::NotFound { .. }) => {}
-                Err(error) => return Err(failed("clear an initialisation away", error)),
-            }
-        }
+        let done = |cleared: Result<(), RuntimeError>| match cleared {
+            Ok(()) | Err(RuntimeError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed("clear an initialisation away", error)),
+        };
+        crash_point("spare.stop.before");
+        done(self.runtime.stop(&job.0).await)?;
+        crash_point("spare.stop.after");
+        crash_point("spare.remove.before");
+        done(self.runtime.remove(&job.0).await)?;
+        crash_point("spare.remove.after");
         Ok(())
     }
 

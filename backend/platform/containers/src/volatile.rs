@@ -1,5 +1,6 @@
 //! What an instance has in memory: configuration, keys, sockets.
 
+use crate::crash::crash_point;
 use crate::host::{self, Owner};
 use crate::workload::Wanted;
 use std::io;
@@ -100,6 +101,14 @@ pub fn in_memory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a file system of its own is mounted at `path`.
+fn is_mount(path: &Path) -> io::Result<bool> {
+    let Some(parent) = path.parent() else {
+        return Ok(false);
+    };
+    Ok(rustix::fs::stat(path)?.st_dev != rustix::fs::stat(parent)?.st_dev)
+}
+
 /// Whether files at `path` are in memory only.
 pub(crate) fn is_in_memory(path: &Path) -> io::Result<bool> {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
@@ -116,12 +125,14 @@ pub fn withdraw(path: &Path) -> io::Result<()> {
     if !path.exists() || !host::names(path)?.is_empty() {
         return Ok(());
     }
-    let is_mount = match path.parent() {
-        Some(parent) => rustix::fs::stat(path)?.st_dev != rustix::fs::stat(parent)?.st_dev,
-        None => false,
-    };
+    let is_mount = is_mount(path)?;
+    crash_point("memory.unmount.before");
     if is_mount {
         rustix::mount::unmount(path, rustix::mount::UnmountFlags::empty())?;
     }
-    std::fs::remove_dir(path)
+    crash_point("memory.unmount.after");
+    crash_point("memory.remove.before");
+    std::fs::remove_dir(path)?;
+    crash_point("memory.remove.after");
+    Ok(())
 }

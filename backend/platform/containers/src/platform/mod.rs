@@ -6,6 +6,7 @@ mod provide;
 mod take;
 mod tidy;
 
+use crate::crash::crash_point;
 use crate::host::{self, Owner};
 use crate::instance::{self, failed, on_host};
 use crate::network::Choosing;
@@ -159,11 +160,15 @@ impl ContainerPlatform {
     async fn run_directory(&self) -> Result<(), Error> {
         let (root, in_memory) = (self.layout().run_root(), self.settings.keep_keys_in_memory);
         on_host("make the directory for sockets and keys", move || {
+            crash_point("memory.make.before");
+            host::directory(&root, Owner::PRIVATE)?;
+            crash_point("memory.make.after");
+            crash_point("memory.mount.before");
             if in_memory {
-                volatile::in_memory(&root)
-            } else {
-                host::directory(&root, Owner::PRIVATE)
+                volatile::in_memory(&root)?;
             }
+            crash_point("memory.mount.after");
+            Ok(())
         })
         .await
     }
@@ -275,7 +280,10 @@ impl Platform for ContainerPlatform {
         }
         let volatile = self.layout().volatile(instance);
         on_host("remove an instance's sockets and keys", move || {
-            host::no_tree(&volatile)
+            crash_point("files.remove.before");
+            host::no_tree(&volatile)?;
+            crash_point("files.remove.after");
+            Ok(())
         })
         .await?;
         self.withdraw(record.as_ref()).await?;

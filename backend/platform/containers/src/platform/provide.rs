@@ -145,7 +145,10 @@ impl ContainerPlatform {
             self.make_data(instance, bound, coming).await?
         };
         on_host("note that the data is there", move || {
-            host::absent(&awaited)
+            crash_point("data.confirm.before");
+            host::absent(&awaited)?;
+            crash_point("data.confirm.after");
+            Ok(())
         })
         .await?;
         coming.send_replace(true);
