@@ -29,6 +29,8 @@ const POLL_MILLIS: u64 = 10;
 const STOPPING_POLL_MILLIS: u64 = 100;
 /// Milliseconds between two looks whether an image has come.
 const IMAGES_POLL_MILLIS: u64 = 300;
+/// What is told of a database whose image is gone.
+const IMAGE_REPLACED: &str = "the image that it ran on is gone from this host; it goes on under the one that has its name now";
 /// How many attempts to reach an engine or pooler in a row are made before the platform is
 /// asked what became of it, and again after as many more.
 const POLLS_BETWEEN_LOOKS: u32 = 50;
@@ -136,6 +138,12 @@ impl Control {
             .await?
         {
             Supply::Here => Ok(Next::Go),
+            Supply::Replaced => {
+                // Before the instance is bound to the other one, after which nobody knows.
+                self.note(database, "database.image_replaced", IMAGE_REPLACED)
+                    .await?;
+                Ok(Next::Go)
+            }
             Supply::OnTheWay => Ok(Next::Wait {
                 millis: IMAGES_POLL_MILLIS,
             }),

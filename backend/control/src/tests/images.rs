@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use berth_containers::{FakeRuntime, ImageSource};
 use berth_domain::{DatabaseId, Intent, OperationKind, OperationState, Status};
 use berth_platform::Cause;
+use berth_store::EventFilter;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -145,4 +146,32 @@ async fn who_destroys_does_not_wait_for_the_image() {
     work.await.unwrap();
     assert_eq!(bench.status(&id).await, Status::Destroyed);
     assert_eq!(bench.count().containers, 0);
+}
+
+/// Events that tell that an image was replaced.
+async fn replacements(bench: &Bench) -> usize {
+    let filter = EventFilter::default();
+    let page = bench.store.events_after(0, &filter, 1000).await.unwrap();
+    let kind = "database.image_replaced";
+    page.rows.iter().filter(|event| event.kind == kind).count()
+}
+
+#[tokio::test]
+async fn data_that_goes_on_under_another_image_says_so() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    for (pruned, told) in [(false, 0), (true, 1)] {
+        bench.destroy(&id, 7).await;
+        bench.run_until_idle(&control).await;
+        bench.runtime.build_image(IMAGE);
+        if pruned {
+            bench.runtime.prune_images();
+        }
+        bench.undelete(&id).await;
+        bench.run_until_idle(&control).await;
+        assert_eq!(bench.status(&id).await, Status::Running);
+        assert_eq!(replacements(&bench).await, told);
+    }
 }

@@ -96,6 +96,16 @@ impl FakeRuntime {
         }
     }
 
+    /// Takes away the images that no name points to any more.
+    pub fn prune_images(&self) {
+        let mut state = self.state();
+        let rebuilt = state.rebuilt.clone();
+        for (name, times) in rebuilt {
+            let ids = (0..times).map(|nth| engine::image_id(&name, nth));
+            state.pruned.extend(ids);
+        }
+    }
+
     /// How often a verb has been called.
     pub fn calls(&self, verb: &str) -> u32 {
         self.state().calls.get(verb).copied().unwrap_or_default()

@@ -26,6 +26,8 @@ pub(super) struct State {
     pub images: BTreeSet<String>,
     /// How often an image was built anew.
     pub rebuilt: BTreeMap<String, u32>,
+    /// Ids that are gone with the images that they were of.
+    pub pruned: BTreeSet<String>,
     pub unreachable: bool,
     pub faults: Vec<(&'static str, u32, Fault)>,
     pub calls: BTreeMap<&'static str, u32>,

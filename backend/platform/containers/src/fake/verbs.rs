@@ -342,7 +342,7 @@ impl Images for FakeRuntime {
     async fn image(&self, reference: &str) -> Result<Option<String>, RuntimeError> {
         self.verb("image", |state| {
             let name = engine::image_name(reference);
-            if !state.images.contains(name) {
+            if !state.images.contains(name) || state.pruned.contains(reference) {
                 return Ok(None);
             }
             let rebuilt = state.rebuilt.get(name).copied().unwrap_or_default();

@@ -132,9 +132,17 @@ impl ContainerPlatform {
         let record = self.record_wherever(instance).await?;
         let mut supply = Supply::Here;
         for wanted in wanted(engine, version, endpoints, record.as_ref()) {
-            if !self.is_here(&wanted).await? {
-                self.begin(&wanted)?;
-                supply = Supply::OnTheWay;
+            match self.here(&wanted).await? {
+                None => {
+                    self.begin(&wanted)?;
+                    supply = Supply::OnTheWay;
+                }
+                Some(id) if wanted.bound.is_some_and(|bound| bound != id) => {
+                    if supply == Supply::Here {
+                        supply = Supply::Replaced;
+                    }
+                }
+                Some(_) => {}
             }
         }
         Ok(supply)
@@ -149,11 +157,12 @@ impl ContainerPlatform {
         on_host("read a record in the trash", move || Record::read(&trashed)).await
     }
 
-    async fn is_here(&self, wanted: &Wanted<'_>) -> Result<bool, Error> {
+    /// The id of an image that is here.
+    async fn here(&self, wanted: &Wanted<'_>) -> Result<Option<String>, Error> {
         let found = self.image(wanted.bound, wanted.reference, wanted.recipe);
         match found.await {
-            Ok(_) => Ok(true),
-            Err(Error::Refused { .. }) => Ok(false),
+            Ok(id) => Ok(Some(id)),
+            Err(Error::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -206,7 +215,7 @@ impl ContainerPlatform {
         let both = [Endpoint::Engine, Endpoint::Pooler];
         let mut absent = Vec::new();
         for wanted in wanted(engine, version, &both, None) {
-            if self.is_here(&wanted).await? {
+            if self.here(&wanted).await?.is_some() {
                 continue;
             }
             let recipe = wanted.recipe.unwrap_or_default();

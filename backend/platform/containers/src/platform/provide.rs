@@ -77,6 +77,15 @@ impl ContainerPlatform {
             }
         };
         let (engine_image, pooler_image) = tokio::try_join!(engine_image, pooler_image)?;
+        if let Some(before) = bound {
+            tell_replaced(
+                &spec.instance,
+                Some(&before.engine_image),
+                Some(&engine_image),
+            );
+            let kept = before.pooler_image.as_deref();
+            tell_replaced(&spec.instance, kept, pooler_image.as_deref());
+        }
         let record = Record {
             engine: spec.engine.to_string(),
             version: spec.version.clone(),
@@ -386,6 +395,19 @@ impl ContainerPlatform {
             host::sync(&parent)
         })
         .await
+    }
+}
+
+/// Says that an instance goes on under another image than the one it is bound to, which is no
+/// more here.
+fn tell_replaced(instance: &InstanceId, before: Option<&str>, now: Option<&str>) {
+    if let (Some(before), Some(now)) = (before, now)
+        && before != now
+    {
+        tracing::warn!(
+            instance.id = %instance, before, now,
+            "the image of an instance is gone from this host; it goes on under another",
+        );
     }
 }
 
