@@ -2,8 +2,9 @@
 //! for each format that is a file's.
 
 use crate::data_root;
+use async_trait::async_trait;
 use berth_containers::{in_memory, withdraw};
-use berth_domain::ProjectId;
+use berth_domain::{ProjectId, Slug};
 use berth_services::Services;
 use berth_services::env::{EnvFile, EnvFiles};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,9 +42,41 @@ enum Error {
     File(#[from] data_root::Error),
 }
 
+/// The rows, as far as they concern env files.
+#[async_trait]
+pub trait Rows: Send + Sync {
+    /// All living projects with their slugs, and the last event that they have seen.
+    async fn projects(&self) -> Result<(BTreeMap<ProjectId, Slug>, i64), berth_services::Error>;
+    /// The projects of which something happened after that event, and the last one.
+    async fn projects_after(
+        &self,
+        event: i64,
+    ) -> Result<(BTreeSet<ProjectId>, i64), berth_services::Error>;
+    /// The files of one; none when there never was one of that id.
+    async fn files(&self, project: &ProjectId) -> Result<Option<EnvFiles>, berth_services::Error>;
+}
+
+#[async_trait]
+impl Rows for Services {
+    async fn projects(&self) -> Result<(BTreeMap<ProjectId, Slug>, i64), berth_services::Error> {
+        self.env_projects().await
+    }
+
+    async fn projects_after(
+        &self,
+        event: i64,
+    ) -> Result<(BTreeSet<ProjectId>, i64), berth_services::Error> {
+        self.env_projects_after(event).await
+    }
+
+    async fn files(&self, project: &ProjectId) -> Result<Option<EnvFiles>, berth_services::Error> {
+        self.env_files(project).await
+    }
+}
+
 /// Keeps the env files as the rows say.
 pub struct Keeper {
-    services: Arc<Services>,
+    rows: Arc<dyn Rows>,
     version: watch::Receiver<i64>,
     directory: Directory,
     /// What could not be done yet.
@@ -54,9 +87,13 @@ pub struct Keeper {
 
 impl Keeper {
     /// Will keep files below `run_root`, whenever `version` tells of a change.
-    pub fn new(services: Arc<Services>, version: watch::Receiver<i64>, run_root: PathBuf) -> Self {
+    pub fn new(
+        rows: Arc<impl Rows + 'static>,
+        version: watch::Receiver<i64>,
+        run_root: PathBuf,
+    ) -> Self {
         Self {
-            services,
+            rows,
             version,
             directory: Directory { run_root },
             pending: BTreeSet::new(),
@@ -99,12 +136,14 @@ impl Keeper {
     /// Takes away what is left of projects that went while nobody looked, and orders all files.
     async fn begin(&mut self) -> bool {
         self.version.borrow_and_update();
-        match self.services.env_projects().await {
+        match self.rows.projects().await {
             Ok((all, last)) => {
                 self.last_event = last;
-                let mut slugs = BTreeSet::new();
-                for project in all {
-                    slugs.extend(self.write(&project).await);
+                // Of all that live: what could not be read just now is no reason to take away
+                // what an application reads.
+                let slugs = all.values().map(ToString::to_string).collect();
+                for project in all.into_keys() {
+                    self.write(&project).await;
                 }
                 let directory = self.directory.clone();
                 let swept = on_host(move || directory.sweep(&slugs)).await;
@@ -127,7 +166,7 @@ impl Keeper {
     }
 
     async fn follow(&mut self) {
-        match self.services.env_projects_after(self.last_event).await {
+        match self.rows.projects_after(self.last_event).await {
             Ok((touched, last)) => {
                 self.last_event = last;
                 self.pending.extend(touched);
@@ -142,38 +181,26 @@ impl Keeper {
         }
     }
 
-    /// Writes the files of a project; its slug when it has any, or may have.
-    async fn write(&mut self, project: &ProjectId) -> Option<String> {
-        match self.try_write(project).await {
-            Ok(slug) => slug,
-            Err((error, slug)) => {
-                tracing::warn!(error = crate::chain(&error), "env files are not up to date");
-                self.pending.insert(project.clone());
-                slug
-            }
+    /// Writes the files of a project, now or later.
+    async fn write(&mut self, project: &ProjectId) {
+        if let Err(error) = self.try_write(project).await {
+            tracing::warn!(error = crate::chain(&error), "env files are not up to date");
+            self.pending.insert(project.clone());
         }
     }
 
-    async fn try_write(
-        &mut self,
-        project: &ProjectId,
-    ) -> Result<Option<String>, (Error, Option<String>)> {
-        let found = self.services.env_files(project).await;
-        let found = found.map_err(|source| {
-            let project = project.clone();
-            (Error::Read { project, source }, None)
+    async fn try_write(&mut self, project: &ProjectId) -> Result<(), Error> {
+        let found = self.rows.files(project).await;
+        let found = found.map_err(|source| Error::Read {
+            project: project.clone(),
+            source,
         })?;
         let Some(files) = found else {
-            return Ok(None);
+            return Ok(());
         };
         self.tell_unwritable(project, &files);
-        let slug = files.slug.to_string();
         let directory = self.directory.clone();
-        let written = on_host(move || directory.write(&files)).await;
-        match written {
-            Ok(there) => Ok(there.then_some(slug)),
-            Err(error) => Err((error, Some(slug))),
-        }
+        on_host(move || directory.write(&files)).await
     }
 
     /// Says once which variable keeps a file from being written.
@@ -221,33 +248,31 @@ impl Directory {
         self.run_root.join("env")
     }
 
-    /// Makes the files of one project as they should be; whether there are any.
-    fn write(&self, files: &EnvFiles) -> Result<bool, Error> {
-        let own = self.all().join(files.slug.as_str());
+    /// Makes the files of one project as they should be.
+    fn write(&self, files: &EnvFiles) -> Result<(), Error> {
+        let (all, own) = (self.all(), self.all().join(files.slug.as_str()));
         if files.files.is_empty() {
-            return self.remove(&own).map(|()| false);
+            return self.remove(&own);
         }
         in_memory(&self.run_root)
             .map_err(failed("make a directory in memory of", &self.run_root))?;
-        for directory in [self.all(), own.clone()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&directory)
-                .map_err(failed("make", &directory))?;
-        }
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&own)
+            .map_err(failed("make", &own))?;
         for file in &files.files {
             write_file(&own, file)?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Takes away the directories of all but these slugs.
+    /// Takes away the directories of all but these slugs, and what an interrupted removal left.
     fn sweep(&self, slugs: &BTreeSet<String>) -> Result<(), Error> {
         let all = self.all();
         let entries = match fs::read_dir(&all) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.withdraw(),
             Err(error) => return Err(failed("list", &all)(error)),
         };
         for entry in entries {
@@ -257,7 +282,7 @@ impl Directory {
                 self.remove(&entry.path())?;
             }
         }
-        Ok(())
+        self.withdraw()
     }
 
     /// Takes a project's directory away, and what held it when it was the last.
@@ -267,19 +292,15 @@ impl Directory {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(failed("remove", own)(error)),
         }
-        match fs::remove_dir(self.all()) {
-            Ok(()) => {}
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
-                ) =>
-            {
-                return Ok(());
-            }
-            Err(error) => return Err(failed("remove", &self.all())(error)),
+        self.withdraw()
+    }
+
+    /// Takes away what holds nothing any more.
+    fn withdraw(&self) -> Result<(), Error> {
+        for directory in [&self.all(), &self.run_root] {
+            withdraw(directory).map_err(failed("remove", directory))?;
         }
-        withdraw(&self.run_root).map_err(failed("remove", &self.run_root))
+        Ok(())
     }
 }
 
@@ -314,6 +335,7 @@ mod tests {
     use berth_domain::{Name, Secret, Slug};
     use berth_services::env::{Format, Unwritable};
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::Mutex;
 
     fn files(slug: &str, docker: Result<&str, &'static str>) -> EnvFiles {
         let name = berth_domain::EnvName::parse("HARD").unwrap();
@@ -348,14 +370,14 @@ mod tests {
             return;
         }
         let own = directory.all().join("shop");
-        assert!(directory.write(&files("shop", Ok("A=b c\n"))).unwrap());
+        directory.write(&files("shop", Ok("A=b c\n"))).unwrap();
         assert_eq!(fs::read_to_string(own.join("dotenv")).unwrap(), "A='b c'\n");
         assert_eq!(fs::read_to_string(own.join("docker")).unwrap(), "A=b c\n");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&own.join("dotenv")), 0o600);
         assert_eq!(mode(&own), 0o700);
 
-        assert!(directory.write(&files("shop", Err("no"))).unwrap());
+        directory.write(&files("shop", Err("no"))).unwrap();
         assert!(own.join("dotenv").exists() && !own.join("docker").exists());
         directory.write(&files("other", Ok(""))).unwrap();
         directory
@@ -366,9 +388,79 @@ mod tests {
             files: Vec::new(),
             ..files("shop", Ok(""))
         };
-        assert!(!directory.write(&none).unwrap());
+        directory.write(&none).unwrap();
         // With the last project the directory and its file system go.
         assert!(!directory.run_root.exists());
         fs::remove_dir_all(&scratch).unwrap();
+    }
+
+    /// Projects of which some cannot be read.
+    struct Unreadable {
+        projects: BTreeMap<ProjectId, Slug>,
+        asked: Mutex<Vec<ProjectId>>,
+    }
+
+    #[async_trait]
+    impl Rows for Unreadable {
+        async fn projects(
+            &self,
+        ) -> Result<(BTreeMap<ProjectId, Slug>, i64), berth_services::Error> {
+            Ok((self.projects.clone(), 1))
+        }
+
+        async fn projects_after(
+            &self,
+            event: i64,
+        ) -> Result<(BTreeSet<ProjectId>, i64), berth_services::Error> {
+            Ok((BTreeSet::new(), event))
+        }
+
+        async fn files(
+            &self,
+            project: &ProjectId,
+        ) -> Result<Option<EnvFiles>, berth_services::Error> {
+            self.asked.lock().unwrap().push(project.clone());
+            Err(berth_services::Error::Inconsistent {
+                act: "open what is sealed",
+                reason: "the store is away".to_owned(),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn files_that_cannot_be_looked_at_stay_and_are_tried_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let run_root = scratch.path().join("0123abcd");
+        let (living, gone) = (run_root.join("env/shop"), run_root.join("env/gone"));
+        for directory in [&living, &gone] {
+            fs::create_dir_all(directory).unwrap();
+            fs::write(directory.join("dotenv"), "A=b").unwrap();
+        }
+        let project = ProjectId::from_entropy([1; 8]);
+        let slug = Slug::of(&Name::parse("shop").unwrap());
+        let rows = Arc::new(Unreadable {
+            projects: BTreeMap::from([(project.clone(), slug)]),
+            asked: Mutex::default(),
+        });
+        let (_version, watched) = watch::channel(0);
+        let mut keeper = Keeper::new(Arc::clone(&rows), watched, run_root);
+        assert!(keeper.begin().await);
+        assert!(living.join("dotenv").exists(), "a living project's files");
+        assert!(!gone.exists(), "those of a project that is gone");
+        keeper.follow().await;
+        assert_eq!(*rows.asked.lock().unwrap(), [project.clone(), project]);
+    }
+
+    #[test]
+    fn what_an_interrupted_removal_left_goes_with_the_next_start() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = Directory {
+            run_root: scratch.path().join("0123abcd"),
+        };
+        for left in [directory.all(), directory.run_root.clone()] {
+            fs::create_dir_all(left).unwrap();
+            directory.sweep(&BTreeSet::new()).unwrap();
+            assert!(!directory.run_root.exists());
+        }
     }
 }

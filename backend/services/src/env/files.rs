@@ -8,7 +8,7 @@ use crate::view::View;
 use crate::{Error, Services};
 use berth_domain::{ProjectId, Secret, Slug};
 use berth_store::{EventFilter, Reach};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Events that are read at a time.
 const EVENTS: u32 = 500;
@@ -67,15 +67,15 @@ impl Services {
         }))
     }
 
-    /// All living projects, and the last event that they have seen.
-    pub async fn env_projects(&self) -> Result<(BTreeSet<ProjectId>, i64), Error> {
+    /// All living projects with their slugs, and the last event that they have seen.
+    pub async fn env_projects(&self) -> Result<(BTreeMap<ProjectId, Slug>, i64), Error> {
         // The event first: what happens meanwhile is then looked at twice and not missed.
         let last = self
             .store
             .last_event()
             .await
             .doing("look for the last event")?;
-        let mut all = BTreeSet::new();
+        let mut all = BTreeMap::new();
         let mut after: Option<ProjectId> = None;
         loop {
             let page = self
@@ -84,7 +84,11 @@ impl Services {
                 .await
                 .doing("list projects")?;
             after = page.rows.last().map(|project| project.id.clone());
-            all.extend(page.rows.into_iter().map(|project| project.id));
+            all.extend(
+                page.rows
+                    .into_iter()
+                    .map(|project| (project.id, project.slug)),
+            );
             if !page.more {
                 return Ok((all, last));
             }
