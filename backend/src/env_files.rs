@@ -3,7 +3,7 @@
 
 use crate::data_root;
 use async_trait::async_trait;
-use berth_containers::{in_memory, withdraw};
+use berth_containers::{in_memory, own_memory, withdraw};
 use berth_domain::{ProjectId, Slug};
 use berth_services::Services;
 use berth_services::env::{EnvFile, EnvFiles};
@@ -256,6 +256,8 @@ impl Directory {
         }
         in_memory(&self.run_root)
             .map_err(failed("make a directory in memory of", &self.run_root))?;
+        // Whoever may write variables must not take the room that keys and configurations need.
+        own_memory(&all).map_err(failed("make a file system in memory of", &all))?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -334,7 +336,7 @@ mod tests {
     use super::*;
     use berth_domain::{Name, Secret, Slug};
     use berth_services::env::{Format, Unwritable};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::sync::Mutex;
 
     fn files(slug: &str, docker: Result<&str, &'static str>) -> EnvFiles {
@@ -370,7 +372,11 @@ mod tests {
             return;
         }
         let own = directory.all().join("shop");
+        // What an earlier version wrote beside the keys is not hidden, it goes.
+        fs::create_dir_all(directory.all().join("old")).unwrap();
         directory.write(&files("shop", Ok("A=b c\n"))).unwrap();
+        let device = |path: &Path| fs::metadata(path).unwrap().dev();
+        assert_ne!(device(&directory.all()), device(&directory.run_root));
         assert_eq!(fs::read_to_string(own.join("dotenv")).unwrap(), "A='b c'\n");
         assert_eq!(fs::read_to_string(own.join("docker")).unwrap(), "A=b c\n");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -389,7 +395,7 @@ mod tests {
             ..files("shop", Ok(""))
         };
         directory.write(&none).unwrap();
-        // With the last project the directory and its file system go.
+        // With the last project the directories and their file systems go.
         assert!(!directory.run_root.exists());
         fs::remove_dir_all(&scratch).unwrap();
     }

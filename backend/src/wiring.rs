@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// Where directories in memory are.
-const RUN_BASE: &str = "/run/berth";
+pub const RUN_BASE: &str = "/run/berth";
 /// Seconds between two looks at what the platform has.
 const CAPABILITIES_SECONDS: u64 = 30;
 /// Seconds that the first look may take; serving does not wait longer for a silent engine.

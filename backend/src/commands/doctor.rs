@@ -1,6 +1,7 @@
 //! `berthd doctor`: looks at everything berthd depends on and says what to do.
 
 mod key;
+mod memory;
 
 use crate::config::{Config, Runtime};
 use crate::say;
@@ -69,6 +70,7 @@ pub async fn run(config: &Config, clock: &dyn Clock) -> bool {
         key::finding(config, std::env::var(wiring::ROOT_KEY_VARIABLE).ok()).await,
     ];
     findings.extend(data_root(config));
+    findings.extend(memory::findings(config));
     findings.extend(engine_and_images(config).await);
     for finding in &findings {
         let mark = match finding.grade {

@@ -308,7 +308,8 @@ fn reboot(berth: &mut TestBerth, docker: &Docker) {
         docker.run(&["stop", "-t", "20", &container]);
     }
     let volatile = berth.run_directory();
-    let output = Command::new("umount").arg(&volatile).output();
+    // That of the env files is mounted below it.
+    let output = Command::new("umount").arg("-R").arg(&volatile).output();
     assert!(output.unwrap().status.success());
     std::fs::remove_dir_all(&volatile).unwrap();
     berth.resume();

@@ -333,9 +333,11 @@ impl TestBerth {
         for id in docker(&["network", "ls", "-q", "--filter", &filter]).lines() {
             docker(&["network", "rm", id]);
         }
-        // It is a file system of its own while databases are there.
+        // File systems of their own while databases are there.
         let sockets = self.run_directory();
-        let _ = Command::new("umount").arg("-q").arg(&sockets).output();
+        for mounted in [&sockets.join("env"), &sockets] {
+            let _ = Command::new("umount").arg("-q").arg(mounted).output();
+        }
         let _ = std::fs::remove_dir_all(sockets);
     }
 }

@@ -39,6 +39,6 @@ pub use runtime::{
     Networks, Older, Published, Role, RuntimeError, RuntimeEvent, RuntimeFacts, Stop, Workload,
 };
 pub use sessions::{Dialer, SocketDialer, Target};
-pub use volatile::{in_memory, withdraw};
+pub use volatile::{in_memory, own_memory, withdraw};
 
 pub use berth_engines::{Access, Signal};

@@ -80,7 +80,10 @@ pub(crate) fn told(wanted: &Wanted) -> io::Result<()> {
     host::file(&told_file(wanted), wanted.live.as_bytes(), Owner::PRIVATE).map(drop)
 }
 
-/// Makes `path` a directory whose files are in memory only: keys, verifiers and env files go
+/// How much a file system in memory may hold. It takes what its files need and no more.
+const SIZE: &std::ffi::CStr = c"mode=0700,size=256m";
+
+/// Makes `path` a directory whose files are in memory only: keys, verifiers and sockets go
 /// there. May be said again and at the same time.
 pub fn in_memory(path: &Path) -> io::Result<()> {
     let _alone = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +91,26 @@ pub fn in_memory(path: &Path) -> io::Result<()> {
     if is_in_memory(path)? {
         return Ok(());
     }
-    let options = c"mode=0700,size=256m";
+    mount(path)
+}
+
+/// Makes `path` a file system in memory of its own: what fills it takes no room from anything
+/// else. What stood there in a directory that was none is removed, since it would be hidden.
+/// May be said again and at the same time.
+pub fn own_memory(path: &Path) -> io::Result<()> {
+    let _alone = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    host::directory(path, Owner::PRIVATE)?;
+    match (is_mount(path)?, is_in_memory(path)?) {
+        (true, true) => return Ok(()),
+        (true, false) => return Err(io::Error::other("what is mounted there is not in memory")),
+        (false, _) => {}
+    }
+    host::no_tree(path)?;
+    host::directory(path, Owner::PRIVATE)?;
+    mount(path)
+}
+
+fn mount(path: &Path) -> io::Result<()> {
     rustix::mount::mount(
         "berth",
         path,
@@ -96,7 +118,7 @@ pub fn in_memory(path: &Path) -> io::Result<()> {
         rustix::mount::MountFlags::NOSUID
             | rustix::mount::MountFlags::NODEV
             | rustix::mount::MountFlags::NOEXEC,
-        options,
+        SIZE,
     )?;
     Ok(())
 }
