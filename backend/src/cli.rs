@@ -239,6 +239,8 @@ pub enum ImagesCommand {
     /// Builds images from packages by their recipes.
     Build {
         /// Recipes, such as `postgresql-17`; those of the default engine when none is named.
+        // Under the id of `--recipes`, which every command here takes, clap would know one of both.
+        #[arg(id = "names", value_name = "RECIPES")]
         recipes: Vec<String>,
     },
     /// Starts a scratch database from an image and proves that it works.
@@ -312,6 +314,24 @@ mod tests {
             "u",
         ];
         assert!(Cli::try_parse_from(both).is_err());
+    }
+
+    #[test]
+    fn recipes_to_build_are_told_from_where_they_lie() {
+        for line in [
+            "berthd images build pgbouncer --recipes /x",
+            "berthd images --recipes /x build pgbouncer",
+        ] {
+            let said = Cli::try_parse_from(line.split(' ')).unwrap();
+            let Command::Images { at, command } = said.command else {
+                panic!("images");
+            };
+            assert_eq!(at.recipes.unwrap(), PathBuf::from("/x"), "{line}");
+            let ImagesCommand::Build { recipes } = command else {
+                panic!("build");
+            };
+            assert_eq!(recipes, ["pgbouncer"], "{line}");
+        }
     }
 
     #[test]
