@@ -55,12 +55,12 @@ fn a_client_without_ephemeral_resources_is_passed_over() {
     assert_eq!(told(&output), "");
 }
 
-/// Whether this test may play a demo, which only root can.
+/// Whether this test may do what only root can.
 fn is_root() -> bool {
     let user = Command::new("id").arg("-u").output().unwrap();
     let is_root = user.stdout == b"0\n";
     if !is_root {
-        not_to_be_had("only root builds a demo and takes it down");
+        not_to_be_had("only root builds a demo, takes it down, and starts an engine");
     }
     is_root
 }
@@ -189,4 +189,88 @@ fn a_demo_whose_engine_does_not_answer_is_kept() {
     assert!(!output.status.success(), "{}", told(&output));
     assert!(told(&output).contains("this one cannot start"));
     assert!(data.join("installation").is_file());
+}
+
+/// A work tree with `docker-engine` in it, on a machine that has neither an engine nor its client.
+/// There `install_packages` writes down what it is asked for and runs these lines of shell.
+fn engine_script_without_an_engine(top: &Path, install: &str) -> Command {
+    let (scripts, programs) = (top.join("scripts"), top.join("programs"));
+    for folder in [&scripts, &programs] {
+        fs::create_dir(folder).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    for program in std::env::split_paths(&path).filter_map(|folder| fs::read_dir(folder).ok()) {
+        for program in program.flatten() {
+            let absent = ["docker", "dockerd", "iptables"];
+            let name = program.file_name();
+            if !absent.iter().any(|absent| name == *absent) {
+                // What stands earlier in the path was linked first, and wins.
+                let _taken = std::os::unix::fs::symlink(program.path(), programs.join(name));
+            }
+        }
+    }
+    let script = scripts.join("docker-engine");
+    fs::copy(root().join("scripts/docker-engine"), &script).unwrap();
+    let lib = fs::read_to_string(root().join("scripts/lib.sh")).unwrap();
+    let install = format!(
+        "{lib}\nbrings() {{ printf '#!/bin/sh\\n%s\\n' \"$2\" >{programs}/$1; chmod 0755 {programs}/$1; }}\n\
+         install_packages() {{ echo \"$*\" >>{top}/installed\n{install}\n}}\n",
+        programs = programs.display(),
+        top = top.display(),
+    );
+    fs::write(scripts.join("lib.sh"), install).unwrap();
+    let mut command = Command::new(script);
+    command
+        .arg("up")
+        .env("PATH", &programs)
+        .env("BERTH_CACHE", top.join("cache"));
+    command
+}
+
+#[test]
+fn an_engine_comes_with_its_client_from_either_debian() {
+    if !is_root() {
+        return;
+    }
+    let of_both = "brings dockerd 'exit 1'; brings iptables 'exit 0'";
+    let client = "brings docker 'echo 28.1'";
+    let trixie = format!("case $1 in docker.io) {of_both} ;; docker-cli) {client} ;; esac");
+    let bookworm = format!("case $1 in docker.io) {of_both}; {client} ;; *) return 100 ;; esac");
+    for (install, asked_for) in [
+        (trixie, "docker.io iptables\ndocker-cli\n"),
+        (bookworm, "docker.io iptables\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = engine_script_without_an_engine(folder.path(), &install)
+            .output()
+            .unwrap();
+        let said = told(&output);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("Docker engine 28.1 answers"), "{said}");
+        let installed = fs::read_to_string(folder.path().join("installed")).unwrap();
+        assert_eq!(installed, asked_for);
+    }
+}
+
+#[test]
+fn no_engine_is_started_while_its_client_is_missing() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let started = folder.path().join("started");
+    let install = format!(
+        "case $1 in docker.io) brings dockerd 'touch {}'; brings iptables 'exit 0' ;; *) return 100 ;; esac",
+        started.display()
+    );
+    let output = engine_script_without_an_engine(folder.path(), &install)
+        .output()
+        .unwrap();
+    let said = told(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("the command docker is still absent"),
+        "{said}"
+    );
+    assert!(!started.exists());
 }
