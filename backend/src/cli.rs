@@ -231,9 +231,12 @@ pub enum TrashCommand {
 pub enum ImagesCommand {
     /// Lists the images of the catalogue and whether they are here.
     List,
-    /// Pulls images from a registry.
+    /// Pulls images from the registry that is named.
     Pull {
-        /// Images, such as `berth/postgresql:17`; all of the catalogue when none is named.
+        /// Registry that images are pulled from [default: none].
+        #[arg(long, env = "BERTH_IMAGE_REGISTRY", value_name = "HOST/NAMESPACE")]
+        image_registry: Option<String>,
+        /// Images, such as `postgresql:17`; all of the catalogue when none is named.
         images: Vec<String>,
     },
     /// Builds images from packages by their recipes.
@@ -248,6 +251,16 @@ pub enum ImagesCommand {
         /// An engine's version, such as `postgresql:17`; all that are here when none is named.
         versions: Vec<String>,
     },
+}
+
+impl ImagesCommand {
+    /// The registry that the command names.
+    pub fn registry(&self) -> Option<String> {
+        match self {
+            Self::Pull { image_registry, .. } => image_registry.clone(),
+            _ => None,
+        }
+    }
 }
 
 /// A command and the project whose environment it gets.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::catalogue;
 use crate::edge::Edge;
+use crate::registry::ImageRegistry;
 
 /// Where a configuration file is looked for when none is named.
 const DEFAULT_FILE: &str = "/etc/berth/berthd.toml";
@@ -162,6 +163,14 @@ pub struct Options {
     /// Directory of the image recipes [default: beside the program, or the source's own].
     #[arg(long, global = true, env = "BERTH_RECIPES", value_name = "DIR")]
     pub recipes: Option<PathBuf>,
+    /// Registry that images are pulled from; without one they are built [default: none].
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_IMAGE_REGISTRY",
+        value_name = "HOST/NAMESPACE"
+    )]
+    pub image_registry: Option<String>,
     /// What is logged: error, warn, info, debug or trace, or a filter [default: info].
     #[arg(long, global = true, env = "BERTH_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -198,6 +207,7 @@ impl Options {
             requests_per_second: self.requests_per_second.or(file.requests_per_second),
             requests_burst: self.requests_burst.or(file.requests_burst),
             recipes: self.recipes.or(file.recipes),
+            image_registry: self.image_registry.or(file.image_registry),
             log: self.log.or(file.log),
         }
     }
@@ -259,6 +269,8 @@ pub struct Config {
     pub requests_burst: u32,
     /// Directory of the image recipes, when one was found.
     pub recipes: Option<PathBuf>,
+    /// The registry that images are pulled from; where there is none, nothing is pulled.
+    pub image_registry: Option<ImageRegistry>,
     /// What is logged.
     pub log: String,
 }
@@ -367,6 +379,7 @@ impl Config {
             requests_per_second: options.requests_per_second.unwrap_or(500).max(1),
             requests_burst: options.requests_burst.unwrap_or(5000).max(1),
             recipes: options.recipes.or_else(find_recipes),
+            image_registry: options.image_registry.map(image_registry).transpose()?,
             log: options.log.unwrap_or_else(|| "info".to_owned()),
             data_root,
         })
@@ -454,6 +467,11 @@ fn network(text: &str) -> Result<Ipv4Net, ConfigError> {
             "an IPv4 network of 8 to 24 bits, such as 10.213.0.0/16",
         )),
     }
+}
+
+fn image_registry(text: String) -> Result<ImageRegistry, ConfigError> {
+    ImageRegistry::parse(&text)
+        .ok_or_else(|| ConfigError::value("image_registry", text, ImageRegistry::EXPECTED))
 }
 
 /// The recipes beside an installed program, or those of the source tree it was built from.
@@ -545,6 +563,13 @@ mod tests {
                     ..Options::default()
                 },
                 "overcommit",
+            ),
+            (
+                Options {
+                    image_registry: Some("berth".into()),
+                    ..Options::default()
+                },
+                "image_registry",
             ),
         ] {
             let error = Config::check(options).unwrap_err().to_string();

@@ -1,9 +1,12 @@
-//! How an image comes to this host: pulled where a registry has it, else built from its recipe.
+//! How an image comes to this host: pulled from the registry that the operator named, else built
+//! from its recipe. Where none is named, nothing is pulled: the names alone would lead to a
+//! registry that others fill.
 //!
 //! `berthd images pull` and `berthd images build` do the same by hand, one of the two.
 
+use crate::registry::ImageRegistry;
 use async_trait::async_trait;
-use berth_containers::{ImageSource, Images};
+use berth_containers::{ImageSource, Images, RuntimeError};
 use berth_platform::Cause;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,6 +18,8 @@ use tokio::process::{Child, Command};
 const PULL_SECONDS_MAX: u64 = 600;
 /// The longest that one recipe may take, the wait for another build included.
 const BUILD_SECONDS_MAX: u64 = 2_000;
+/// Why nothing can be built.
+const NO_RECIPES: &str = "the image recipes were not found, --recipes names their directory";
 /// What the recipes' tools begin the line with that says why they end.
 const REASON: &str = "error: ";
 
@@ -130,27 +135,64 @@ async fn each_line(said: Option<impl AsyncRead + Unpin>, mut then: impl FnMut(&s
     }
 }
 
-/// Gets images for the platform: first from a registry, then from the recipe.
+/// Pulls an image from that registry, and gives it the name by which it is known here.
+pub async fn pull(
+    runtime: &impl Images,
+    registry: &ImageRegistry,
+    name: &str,
+) -> Result<(), RuntimeError> {
+    let place = registry.place_of(name);
+    runtime.pull(&place).await?;
+    runtime.tag(&place, name).await
+}
+
+/// Gets images for the platform: from the registry, where one is named; else from the recipe.
 pub struct Obtainer<R> {
     runtime: R,
+    registry: Option<ImageRegistry>,
     recipes: Option<Recipes>,
 }
 
 impl<R: Images> Obtainer<R> {
-    /// Through that engine, with those recipes where some were found.
-    pub fn new(runtime: R, recipes: Option<Recipes>) -> Self {
-        Self { runtime, recipes }
+    /// Through that engine, from that registry where one is named, with those recipes where some
+    /// were found.
+    pub fn new(runtime: R, registry: Option<ImageRegistry>, recipes: Option<Recipes>) -> Self {
+        Self {
+            runtime,
+            registry,
+            recipes,
+        }
+    }
+
+    /// Pulls it; why that did not work.
+    async fn pull(&self, registry: &ImageRegistry, name: &str) -> Result<(), String> {
+        let pull = pull(&self.runtime, registry, name);
+        let why = match tokio::time::timeout(Duration::from_secs(PULL_SECONDS_MAX), pull).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => crate::chain(&error),
+            Err(_) => format!("it took more than {PULL_SECONDS_MAX} seconds"),
+        };
+        tracing::info!(image = name, %registry, error = why, "not pulled");
+        Err(format!("pulling it from {registry} ended with: {why}"))
+    }
+
+    async fn build(&self, recipe: &str) -> Result<(), Cause> {
+        match &self.recipes {
+            Some(recipes) => recipes.build(recipe).await,
+            None => Err(NO_RECIPES.into()),
+        }
     }
 }
 
 #[async_trait]
 impl<R: Images> ImageSource for Obtainer<R> {
     fn objection(&self, recipe: &str) -> Option<String> {
+        // Who names a registry says that it has the images, and a plan asks nobody.
+        if self.registry.is_some() {
+            return None;
+        }
         match &self.recipes {
-            // Whether a registry has it would only show by asking, and a plan asks nobody.
-            None => {
-                Some("the image recipes were not found, --recipes names their directory".to_owned())
-            }
+            None => Some(NO_RECIPES.to_owned()),
             Some(recipes) if !recipes.has(recipe) => {
                 Some(format!("there is no recipe called {recipe}"))
             }
@@ -159,28 +201,15 @@ impl<R: Images> ImageSource for Obtainer<R> {
     }
 
     async fn obtain(&self, reference: &str, recipe: &str) -> Result<(), Cause> {
-        let pull = tokio::time::timeout(
-            Duration::from_secs(PULL_SECONDS_MAX),
-            self.runtime.pull(reference),
-        );
-        match pull.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => {
-                tracing::info!(
-                    image = reference,
-                    error = crate::chain(&error),
-                    "not pulled"
-                );
-            }
-            Err(_) => tracing::info!(image = reference, "pulling it took too long"),
-        }
-        let Some(recipes) = &self.recipes else {
-            return Err("no registry gave it, and the image recipes were not found".into());
+        let Some(registry) = &self.registry else {
+            return self.build(recipe).await;
         };
-        recipes
-            .build(recipe)
+        let Err(not_pulled) = self.pull(registry, reference).await else {
+            return Ok(());
+        };
+        self.build(recipe)
             .await
-            .map_err(|why| format!("no registry gave it, and {why}").into())
+            .map_err(|why| format!("{not_pulled}, and {why}").into())
     }
 }
 
@@ -215,12 +244,19 @@ mod tests {
         (folder, recipes)
     }
 
-    fn fake(with_image: bool) -> FakeRuntime {
+    /// An engine on which the image is missing.
+    fn fake() -> FakeRuntime {
         let fake = FakeRuntime::new(Arc::new(Registry::all()));
-        if !with_image {
-            fake.forget_image(IMAGE);
-        }
+        fake.forget_image(IMAGE);
         fake
+    }
+
+    fn registry() -> Option<ImageRegistry> {
+        ImageRegistry::parse("registry.example.com/berth")
+    }
+
+    async fn is_here(fake: &FakeRuntime) -> bool {
+        fake.image(IMAGE).await.unwrap().is_some()
     }
 
     async fn until_there(path: &Path) -> String {
@@ -236,17 +272,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_registry_has_is_not_built() {
+    async fn what_the_named_registry_has_is_not_built() {
         let (folder, recipes) = recipes("touch built");
-        let source = Obtainer::new(fake(true), Some(recipes));
+        let fake = fake();
+        fake.publish_image("registry.example.com/berth/postgresql:17");
+        let source = Obtainer::new(fake.clone(), registry(), Some(recipes));
         source.obtain(IMAGE, RECIPE).await.unwrap();
+        assert!(is_here(&fake).await, "it bears the name that it is used by");
         assert!(!folder.path().join("built").exists());
     }
 
     #[tokio::test]
-    async fn what_no_registry_has_is_built_on_the_right_engine() {
+    async fn where_no_registry_is_named_nothing_is_pulled() {
+        let (folder, recipes) = recipes("touch built");
+        let fake = fake();
+        // As a registry may that everybody can fill.
+        fake.publish_image(IMAGE);
+        let source = Obtainer::new(fake.clone(), None, Some(recipes));
+        source.obtain(IMAGE, RECIPE).await.unwrap();
+        assert_eq!(fake.calls("pull"), 0);
+        assert!(!is_here(&fake).await);
+        assert!(folder.path().join("built").exists());
+    }
+
+    #[tokio::test]
+    async fn what_the_registry_lacks_is_built_on_the_right_engine() {
         let (folder, recipes) = recipes("echo building; echo \"$DOCKER_HOST $1\" >built");
-        let source = Obtainer::new(fake(false), Some(recipes));
+        let source = Obtainer::new(fake(), registry(), Some(recipes));
         assert_eq!(source.objection(RECIPE), None);
         source.obtain(IMAGE, RECIPE).await.unwrap();
         let built = fs::read_to_string(folder.path().join("built")).unwrap();
@@ -256,14 +308,17 @@ mod tests {
     #[tokio::test]
     async fn a_build_that_fails_says_why() {
         let (_folder, told) = recipes("echo noise >&2; echo 'error: sid is away' >&2; exit 1");
-        let source = Obtainer::new(fake(false), Some(told));
+        let source = Obtainer::new(fake(), None, Some(told.clone()));
+        let why = source.obtain(IMAGE, RECIPE).await.unwrap_err().to_string();
+        assert_eq!(why, "its build ended with: sid is away");
+        let source = Obtainer::new(fake(), registry(), Some(told));
         let why = source.obtain(IMAGE, RECIPE).await.unwrap_err().to_string();
         assert_eq!(
             why,
-            "no registry gave it, and its build ended with: sid is away"
+            "pulling it from registry.example.com/berth ended with: registry.example.com/berth/postgresql:17 does not exist, and its build ended with: sid is away"
         );
         let (_folder, silent) = recipes("exit 3");
-        let source = Obtainer::new(fake(false), Some(silent));
+        let source = Obtainer::new(fake(), None, Some(silent));
         let why = source.obtain(IMAGE, RECIPE).await.unwrap_err().to_string();
         assert!(why.ends_with("exit status: 3"), "{why}");
     }
@@ -272,7 +327,7 @@ mod tests {
     async fn a_build_that_is_given_up_takes_everything_with_it() {
         let (folder, recipes) =
             recipes("trap 'echo yes >tidied' EXIT; sleep 600 & echo $! >child; wait $!");
-        let source = Obtainer::new(fake(false), Some(recipes));
+        let source = Obtainer::new(fake(), None, Some(recipes));
         let build = tokio::spawn(async move { source.obtain(IMAGE, RECIPE).await });
         let child = until_there(&folder.path().join("child")).await;
         build.abort();
@@ -293,9 +348,12 @@ mod tests {
     #[test]
     fn what_has_no_recipe_is_not_promised() {
         let (_folder, recipes) = recipes("true");
-        let source = Obtainer::new(fake(false), Some(recipes));
+        let source = Obtainer::new(fake(), None, Some(recipes));
         assert!(source.objection("mysql-8").unwrap().contains("mysql-8"));
-        let none = Obtainer::new(fake(false), None);
+        let none = Obtainer::new(fake(), None, None);
         assert!(none.objection(RECIPE).unwrap().contains("--recipes"));
+        // A registry that was named is worth a try.
+        let pulls = Obtainer::new(fake(), registry(), None);
+        assert_eq!(pulls.objection(RECIPE), None);
     }
 }

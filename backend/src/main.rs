@@ -17,6 +17,7 @@ mod local;
 mod logging;
 mod outgoing;
 mod ports;
+mod registry;
 mod serve;
 mod tls;
 mod wiring;
@@ -74,7 +75,11 @@ async fn run(command: Command) -> Outcome {
             commands::trash::run(&local::Local::connect(&at.find()?)?, command).await?;
         }
         Command::Images { at, command } => {
-            return commands::images::run(&load(at.into())?, command).await;
+            let options = Options {
+                image_registry: command.registry(),
+                ..at.into()
+            };
+            return commands::images::run(&load(options)?, command).await;
         }
         Command::Ca { at } => commands::ca::run(&at.find()?)?,
         Command::Run(args) => return commands::run::run(*args).await,

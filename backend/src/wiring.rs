@@ -300,7 +300,7 @@ fn platform(
                 .recipes
                 .as_ref()
                 .map(|directory| Recipes::new(directory, &config.docker_socket));
-            let source = Obtainer::new(docker.clone(), recipes);
+            let source = Obtainer::new(docker.clone(), config.image_registry.clone(), recipes);
             let settings = settings(Path::new(RUN_BASE), true);
             ContainerPlatform::new(Arc::new(docker), Arc::new(SocketDialer), registry, settings)
                 .with_images(Arc::new(source))
@@ -490,9 +490,4 @@ pub async fn image_is_here(
     name: &str,
 ) -> Result<bool, RuntimeError> {
     Ok(runtime.image(name).await?.is_some())
-}
-
-/// Gets an image from its registry.
-pub async fn pull_image(runtime: &impl ContainerRuntime, name: &str) -> Result<(), RuntimeError> {
-    runtime.pull(name).await
 }

@@ -9,6 +9,7 @@
 )]
 
 mod acceptance;
+mod commands;
 mod contract;
 mod crash;
 mod docker;

@@ -4,6 +4,7 @@ mod key;
 mod memory;
 
 use crate::config::{Config, Runtime};
+use crate::registry::ImageRegistry;
 use crate::say;
 use crate::wiring;
 use berth_containers::{Older, RuntimeError};
@@ -181,19 +182,27 @@ fn data_root(config: &Config) -> Vec<Finding> {
 }
 
 /// What to do about an image that is not here: nothing, where berthd gets it by itself.
-fn absent_image(config: &Config, image: &wiring::CatalogueImage) -> String {
-    let by_hand = format!(
-        "berthd images pull {}, or berthd images build {}",
-        image.name, image.recipe
-    );
-    match config.recipes {
-        Some(_) => format!(
-            "the first database that needs it waits minutes until berthd has pulled or built it; beforehand: {by_hand}"
+fn absent_image(
+    registry: Option<&ImageRegistry>,
+    has_recipes: bool,
+    image: &wiring::CatalogueImage,
+) -> String {
+    let pull = format!("berthd images pull {}", image.name);
+    let build = format!("berthd images build {}", image.recipe);
+    let (how, by_hand) = match (registry, has_recipes) {
+        (Some(registry), true) => (
+            format!("pulled it from {registry} or built it"),
+            format!("{pull}, or {build}"),
         ),
-        None => format!(
-            "databases that need it are refused, since the image recipes were not found (--recipes names their directory): {by_hand}"
-        ),
-    }
+        (Some(registry), false) => (format!("pulled it from {registry}"), pull),
+        (None, true) => ("built it".to_owned(), build),
+        (None, false) => {
+            return "databases that need it are refused, since the image recipes were not found (--recipes names their directory) and no registry is named (--image-registry)".to_owned();
+        }
+    };
+    format!(
+        "the first database that needs it waits minutes until berthd has {how}; beforehand: {by_hand}"
+    )
 }
 
 /// What to do about an engine that cannot be used.
@@ -232,7 +241,11 @@ async fn engine_and_images(config: &Config) -> Vec<Finding> {
             Ok(false) => Finding::warning(
                 "image",
                 format!("{} is not here", image.name),
-                absent_image(config, &image),
+                absent_image(
+                    config.image_registry.as_ref(),
+                    config.recipes.is_some(),
+                    &image,
+                ),
             ),
             Err(e) => Finding::failure(
                 "image",
@@ -268,5 +281,24 @@ mod tests {
             source: "nobody".into(),
         };
         assert!(advice(away).1.contains("/a.sock"));
+    }
+
+    #[test]
+    fn an_absent_image_is_pulled_only_from_a_registry_that_was_named() {
+        let images = wiring::images();
+        let registry = ImageRegistry::parse("registry.example.com/berth");
+        let told = |registry, has_recipes| absent_image(registry, has_recipes, &images[0]);
+        let builds = told(None, true);
+        assert!(builds.contains("berthd images build") && !builds.contains("pull"));
+        let pulls = told(registry.as_ref(), false);
+        assert!(
+            pulls.contains("from registry.example.com/berth;"),
+            "{pulls}"
+        );
+        assert!(pulls.contains("berthd images pull") && !pulls.contains("build"));
+        let both = told(registry.as_ref(), true);
+        assert!(both.contains("images pull") && both.contains("images build"));
+        let neither = told(None, false);
+        assert!(neither.contains("--recipes") && neither.contains("--image-registry"));
     }
 }

@@ -416,8 +416,11 @@ pub trait Networks: Send + Sync {
 pub trait Images: Send + Sync {
     /// The id of the image that `reference` names; none when it is not here.
     async fn image(&self, reference: &str) -> Result<Option<String>, RuntimeError>;
-    /// Gets it from its registry.
+    /// Gets it from the registry that the reference names.
     async fn pull(&self, reference: &str) -> Result<(), RuntimeError>;
+    /// Gives an image that is here a further name, `repository:tag`; whatever had that name
+    /// before loses it.
+    async fn tag(&self, reference: &str, name: &str) -> Result<(), RuntimeError>;
 }
 
 /// What happens, as it happens.

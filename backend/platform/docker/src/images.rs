@@ -4,7 +4,7 @@ use crate::Docker;
 use crate::errors::{Subject, meaning};
 use async_trait::async_trait;
 use berth_containers::{Images, RuntimeError};
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::TryStreamExt;
 
 #[async_trait]
@@ -29,5 +29,68 @@ impl Images for Docker {
             .try_for_each(async |_progress| Ok(()))
             .await
             .map_err(|e| meaning("pull an image", Subject::Image(reference), e))
+    }
+
+    async fn tag(&self, reference: &str, name: &str) -> Result<(), RuntimeError> {
+        // The engine takes a name without a tag for one with `latest`.
+        let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
+        let options = TagImageOptionsBuilder::default()
+            .repo(repository)
+            .tag(tag)
+            .build();
+        self.client()?
+            .tag_image(reference, Some(options))
+            .await
+            .map_err(|e| meaning("name an image", Subject::Image(reference), e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
+
+    /// Answers one request as an engine does that has done what it was asked; its first line.
+    async fn asked(engine: &UnixListener, status: &str) -> String {
+        let (mut stream, _) = engine.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let request = String::from_utf8(request).unwrap();
+        request.lines().next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn an_image_is_asked_of_the_registry_in_its_name_and_gets_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let engine = UnixListener::bind(&socket).unwrap();
+        let docker = Docker::at(socket.to_str().unwrap()).unwrap();
+        let place = "registry.example.com:5000/berth/postgresql:17";
+
+        let (pulled, request) = tokio::join!(docker.pull(place), asked(&engine, "200 OK"));
+        pulled.unwrap();
+        let from = "fromImage=registry.example.com%3A5000%2Fberth%2Fpostgresql%3A17";
+        assert!(request.contains("/images/create?"), "{request}");
+        assert!(request.contains(from), "{request}");
+
+        let tagged = docker.tag(place, "berth/postgresql:17");
+        let (tagged, request) = tokio::join!(tagged, asked(&engine, "201 Created"));
+        tagged.unwrap();
+        assert!(
+            request.contains(&format!("/images/{place}/tag?")),
+            "{request}"
+        );
+        assert!(request.contains("repo=berth%2Fpostgresql"), "{request}");
+        assert!(request.contains("tag=17"), "{request}");
+
+        let absent = docker.tag(place, "berth/postgresql:17");
+        let (absent, _) = tokio::join!(absent, asked(&engine, "404 Not Found"));
+        let absent = absent.unwrap_err().to_string();
+        assert_eq!(absent, format!("image {place} does not exist"));
     }
 }

@@ -95,6 +95,7 @@ pub async fn runtime(runtime: &dyn ContainerRuntime, ground: &RuntimeGround) {
         .expect("the ground's image exists");
     let none = runtime.image("berth/no-such-image:0").await;
     assert_eq!(none.expect("images can be looked for"), None);
+    names(runtime, ground).await;
     facts(runtime).await;
     life(runtime, ground, &image).await;
     inside(runtime, ground, &image).await;
@@ -106,6 +107,21 @@ pub async fn runtime(runtime: &dyn ContainerRuntime, ground: &RuntimeGround) {
         left.expect("containers can be listed"),
         [],
         "nothing is left"
+    );
+}
+
+/// An image gets a further name only where it is, and keeps its id.
+async fn names(runtime: &dyn ContainerRuntime, ground: &RuntimeGround) {
+    let before = runtime.image(&ground.image).await;
+    let again = runtime.tag(&ground.image, &ground.image).await;
+    again.expect("its own name changes nothing");
+    let after = runtime.image(&ground.image).await;
+    let id = |found: Result<Option<String>, _>| found.expect("images can be looked for");
+    assert_eq!(id(after), id(before));
+    let nothing = runtime.tag("berth/no-such-image:0", &ground.image).await;
+    assert!(
+        matches!(nothing, Err(RuntimeError::NotFound { .. })),
+        "{nothing:?}"
     );
 }
 

@@ -87,6 +87,11 @@ impl FakeRuntime {
         self.state().images.remove(reference);
     }
 
+    /// Has a registry give that image to whoever pulls it.
+    pub fn publish_image(&self, reference: &str) {
+        self.state().published.insert(reference.to_owned());
+    }
+
     /// Puts an image there. One that is there already is built anew: its name points to
     /// another id from now on, and the old id stays good.
     pub fn build_image(&self, reference: &str) {

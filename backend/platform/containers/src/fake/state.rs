@@ -24,6 +24,8 @@ pub(super) struct State {
     /// Names of containers that answer no question.
     pub hanging: HashSet<String>,
     pub images: BTreeSet<String>,
+    /// What registries have.
+    pub published: BTreeSet<String>,
     /// How often an image was built anew.
     pub rebuilt: BTreeMap<String, u32>,
     /// Ids that are gone with the images that they were of.
@@ -68,6 +70,14 @@ pub(super) fn network_number(id: &NetworkId) -> Option<u32> {
 }
 
 impl State {
+    /// Gives an image that name. One that has another image already points to this one from now
+    /// on, and the old id stays good.
+    pub(super) fn name_image(&mut self, name: &str, image: &str) {
+        if !self.images.insert(name.to_owned()) && name != image {
+            *self.rebuilt.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+
     /// A number that was never given before.
     pub(super) fn fresh(&mut self) -> u32 {
         self.made += 1;

@@ -357,11 +357,21 @@ impl Images for FakeRuntime {
 
     async fn pull(&self, reference: &str) -> Result<(), RuntimeError> {
         self.verb("pull", |state| {
-            if state.images.contains(reference) {
-                Ok(())
-            } else {
-                Err(absent(reference))
+            if !state.published.contains(reference) {
+                return Err(absent(reference));
             }
+            state.images.insert(reference.to_owned());
+            Ok(())
+        })
+    }
+
+    async fn tag(&self, reference: &str, name: &str) -> Result<(), RuntimeError> {
+        self.verb("tag", |state| {
+            if !state.images.contains(reference) {
+                return Err(absent(reference));
+            }
+            state.name_image(name, reference);
+            Ok(())
         })
     }
 }

@@ -25,8 +25,8 @@ pub trait ImageSource: Send + Sync {
     /// Why the image of that recipe cannot be got here; none when it is worth a try.
     fn objection(&self, recipe: &str) -> Option<String>;
 
-    /// Gets the image `reference`, from a registry or by building `recipe`. It may take
-    /// minutes; one that is given up leaves nothing that goes on. The error is for people.
+    /// Gets the image `reference`, from a registry that was named or by building `recipe`. It may
+    /// take minutes; one that is given up leaves nothing that goes on. The error is for people.
     async fn obtain(&self, reference: &str, recipe: &str) -> Result<(), Cause>;
 }
 
@@ -227,7 +227,7 @@ impl ContainerPlatform {
         }
         if !absent.is_empty() && offer.unavailable.is_none() {
             offer.delay = Some(format!(
-                "{} is not on this host yet: the first create pulls or builds it, which takes minutes.",
+                "{} is not on this host yet: the first create waits until it is, which takes minutes.",
                 absent.join(" and ")
             ));
         }
@@ -301,13 +301,13 @@ async fn obtain(
 
 fn not_had(wanted: &Wanted<'_>, why: &str) -> Error {
     let by_hand = match wanted.recipe {
-        Some(recipe) => format!("berthd images build {recipe}"),
-        None => "berthd images pull".to_owned(),
+        Some(recipe) => format!(". Run `berthd images build {recipe}`"),
+        None => String::new(),
     };
     Error::Refused {
         code: "image_missing",
         reason: format!(
-            "the image {} is not on this host and could not be had: {why}. Run `{by_hand}`",
+            "the image {} is not on this host and could not be had: {why}{by_hand}",
             wanted.reference
         ),
     }

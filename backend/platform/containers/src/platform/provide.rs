@@ -426,6 +426,6 @@ fn missing_image(reference: &str, recipe: Option<&str>) -> String {
         Some(recipe) => {
             format!("the image {reference} is not on this host: run `berthd images build {recipe}`")
         }
-        None => format!("the image {reference} is not on this host: run `berthd images pull`"),
+        None => format!("the image {reference} is not on this host, and no recipe builds it"),
     }
 }
