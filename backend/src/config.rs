@@ -5,9 +5,10 @@
 //! the two together.
 
 use berth_domain::{Addresses, Catalogue, InstallationId};
-use clap::Args;
+use clap::{Arg, Args, Command};
 use ipnet::Ipv4Net;
 use serde::Deserialize;
+use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -401,6 +402,13 @@ impl Config {
     }
 }
 
+/// The variables that `berthd serve` reads its options from.
+pub fn variables() -> Vec<OsString> {
+    let options = Options::augment_args(Command::new("serve"));
+    let variables = options.get_arguments().filter_map(Arg::get_env);
+    variables.map(OsStr::to_owned).collect()
+}
+
 /// The socket by which the command line reaches the berthd of a data root.
 pub fn local_socket(data_root: &Path) -> PathBuf {
     data_root.join("berthd.sock")
@@ -587,7 +595,6 @@ mod tests {
 
     #[test]
     fn the_page_on_configuration_names_each_option() {
-        use clap::{Args as _, Command};
         let page = include_str!("../../docs/operating/configuration.md");
         for arg in Options::augment_args(Command::new("serve")).get_arguments() {
             let flag = format!("`--{}`", arg.get_long().unwrap());

@@ -4,6 +4,7 @@
 //!
 //! `berthd images pull` and `berthd images build` do the same by hand, one of the two.
 
+use crate::children;
 use crate::registry::ImageRegistry;
 use async_trait::async_trait;
 use berth_containers::{ImageSource, Images, RuntimeError};
@@ -39,9 +40,10 @@ impl Recipes {
         }
     }
 
-    /// One of the tools, such as `build`.
+    /// One of the tools, such as `build`, with nothing of berthd's own in its environment.
     pub fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(self.directory.join(name));
+        children::for_a_tool(&mut command);
         command
             .env(
                 "DOCKER_HOST",

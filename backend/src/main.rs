@@ -4,6 +4,7 @@
 
 mod authority;
 mod catalogue;
+mod children;
 mod cli;
 mod clock;
 mod commands;

@@ -1,5 +1,8 @@
 //! berthd's command line, where it asks neither a berthd that serves nor an engine.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::harness::program;
@@ -16,6 +19,42 @@ fn berthd(arguments: &[&str]) -> Option<Command> {
 
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder of recipes whose tool prints the variables of berth that it finds.
+fn recipes_that_tell(folder: &Path) {
+    let tool = folder.join("build");
+    fs::write(&tool, "#!/bin/sh\nenv | grep ^BERTH_ | sort\n").unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_recipes_tool_gets_nothing_of_berthds_own() {
+    let folder = tempfile::tempdir().unwrap();
+    recipes_that_tell(folder.path());
+    let recipes = folder.path().to_str().unwrap();
+    let Some(mut build) = berthd(&["images", "build", "x", "--recipes", recipes]) else {
+        return;
+    };
+    let (secret, mirror) = ("never passed on", "http://mirror.example.com/debian");
+    for name in [
+        "BERTH_ROOT_KEY",
+        "BERTH_STORE",
+        "BERTH_TOKEN",
+        "BERTH_LATER",
+    ] {
+        build.env(name, secret);
+    }
+    for name in ["BERTH_IMAGE_CACHE", "BERTH_DEBIAN_MIRROR"] {
+        build.env(name, mirror);
+    }
+    build.env_remove("BERTH_DEBIAN_SECURITY_MIRROR");
+    let output = build.output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!("BERTH_DEBIAN_MIRROR={mirror}\nBERTH_IMAGE_CACHE={mirror}\n")
+    );
 }
 
 #[test]

@@ -191,14 +191,17 @@ fn commands_on_the_host_reach_the_databases(berth: &TestBerth) {
             "--",
             "sh",
             "-c",
-            "echo \"$DATABASE_URL|$KEY|$BERTH_ROOT_KEY\"",
+            "echo \"$DATABASE_URL|$KEY|$BERTH_ROOT_KEY$BERTH_STORE|$BERTH_TOKEN\"",
         ],
     );
-    shown.env("BERTH_ROOT_KEY", "never passed on");
+    shown
+        .env("BERTH_ROOT_KEY", "never passed on")
+        .env("BERTH_STORE", "sqlite:///never/passed/on")
+        .env("BERTH_TOKEN", "of a client");
     let shown = ran(shown).printed;
     let parts: Vec<_> = shown.split('|').collect();
     assert!(parts[0].contains("@127.0.0.1:"), "{shown}");
-    assert_eq!(parts[1..], ["it's $5\nof mine", ""]);
+    assert_eq!(parts[1..], ["it's $5\nof mine", "", "of a client"]);
     let nowhere = ran(run(berth, &["--", "/no/such/program"]));
     assert_eq!(nowhere.code, Some(127));
     // Said through sudo, the command is its caller's and not root's.

@@ -1,5 +1,6 @@
 //! A command in a container of its own, by the engine's command line.
 
+use crate::children;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::error::Error;
 use std::ffi::OsString;
@@ -40,8 +41,8 @@ impl Container<'_> {
             .arg("--env-file")
             .arg(self.env_file()?)
             .arg(self.image)
-            .args(command)
-            .env_remove(super::ROOT_KEY_VARIABLE);
+            .args(command);
+        children::for_a_users_command(&mut docker);
         Ok(docker)
     }
 

@@ -9,10 +9,10 @@ mod container;
 mod forward;
 mod ready;
 
+use crate::children;
 use crate::cli::RunArgs;
 use crate::config::{Config, Runtime};
 use crate::local::{self, Local};
-use crate::wiring::ROOT_KEY_VARIABLE;
 use account::Account;
 use berth_api::{Database, EnvVariable, Environment, ProjectEnvelope};
 use berth_domain::EnvName;
@@ -173,10 +173,10 @@ fn on_host(
         .split_first()
         .ok_or("there is no command: say it after --")?;
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_remove(ROOT_KEY_VARIABLE)
-        .envs(variables);
+    command.args(arguments);
+    // First, since a variable of the project may have such a name.
+    children::for_a_users_command(&mut command);
+    command.envs(variables);
     if let Some(account) = account {
         account.give_to(&mut command);
     }
@@ -236,6 +236,18 @@ mod tests {
         let variables = variables.map(|name| own(name, "x"));
         let left = on_loopback(variables.to_vec(), &[]);
         assert_eq!(left, BTreeMap::from([("MAIL_FROM".into(), "x".into())]));
+    }
+
+    #[test]
+    fn a_command_on_the_host_gets_the_projects_variables_and_not_berthds() {
+        let variables = BTreeMap::from([("MAIL_FROM".into(), "x".into())]);
+        let command = on_host(&["true".into()], variables, None).unwrap();
+        let told: BTreeMap<_, _> = command.as_std().get_envs().collect();
+        let of = |name: &str| told.get(std::ffi::OsStr::new(name)).copied();
+        assert_eq!(of("MAIL_FROM").unwrap(), Some("x".as_ref()));
+        assert_eq!(of("BERTH_STORE"), Some(None));
+        assert_eq!(of("BERTH_ROOT_KEY"), Some(None));
+        assert_eq!(of("BERTH_TOKEN"), None);
     }
 
     #[test]
