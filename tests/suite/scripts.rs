@@ -274,3 +274,79 @@ fn no_engine_is_started_while_its_client_is_missing() {
     );
     assert!(!started.exists());
 }
+
+/// A mirror that has PgBouncer in that version, for a machine whose engine takes everything.
+fn mirror_with_pgbouncer(programs: &Path, version: &str) {
+    let simulated = format!("Inst pgbouncer ({version}-1 Debian:unstable [amd64])");
+    let apt_get = format!("case \"$*\" in *--simulate*) echo '{simulated}' ;; esac");
+    for (name, lines) in [
+        ("apt-get", apt_get.as_str()),
+        ("docker", "exit 0"),
+        ("dpkg-deb", "echo nothing to unpack >&2; exit 1"),
+    ] {
+        stand_in(programs, name, lines);
+    }
+}
+
+#[test]
+fn an_image_is_not_built_from_a_version_that_is_too_old() {
+    if !is_root() {
+        return;
+    }
+    let build = root().join("backend/images/build");
+    for (version, is_taken) in [("1.24.1", false), ("1.25.10", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        mirror_with_pgbouncer(folder.path(), version);
+        let output = with_stand_ins(folder.path(), &build)
+            .arg("pgbouncer")
+            .env("BERTH_IMAGE_CACHE", folder.path().join("images"))
+            .env("BERTH_DEBIAN_MIRROR", "http://mirror.example.com/debian")
+            .output()
+            .unwrap();
+        let said = told(&output);
+        let done = String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success());
+        assert_eq!(
+            done.contains("pgbouncer: unpacking"),
+            is_taken,
+            "{done}{said}"
+        );
+        let refused = format!("sid has pgbouncer {version}, and 1.25.2 or newer is needed");
+        assert_eq!(said.contains(&refused), !is_taken, "{said}");
+    }
+}
+
+/// An engine whose pooler does all that is asked of it, and says that it is of that version.
+fn engine_with_pgbouncer(programs: &Path, version: &str) {
+    let docker = format!(
+        r#"case "$*" in
+        *"65534:65534"*) echo "Permission denied" ;;
+        *"SHOW VERSION"*) echo "PgBouncer {version}" ;;
+        *PGPASSWORD=wrong*) echo "SASL authentication failed" ;;
+        *sslmode=disable*) echo "SSL required" ;;
+        *user=berth_admin*) echo "rejected" ;;
+        *) echo app ;;
+    esac"#
+    );
+    stand_in(programs, "docker", &docker);
+}
+
+#[test]
+fn a_pooler_that_is_too_old_is_not_verified() {
+    if !is_root() {
+        return;
+    }
+    let verify = root().join("backend/images/verify");
+    for (version, is_taken) in [("1.24.1", false), ("1.25.10", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        engine_with_pgbouncer(folder.path(), version);
+        let output = with_stand_ins(folder.path(), &verify)
+            .arg("pgbouncer")
+            .output()
+            .unwrap();
+        let said = told(&output);
+        assert_eq!(output.status.success(), is_taken, "{said}");
+        let refused = format!("PgBouncer {version}, and 1.25.2 or newer is needed");
+        assert_eq!(said.contains(&refused), !is_taken, "{said}");
+    }
+}
