@@ -1,5 +1,8 @@
 //! The command line: what can be said, not what it does.
 
+#[cfg(test)]
+mod page;
+
 use crate::config::{Config, ConfigError, Options};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
