@@ -223,6 +223,67 @@ fn a_name_is_compared_in_a_pattern_and_beside_an_operator() {
     }
 }
 
+/// What the links of a page lead to in this tree, without the anchors.
+fn links(page: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(page).unwrap();
+    let targets = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let files = targets.filter_map(|target| {
+        let file = target.split('#').next().unwrap_or_default();
+        (!file.is_empty() && !file.contains("://")).then(|| page.parent().unwrap().join(file))
+    });
+    files.collect()
+}
+
+/// The pages in a folder and below it.
+fn pages(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(pages(&path));
+        } else if path.extension().is_some_and(|e| e == "md") {
+            found.insert(path.canonicalize().unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_page_is_reached_from_the_readme_and_every_link_leads_somewhere() {
+    let mut reached = BTreeSet::new();
+    let mut waiting = vec![root().join("README.md")];
+    let mut broken = Vec::new();
+    while let Some(page) = waiting.pop() {
+        for link in links(&page) {
+            let Ok(target) = link.canonicalize() else {
+                broken.push(format!("{} -> {}", page.display(), link.display()));
+                continue;
+            };
+            // A folder that is linked shows what lies in it.
+            let shown = match target.is_dir() {
+                true => pages(&target),
+                false => BTreeSet::from([target]),
+            };
+            let is_page = |path: &PathBuf| path.extension().is_some_and(|e| e == "md");
+            waiting.extend(
+                shown
+                    .into_iter()
+                    .filter(is_page)
+                    .filter(|path| reached.insert(path.clone())),
+            );
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+    let lost: Vec<_> = pages(&root().join("docs"))
+        .into_iter()
+        .filter(|page| !reached.contains(page))
+        .collect();
+    assert_eq!(lost, Vec::<PathBuf>::new());
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_owned()];
