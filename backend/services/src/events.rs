@@ -427,7 +427,7 @@ mod tests {
     async fn a_stream_ends_with_its_token_though_nothing_happens() {
         let bench = Bench::start().await;
         let wish = NewToken {
-            name: "watch".to_owned(),
+            name: Some("watch".to_owned()),
             preset: Some("plan".to_owned()),
             expires_at: Some("2026-02-25T10:00:01Z".to_owned()),
             ..NewToken::default()

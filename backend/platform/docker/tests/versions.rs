@@ -1,5 +1,7 @@
 //! Which version of its API an engine is spoken to in, against an engine that refuses others.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use berth_containers::{Events as _, Networks as _, Older, RuntimeError, RuntimeEvent};
 use berth_docker::Docker;
 use futures_util::StreamExt as _;
