@@ -49,4 +49,5 @@ pub use users::{NewUser, UserConfig};
 // What crosses from the store to the adapters as it is.
 pub use berth_store::{
     DatabaseRecord, EnvVersion, Page, SharedDatabase, SnapshotKind, SnapshotPage, SnapshotRows,
+    Told,
 };

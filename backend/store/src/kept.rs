@@ -9,6 +9,7 @@ use crate::Reach;
 use crate::listing::DatabaseFilter;
 use crate::shared::SharedDatabase;
 use crate::tokens::Bearer;
+use crate::told::{Packs, Told};
 use berth_domain::{DatabaseId, OperationId};
 use hashlink::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,6 +96,7 @@ struct Rows {
     /// The version of which nobody knows whether it was made; none up to it is believed.
     doubted: i64,
     databases: LruCache<DatabaseId, Arc<SharedDatabase>>,
+    packs: Packs,
     bearers: LruCache<String, Arc<Bearer>>,
     /// The ids that each list shows, with the one after its end.
     lists: LruCache<List, Arc<[DatabaseId]>>,
@@ -108,6 +110,7 @@ impl Kept {
                 version: Some(version),
                 doubted: 0,
                 databases: LruCache::new(DATABASES_MAX),
+                packs: Packs::default(),
                 bearers: LruCache::new(BEARERS_MAX),
                 lists: LruCache::new(LISTS_MAX),
             })),
@@ -144,6 +147,21 @@ impl Kept {
     /// A database.
     pub(crate) fn database(&self, id: &DatabaseId) -> Option<Arc<SharedDatabase>> {
         self.rows()?.databases.get(id).cloned()
+    }
+
+    /// What is told of a database.
+    pub(crate) fn told(&self, id: &DatabaseId) -> Option<Told> {
+        self.rows()?.packs.of(id)
+    }
+
+    /// Keeps what is told of a database, if this is what is kept of it: that is never old.
+    pub(crate) fn keep_told(&self, shared: &Arc<SharedDatabase>) {
+        if let Some(mut rows) = self.rows()
+            && let Some(kept) = rows.databases.get(&shared.database.id)
+            && Arc::ptr_eq(kept, shared)
+        {
+            rows.packs.keep(shared);
+        }
     }
 
     /// Whether anything is ever kept.
@@ -229,6 +247,7 @@ impl Rows {
         }
         for id in &touched.databases {
             self.databases.remove(id);
+            self.packs.forget(id);
         }
         if !is_late && version > self.doubted {
             self.version = Some(version);
@@ -237,6 +256,7 @@ impl Rows {
 
     fn forget_all(&mut self) {
         self.databases.clear();
+        self.packs.forget_all();
         self.bearers.clear();
         self.lists.clear();
     }

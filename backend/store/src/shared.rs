@@ -45,6 +45,14 @@ impl SharedDatabase {
     pub fn tag(&self, tag: impl FnOnce(&DatabaseRecord) -> i64) -> i64 {
         *self.tag.get_or_init(|| tag(&self.record))
     }
+
+    /// The text and the tag, once there are both; of what was purged neither is told for long.
+    pub(crate) fn told(&self) -> Option<(&str, i64)> {
+        if self.record.database.purged_at.is_some() {
+            return None;
+        }
+        Some((self.shown.get()?.get(), *self.tag.get()?))
+    }
 }
 
 impl From<DatabaseRecord> for SharedDatabase {

@@ -114,13 +114,19 @@ pub(crate) async fn read(
     Segment(database): Segment,
     Params(narrowed): Params<Narrowed>,
 ) -> Answer {
-    let record = state
-        .services
-        .database(&caller, &database, narrowed.project_id.as_deref())
-        .await?;
-    let shown = wire::shown_envelope(&record, state.services.rules())?;
+    let services = &state.services;
+    let project = narrowed.project_id.as_deref();
+    if project.is_none()
+        && let Some(told) = services.told_database(&caller, &database)?
+    {
+        let answer = json(StatusCode::OK, &wire::told_envelope(&told)?)?;
+        return Ok(tagged(answer, told.tag));
+    }
+    let record = services.database(&caller, &database, project).await?;
+    let shown = wire::shown_envelope(&record, services.rules())?;
     let answer = json(StatusCode::OK, &shown)?;
     let tag = record.tag(|record| tag_of_database(&record.database));
+    services.keep_told(&record);
     Ok(tagged(answer, tag))
 }
 

@@ -6,7 +6,7 @@ use super::database;
 use crate::error::Refusal;
 use crate::page;
 use berth_services::databases::Rules;
-use berth_services::{DatabaseRecord, Page, SharedDatabase};
+use berth_services::{DatabaseRecord, Page, SharedDatabase, Told};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
@@ -38,6 +38,12 @@ pub(crate) fn shown_envelope<'a>(
     rules: &Rules,
 ) -> Result<ShownEnvelope<'a>, Refusal> {
     let database = shown(record, rules)?;
+    Ok(ShownEnvelope { database })
+}
+
+/// A database in its envelope, as it was told before.
+pub(crate) fn told_envelope(told: &Told) -> Result<ShownEnvelope<'_>, Refusal> {
+    let database = serde_json::from_str(&told.text).map_err(unwritten)?;
     Ok(ShownEnvelope { database })
 }
 
@@ -78,9 +84,11 @@ fn all_shown<'a>(
 fn shown<'a>(record: &'a SharedDatabase, rules: &Rules) -> Result<&'a RawValue, Refusal> {
     record
         .shown(|record: &DatabaseRecord| to_raw_value(&database(record, rules)))
-        .map_err(|error| {
-            // It is a plain object of texts and numbers; none is beyond JSON.
-            tracing::error!(%error, "an answer could not be written");
-            Refusal::internal()
-        })
+        .map_err(unwritten)
+}
+
+/// It is a plain object of texts and numbers; none is beyond JSON.
+fn unwritten(error: serde_json::Error) -> Refusal {
+    tracing::error!(%error, "an answer could not be written");
+    Refusal::internal()
 }

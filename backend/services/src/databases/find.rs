@@ -4,7 +4,7 @@ use crate::error::Doing;
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Services};
 use berth_domain::{DatabaseId, EngineName, Name, ProjectId, Timestamp};
-use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, SharedDatabase};
+use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, SharedDatabase, Told};
 use std::borrow::Borrow;
 use std::sync::Arc;
 
@@ -36,6 +36,27 @@ impl Services {
         let id = find_id(&mut view, caller, reference, project.as_ref()).await?;
         let found = self.store.shared_database(&id).await;
         self.admitted(caller, project.as_ref(), found.doing("read a database")?)
+    }
+
+    /// What is told of the database of that id, where it is in memory; a name, and an id that is
+    /// not kept, are [looked for](Self::database).
+    pub fn told_database(&self, caller: &Caller, reference: &str) -> Result<Option<Told>, Error> {
+        let Ok(id) = DatabaseId::parse(reference) else {
+            return Ok(None);
+        };
+        let Some(told) = self.store.told_database(&id) else {
+            return Ok(None);
+        };
+        if !caller.sees(&told.project) {
+            return Err(not_found());
+        }
+        caller.admitted(&told.project)?;
+        Ok(Some(told))
+    }
+
+    /// Has what is told of a database kept in memory, now that it was shown and tagged.
+    pub fn keep_told(&self, shared: &Arc<SharedDatabase>) {
+        self.store.keep_told(shared);
     }
 
     pub(crate) async fn find(

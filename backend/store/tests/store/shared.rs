@@ -10,6 +10,7 @@ use berth_store::{
     DatabaseFilter, DatabaseRecord, Lifetime, Reach, SharedDatabase, SnapshotKind, SnapshotRows,
     Store, Tx,
 };
+use serde_json::value::to_raw_value;
 use std::sync::Arc;
 
 const ALL: DatabaseFilter = DatabaseFilter {
@@ -37,6 +38,7 @@ async fn agrees(store: &Store) {
             .unwrap()
             .unwrap();
         assert_eq!(&**shared, row);
+        tells(store, row, &shared);
     }
     // The first may fill the memory with rows, the second with their list.
     for _ in 0..3 {
@@ -56,6 +58,30 @@ async fn agrees(store: &Store) {
             .cloned()
             .collect();
         assert_eq!(records(&shown), living);
+    }
+}
+
+/// What is told of a row is what it is now, before it is told again and after.
+fn tells(store: &Store, row: &DatabaseRecord, shared: &Arc<SharedDatabase>) {
+    let expected = |row: &DatabaseRecord| to_raw_value(&format!("{row:?}"));
+    let id = &row.database.id;
+    let text = expected(row).unwrap();
+    if let Some(told) = store.told_database(id) {
+        assert_eq!(
+            (told.text.as_str(), told.tag),
+            (text.get(), row.database.generation)
+        );
+    }
+    shared.shown(expected).unwrap();
+    shared.tag(|row| row.database.generation);
+    store.keep_told(shared);
+    let told = store.told_database(id);
+    if let Some(told) = told {
+        assert_eq!(
+            (told.text.as_str(), told.tag),
+            (text.get(), row.database.generation)
+        );
+        assert_eq!(told.project, row.database.project_id);
     }
 }
 
@@ -95,6 +121,9 @@ on_both! {
         })
         .await;
         assert!(store.shared_database(&row.id).await.unwrap().is_none());
+        // A file is asked once; a server each time.
+        let is_a_file = bench.directory.is_some();
+        assert_eq!(store.told_database(&other.id).is_some(), is_a_file);
         // A transaction that is given up touches nothing.
         let mut tx = store.begin().await.unwrap();
         tx.claim_database(&other.id).await.unwrap();
