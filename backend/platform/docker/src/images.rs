@@ -38,7 +38,8 @@ impl Images for Docker {
             .repo(repository)
             .tag(tag)
             .build();
-        self.client().await?
+        self.client()
+            .await?
             .tag_image(reference, Some(options))
             .await
             .map_err(|e| meaning("name an image", Subject::Image(reference), e))
