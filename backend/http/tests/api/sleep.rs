@@ -112,6 +112,18 @@ async fn what_loses_its_pooler_in_its_sleep_wakes_since_no_client_can_wake_it() 
     let off = json!({"pooler": {"enabled": false}});
     berth.patch("/v1/databases/orders", off).await.expect(200);
     assert_eq!(row(&berth, "orders").await["stop_reason"], Value::Null);
+    // Whoever wants it stopped in the same breath gets that.
+    berth.database(order("bills", "default")).await;
+    berth
+        .post("/v1/projects/default/sleep", json!({}))
+        .await
+        .expect(202);
+    let stopped = json!({"pooler": {"enabled": false}, "desired_status": "stopped"});
+    berth
+        .patch("/v1/databases/bills", stopped)
+        .await
+        .expect(200);
+    assert_eq!(row(&berth, "bills").await["desired_status"], "stopped");
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ impl Services {
         let mut changed = row.clone();
         evaluation.planned.write_into(&mut changed)?;
         self.draw_port(&mut writing.tx, &mut changed).await?;
-        if row.intent == Intent::Sleep && alteration.wakes(&row, &changed) {
+        if changed.intent == Intent::Sleep && alteration.wakes(&row, &changed) {
             changed.intent = Intent::Run;
         }
         let restart = matches!(alteration, Alteration::Act(Act::Restart));
