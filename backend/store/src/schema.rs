@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("migrations/0006_audit.sql")),
     (7, include_str!("migrations/0007_many.sql")),
     (8, include_str!("migrations/0008_kept_values.sql")),
+    (9, include_str!("migrations/0009_sleep_and_wake.sql")),
 ];
 
 /// Whether there is a table of that name.
