@@ -39,8 +39,15 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Which database the rows are in.
 pub(crate) enum Location {
-    Sqlite { path: PathBuf, url: String },
-    Postgres { url: String },
+    Sqlite {
+        path: PathBuf,
+        url: String,
+    },
+    Postgres {
+        url: String,
+        /// Nothing was said of encryption, so the server is verified.
+        is_decided: bool,
+    },
 }
 
 /// What a connection is for.
@@ -62,8 +69,8 @@ impl Location {
             return Ok(Self::file(Path::new(path)));
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let url = encryption::decided(url)?;
-            return Ok(Self::Postgres { url });
+            let (url, is_decided) = encryption::decided(url)?;
+            return Ok(Self::Postgres { url, is_decided });
         }
         Err(Error::UnknownUrl)
     }
@@ -107,7 +114,7 @@ impl Location {
 
     fn url(&self) -> &str {
         match self {
-            Self::Sqlite { url, .. } | Self::Postgres { url } => url,
+            Self::Sqlite { url, .. } | Self::Postgres { url, .. } => url,
         }
     }
 
@@ -120,9 +127,12 @@ impl Location {
     }
 
     fn refused(&self, source: sqlx::Error) -> Error {
-        Error::Open {
-            place: self.shown(),
-            source,
+        let place = self.shown();
+        match self {
+            Self::Postgres {
+                is_decided: true, ..
+            } => Error::OpenVerified { place, source },
+            Self::Sqlite { .. } | Self::Postgres { .. } => Error::Open { place, source },
         }
     }
 

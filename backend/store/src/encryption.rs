@@ -23,18 +23,19 @@ impl Setting {
     }
 }
 
-/// The URL of a server with the mode that it means. A server on this host is reached as the URL
-/// says.
-pub(crate) fn decided(url: &str) -> Result<String, Error> {
+/// The URL of a server with the mode that it means, and whether that was decided here. A server on
+/// this host is reached as the URL says.
+pub(crate) fn decided(url: &str) -> Result<(String, bool), Error> {
     let refused = |source| Error::Open {
         place: "postgresql".to_owned(),
         source,
     };
     let options = PgConnectOptions::from_str(url).map_err(refused)?;
     if is_on_this_host(&options) {
-        return Ok(url.to_owned());
+        return Ok((url.to_owned(), false));
     }
     let mut given = AnyConnectOptions::from_str(url).map_err(refused)?;
+    let says_nothing = !MODE.is_given(&given);
     let is_verified = match options.get_ssl_mode() {
         PgSslMode::Disable => false,
         // The driver does not look at the authority, or not at the name.
@@ -42,7 +43,7 @@ pub(crate) fn decided(url: &str) -> Result<String, Error> {
         PgSslMode::Require => false,
         PgSslMode::VerifyCa => return Err(mode_refused("verify-ca", ANYBODY)),
         PgSslMode::VerifyFull => true,
-        PgSslMode::Prefer if !MODE.is_given(&given) => true,
+        PgSslMode::Prefer if says_nothing => true,
         PgSslMode::Prefer => return Err(mode_refused("prefer", UNENCRYPTED)),
         PgSslMode::Allow => return Err(mode_refused("allow", UNENCRYPTED)),
     };
@@ -51,7 +52,7 @@ pub(crate) fn decided(url: &str) -> Result<String, Error> {
         let mut pairs = given.database_url.query_pairs_mut();
         pairs.append_pair("sslmode", "verify-full");
     }
-    Ok(given.database_url.into())
+    Ok((given.database_url.into(), is_verified && says_nothing))
 }
 
 fn mode_refused(mode: &'static str, reason: &'static str) -> Error {
@@ -78,7 +79,8 @@ mod tests {
         for host in ["db.example.com", "10.0.0.5", "[2001:db8::1]:5433"] {
             let url = format!("postgres://berth:p%40ss@{host}/berth");
             let verified = |said: &str| {
-                let decided = decided(&format!("{url}{said}")).unwrap();
+                let (decided, here) = decided(&format!("{url}{said}")).unwrap();
+                assert_eq!(here, !said.contains("mode="), "{said}");
                 PgConnectOptions::from_str(&decided).unwrap().get_ssl_mode()
             };
             for said in [
@@ -93,7 +95,7 @@ mod tests {
             }
             for said in ["?sslmode=disable", "?sslmode=require"] {
                 let as_said = format!("{url}{said}");
-                assert_eq!(decided(&as_said).unwrap(), as_said);
+                assert_eq!(decided(&as_said).unwrap(), (as_said, false));
             }
             for mode in ["prefer", "allow", "verify-ca"] {
                 let refused = decided(&format!("{url}?sslmode={mode}"));
@@ -103,7 +105,12 @@ mod tests {
             }
         }
         let elsewhere = "postgres://localhost/berth?hostaddr=192.0.2.1";
-        assert!(decided(elsewhere).unwrap().ends_with("sslmode=verify-full"));
+        assert!(
+            decided(elsewhere)
+                .unwrap()
+                .0
+                .ends_with("sslmode=verify-full")
+        );
     }
 
     #[test]
@@ -115,7 +122,7 @@ mod tests {
             "postgres://berth@db.example.com/berth?host=/run/postgresql",
             "postgres://%2Frun%2Fpostgresql/berth",
         ] {
-            assert_eq!(decided(url).unwrap(), url);
+            assert_eq!(decided(url).unwrap(), (url.to_owned(), false));
         }
     }
 

@@ -47,6 +47,16 @@ pub enum Error {
         /// Why.
         source: sqlx::Error,
     },
+    /// A server whose certificate has to be verified, since its URL says nothing else.
+    #[error(
+        "could not open the store ({place}); its URL says no sslmode, so the server's certificate is verified: name its authority with sslrootcert, or say sslmode=require or, in plain text, sslmode=disable"
+    )]
+    OpenVerified {
+        /// `postgresql`.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
     /// A newer program has already changed the tables.
     #[error(
         "the store was written by a newer berthd (its schema is {found}, this one knows up to {known}): start that version or a later one"
