@@ -7,7 +7,7 @@ use crate::figures::Unchanged;
 use crate::known::Known;
 use crate::locks::Locks;
 use crate::roster::Roster;
-use crate::sleep::Idle;
+use crate::sleep::{Idle, Silent};
 use crate::visits::News;
 use crate::{Certificates, Error};
 use berth_domain::{Addresses, Catalogue, Clock, EngineName, ProjectId, Timestamp};
@@ -110,6 +110,8 @@ pub struct Control {
     pub(crate) charts: Charts,
     /// Since when nobody has used what may sleep.
     pub(crate) idle: Idle,
+    /// Poolers of what sleeps that do not answer.
+    pub(crate) silent: Silent,
     /// The minutes that projects wait.
     pub(crate) patience: Known<Arc<HashMap<ProjectId, u32>>>,
     /// Rung when a destroyed database may be due to be purged.
@@ -152,6 +154,7 @@ impl Control {
             locks: Locks::default(),
             charts: Charts::default(),
             idle: Idle::default(),
+            silent: Silent::default(),
             patience: Known::default(),
             purge_wanted: Notify::new(),
             spares_wanted: Notify::new(),

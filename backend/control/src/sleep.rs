@@ -34,6 +34,8 @@ const WATCH_MILLIS_MAX: u64 = 1_000;
 const LOOKS_AT_ONCE: usize = 32;
 /// Seconds that a pooler has to say who waits; whoever looks after it puts it right.
 const LOOK_SECONDS_MAX: u64 = 2;
+/// Seconds for which one that did not is left to whoever looks after it, and holds up no round.
+const SILENT_SECONDS: i64 = 10;
 /// Milliseconds after which somebody may have gone to sleep whom no write announced.
 const NOBODY_SLEEPS_MILLIS: u64 = 10_000;
 /// Milliseconds for which changes are gathered while nobody sleeps.
@@ -71,6 +73,23 @@ impl Idle {
     fn forget(&self, instance: &InstanceId) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.remove(instance);
+    }
+}
+
+/// Poolers that did not say who waits, until when they are not asked again; all of it can be lost.
+#[derive(Default)]
+pub(crate) struct Silent(Mutex<HashMap<InstanceId, Timestamp>>);
+
+impl Silent {
+    fn note(&self, instance: &InstanceId, now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, until| *until > now);
+        known.insert(instance.clone(), now.plus_seconds(SILENT_SECONDS));
+    }
+
+    pub(crate) fn is_left_alone(&self, instance: &InstanceId, now: Timestamp) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(instance).is_some_and(|until| *until > now)
     }
 }
 
@@ -151,8 +170,8 @@ impl Control {
         Ok(found.map(|record| record.database).collect())
     }
 
-    /// Wakes those that somebody waits for. They are looked at beside each other: a pooler that
-    /// is silent keeps no client of another one waiting.
+    /// Wakes those that somebody waits for. They are looked at beside each other, and one that is
+    /// silent is left out for a while: it keeps no client of another one waiting.
     pub(crate) async fn watch_all(&self, sleepers: &[Database]) {
         stream::iter(sleepers)
             .for_each_concurrent(LOOKS_AT_ONCE, |sleeper| self.watch(sleeper))
@@ -161,6 +180,9 @@ impl Control {
 
     /// Wakes one that somebody waits for.
     pub(crate) async fn watch(&self, sleeper: &Database) {
+        if self.silent.is_left_alone(&sleeper.instance, self.now()) {
+            return;
+        }
         // Whoever works on it wakes it, or sends it to sleep again.
         let Some(_turn) = self.locks.try_now(&sleeper.instance) else {
             return;
@@ -171,6 +193,7 @@ impl Control {
             // Whatever the session was in the middle of is not asked again through it.
             self.charts
                 .forget_session(&sleeper.instance, Endpoint::Pooler);
+            self.silent.note(&sleeper.instance, self.now());
             Err(Error::TookTooLong {
                 act: "look who waits",
                 seconds: LOOK_SECONDS_MAX,

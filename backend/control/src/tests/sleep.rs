@@ -178,6 +178,12 @@ async fn a_pooler_that_is_silent_keeps_nobody_elses_client_waiting() {
         () = woken => {}
     }
     assert_eq!(bench.row(&first.id).await.intent, Intent::Sleep);
+    // The next rounds do without it, until it has had time to recover.
+    control.watch(first).await;
+    let is_left_alone = || control.silent.is_left_alone(&first.instance, bench.now());
+    assert!(is_left_alone());
+    bench.clock.forward_seconds(10);
+    assert!(!is_left_alone());
 }
 
 #[tokio::test]
