@@ -237,9 +237,13 @@ fn others_unread() -> Refusal {
 /// Lets large answers through as far as there is room for them. What writes is refused before it
 /// is done, and what has been done is told.
 pub(crate) async fn bounded(state: Arc<State>, request: Request, next: Next) -> Response {
-    let answers = &state.answers;
     let Some(whose) = Whose::of(&request, &state) else {
         return next.run(request).await.map(|body| parted(body, None));
+    };
+    // What needs no token takes nothing from those who have one.
+    let answers = match whose {
+        Whose::Token(_) => &state.answers,
+        Whose::Address(_) => &state.documents,
     };
     let reads = [Method::GET, Method::HEAD].contains(request.method())
         || request.uri().path() == "/v1/plan";

@@ -33,12 +33,15 @@ const BYTES_A_SECOND_MIN: u64 = 16 * 1024;
 /// Seconds of a turn in which a body may bring nothing.
 const SLOW_SECONDS_MAX: u64 = 2;
 
-/// Turns for large bodies.
+/// Turns for what is large: some at once in all, and of one caller fewer.
 #[derive(Default)]
-pub(crate) struct Turns {
-    all: Seats<LARGE_AT_ONCE>,
+pub(crate) struct Turns<
+    const AT_ONCE: usize = LARGE_AT_ONCE,
+    const OF_ONE_AT_ONCE: usize = LARGE_OF_ONE_AT_ONCE,
+> {
+    all: Seats<AT_ONCE>,
     /// By token; the host's administrator has none.
-    each: Mutex<HashMap<Option<TokenId>, Seats<LARGE_OF_ONE_AT_ONCE>>>,
+    each: Mutex<HashMap<Option<TokenId>, Seats<OF_ONE_AT_ONCE>>>,
 }
 
 #[derive(Clone)]
@@ -56,7 +59,7 @@ impl<const COUNT: usize> Seats<COUNT> {
     }
 }
 
-/// The turn of one body, until it is dropped.
+/// One turn, until it is dropped.
 pub(crate) struct Turn {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
@@ -77,8 +80,21 @@ impl Turns {
             _shared: shared,
         })
     }
+}
 
-    fn of(&self, whose: Option<&TokenId>) -> Seats<LARGE_OF_ONE_AT_ONCE> {
+impl<const AT_ONCE: usize, const OF_ONE_AT_ONCE: usize> Turns<AT_ONCE, OF_ONE_AT_ONCE> {
+    /// Waits for a turn; none when there are no turns any more, which does not happen.
+    pub(crate) async fn wait(&self, whose: Option<&TokenId>) -> Option<Turn> {
+        // Its own first: whoever waits for itself takes nobody else's place.
+        let own = self.of(whose).take().await?;
+        let shared = self.all.take().await?;
+        Some(Turn {
+            _own: own,
+            _shared: shared,
+        })
+    }
+
+    fn of(&self, whose: Option<&TokenId>) -> Seats<OF_ONE_AT_ONCE> {
         // Nothing that holds it can stop half way through a change.
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         // Held by the map alone, they are as good as new ones.
@@ -371,7 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_gets_no_turn_hears_whose_turns_are_taken() {
-        let turns = Turns::default();
+        let turns: Turns = Turns::default();
         let names = ["tok_1", "tok_2", "tok_3", "tok_4", "tok_5"].map(token);
         let take = |whose| turns.take(Some(whose), Instant::now());
         let mut held = Vec::new();

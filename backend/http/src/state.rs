@@ -14,7 +14,6 @@ use berth_services::Services;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use tokio::sync::Semaphore;
 
 /// Streams of events of one token.
 const STREAMS_OF_ONE_MAX: usize = 16;
@@ -30,6 +29,10 @@ const BODIES_OF_ONE_MAX: usize = 256;
 const BODIES_SHARE: usize = 4;
 /// Snapshots that are read and written down at the same time; each may be all that there is.
 const SNAPSHOTS_AT_ONCE: usize = 2;
+/// The same of one token: whoever asks for many waits for itself.
+const SNAPSHOTS_OF_ONE_AT_ONCE: usize = 1;
+/// What needs no token has this part of the room for large answers, beside it.
+const DOCUMENTS_SHARE: usize = 4;
 
 /// Through which door a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +64,10 @@ pub(crate) struct State {
     pub(crate) bodies: Arc<Holds>,
     /// Large answers that are still to be read.
     pub(crate) answers: Arc<Answers>,
+    /// The same of what needs no token.
+    pub(crate) documents: Arc<Answers>,
     /// Turns for snapshots.
-    pub(crate) snapshots: Semaphore,
+    pub(crate) snapshots: Turns<SNAPSHOTS_AT_ONCE, SNAPSHOTS_OF_ONE_AT_ONCE>,
     pub(crate) metrics: Metrics,
     document: OnceLock<Bytes>,
     begun: Instant,
@@ -92,7 +97,8 @@ impl State {
                 config.connections_max / BODIES_SHARE,
             )),
             answers: Arc::new(Answers::new(config.answers_bytes_max)),
-            snapshots: Semaphore::new(SNAPSHOTS_AT_ONCE),
+            documents: Arc::new(Answers::new(config.answers_bytes_max / DOCUMENTS_SHARE)),
+            snapshots: Turns::default(),
             services,
             config,
             door,

@@ -102,7 +102,7 @@ pub(crate) async fn snapshot(
         }
     };
     // An error means that there are no turns any more, which does not happen.
-    let _turn = state.snapshots.acquire().await;
+    let _turn = state.snapshots.wait(caller.token()).await;
     let page = state
         .services
         .snapshot(
