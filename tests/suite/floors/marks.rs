@@ -1,13 +1,11 @@
 //! Rows in databases: the data itself, which a login that works says nothing of.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use super::BACK_SECONDS_MAX;
 use super::pipeline::Pipeline;
-use crate::harness::{Docker, TestBerth, sql};
+use crate::harness::{Docker, TestBerth, sql, until};
 
 /// Which databases have a row that says whose they are.
 #[derive(Default)]
@@ -43,9 +41,9 @@ impl Pipeline<'_> {
             let row = self.await_running(&id);
             let statements = format!(
                 "CREATE TABLE IF NOT EXISTS mark (id text PRIMARY KEY);
-                 INSERT INTO mark VALUES ('{id}')"
+                 INSERT INTO mark VALUES ('{id}') ON CONFLICT DO NOTHING"
             );
-            query(self.berth, &row, &statements).unwrap();
+            query_patiently(self.berth, &row, &statements);
             if let Some(marks) = &mut self.marks {
                 marks.found.insert(id, false);
             }
@@ -62,18 +60,15 @@ impl Pipeline<'_> {
         else {
             return;
         };
-        let patience = Instant::now() + Duration::from_secs(BACK_SECONDS_MAX);
-        let rows = loop {
-            match query(self.berth, row, "SELECT id FROM mark") {
-                Ok(rows) => break rows,
-                // A change of its plan or port may start it anew at this moment.
-                Err(error) => assert!(Instant::now() < patience, "{id}: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        };
+        let rows = query_patiently(self.berth, row, "SELECT id FROM mark");
         assert_eq!(rows, [id], "{id} has other rows");
         *found |= was_gone;
     }
+}
+
+/// Asks again while nobody answers: a change of its plan or port may start it anew at this moment.
+fn query_patiently(berth: &TestBerth, row: &Json, statements: &str) -> Vec<String> {
+    until(statements, || query(berth, row, statements))
 }
 
 /// Asks the engine itself, at its address in the project's network.
