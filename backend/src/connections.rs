@@ -35,6 +35,9 @@ const ACCEPT_RETRY_MILLIS: u64 = 100;
 const HEADERS_MAX: usize = 100;
 /// Bytes that are kept of what a client sends ahead, and of a request's head, at most.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that the kernel is asked to hold of what is sent to a client. Left to itself it holds
+/// megabytes of each.
+const SENT_BYTES_MAX: usize = 256 * 1024;
 /// How long a client may leave what it was sent unread.
 const UNREAD_MILLIS_MAX: u32 = 120_000;
 
@@ -145,6 +148,11 @@ impl Client {
     async fn serve(self, stream: TcpStream, place: Arc<Place>) {
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_MILLIS_MAX) {
             tracing::debug!(%error, "a connection has no bound on what its client leaves unread");
+        }
+        if let Err(error) =
+            rustix::net::sockopt::set_socket_send_buffer_size(&stream, SENT_BYTES_MAX)
+        {
+            tracing::debug!(%error, "a connection has no bound on what is on its way");
         }
         // Answers are written whole; waiting for more to send only delays their last part.
         if let Err(error) = stream.set_nodelay(true) {

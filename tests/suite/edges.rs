@@ -19,8 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Memory that berthd may take with nothing to do, however it is treated.
 const RESIDENT_KIB_MAX: u64 = 300 * 1024;
 const IDLE_CONNECTIONS: usize = 10_000;
-/// Clients that ask for a large answer and do not read it.
-const UNREAD_ANSWERS: usize = 200;
+/// Clients that ask for six megabytes and leave them, more than fit into that memory.
+const UNREAD_LARGE: usize = 64;
+/// Clients that ask for some hundred kilobytes and leave them.
+const UNREAD_MIDDLING: usize = 200;
 
 fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -123,32 +125,26 @@ fn a_body_of_a_hundred_megabytes_is_not_taken() {
     berth.get("/v1/projects");
 }
 
-/// A plan of as many databases as one may have, each with much to be told of.
-fn large_plan() -> String {
-    let tags: serde_json::Map<_, _> = (0..12)
-        .map(|n| (format!("tag-{n}"), "x".repeat(250).into()))
-        .collect();
-    let resources: Vec<_> = (0..1_000)
-        .map(|n| {
-            let config = json!({"name": format!("db-{n}"), "engine": "postgresql", "tags": tags});
-            json!({"kind": "database", "config": config})
-        })
-        .collect();
-    json!({"resources": resources}).to_string()
+/// A project whose environment is six megabytes of JSON: each character of it takes six.
+fn with_large_environment(berth: &TestBerth) {
+    let shop = json!({"name": "shop"});
+    assert_eq!(berth.call("POST", "/v1/projects", Some(&shop)).0, 201);
+    let value = json!({"value": "\u{1}".repeat(40_000)});
+    for number in 0..24 {
+        let path = format!("/v1/projects/shop/env/LARGE_{number}");
+        assert_eq!(berth.call("PUT", &path, Some(&value)).0, 201);
+    }
 }
 
 /// A client that has seen no more of its answer than the status.
-fn asked_and_left(berth: &TestBerth, method_and_path: &str, body: &str) -> (TcpStream, String) {
+fn asked_and_left(berth: &TestBerth, path: &str) -> (TcpStream, String) {
     let mut stream = connected(berth);
     let head = format!(
-        "{method_and_path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\r\n",
         berth.address(),
-        berth.token(),
-        body.len()
+        berth.token()
     );
     stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
     let mut begin = [0; 12];
     stream.read_exact(&mut begin).unwrap();
     (stream, String::from_utf8_lossy(&begin[9..]).into_owned())
@@ -156,29 +152,32 @@ fn asked_and_left(berth: &TestBerth, method_and_path: &str, body: &str) -> (TcpS
 
 #[test]
 fn answers_that_nobody_reads_do_not_pile_up() {
+    const ENVIRONMENT: &str = "/v1/projects/shop/env";
     let Some(berth) = TestBerth::start(Runtime::Fake) else {
         return;
     };
-    let plan = large_plan();
+    with_large_environment(&berth);
     let (mut held, mut statuses) = (Vec::new(), BTreeMap::<_, usize>::new());
-    for _ in 0..UNREAD_ANSWERS {
-        for (request, body) in [("POST /v1/plan", &*plan), ("GET /openapi.json", "")] {
-            let (stream, status) = asked_and_left(&berth, request, body);
-            held.push(stream);
-            *statuses.entry((request, status)).or_default() += 1;
-        }
+    let paths = [
+        (ENVIRONMENT, UNREAD_LARGE),
+        ("/openapi.json", UNREAD_MIDDLING),
+    ];
+    for path in paths.iter().flat_map(|(path, many)| vec![path; *many]) {
+        let (stream, status) = asked_and_left(&berth, path);
+        held.push(stream);
+        *statuses.entry((*path, status)).or_default() += 1;
     }
     let resident = resident_kib(berth.process());
     assert!(resident < RESIDENT_KIB_MAX, "{resident} KiB, {statuses:?}");
     for status in ["200", "429"] {
-        let told = statuses.get(&("POST /v1/plan", status.to_owned()));
+        let told = statuses.get(&(ENVIRONMENT, status.to_owned()));
         assert!(told.is_some(), "{statuses:?}");
     }
     berth.get("/v1/projects");
     // Whoever goes leaves room for others.
     drop(held);
     let patience = Instant::now() + PATIENCE;
-    while asked_and_left(&berth, "POST /v1/plan", &plan).1 != "200" {
+    while asked_and_left(&berth, ENVIRONMENT).1 != "200" {
         assert!(Instant::now() < patience, "there is still no room");
         std::thread::sleep(Duration::from_millis(20));
     }

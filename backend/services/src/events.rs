@@ -225,32 +225,76 @@ impl EventStream {
 
     /// Looks for events once. Each is looked at once, also those that the filter passes over.
     async fn look(&mut self, limit: u32) -> Result<Look, Error> {
-        let services = Arc::clone(&self.services);
-        // An error means that there are no turns any more, which does not happen.
-        let _turn = services.looks.acquire().await;
-        // Before it is read: what is written in between is looked for the next time.
-        let last = *self.journal.borrow_and_update();
-        let Some(left) = self.lasts().await? else {
+        // Before the journal is read: what is written in between is looked for the next time.
+        self.journal.mark_unchanged();
+        let looker = Looker {
+            services: Arc::clone(&self.services),
+            filter: self.filter.clone(),
+            after: self.after,
+            journal: self.journal.clone(),
+            token: self.token.clone(),
+        };
+        // By itself: a client that does not read must not keep the turn that others wait for.
+        let seen = tokio::spawn(looker.looked(limit)).await;
+        let seen = seen.map_err(|stopped| Error::Inconsistent {
+            act: "read the journal",
+            reason: stopped.to_string(),
+        })?;
+        let Some(Seen { left, last, page }) = seen? else {
             return Ok(Look::Closed);
         };
-        let mut rows = Vec::new();
-        let mut more = false;
-        if last > self.after {
-            let page = services
-                .store
-                .events_after(self.after, &self.filter, limit)
-                .await
-                .doing("read the journal")?;
-            (rows, more) = (page.rows, page.more);
-            let seen = rows.last().map_or(0, |event| event.sequence);
-            self.after = if more { seen } else { last.max(seen) };
-        }
-        self.rest = (!more).then(|| Instant::now() + Duration::from_millis(REST_MILLIS));
-        Ok(if rows.is_empty() {
+        self.after = match page.rows.last() {
+            Some(event) if page.more => event.sequence,
+            Some(event) => last.max(event.sequence),
+            None => last.max(self.after),
+        };
+        self.rest = (!page.more).then(|| Instant::now() + Duration::from_millis(REST_MILLIS));
+        Ok(if page.rows.is_empty() {
             Look::Nothing(left)
         } else {
-            Look::Found(rows)
+            Look::Found(page.rows)
         })
+    }
+}
+
+/// All that one look takes.
+struct Looker {
+    services: Arc<Services>,
+    filter: EventFilter,
+    after: i64,
+    journal: watch::Receiver<i64>,
+    token: Option<TokenId>,
+}
+
+/// What one look sees.
+struct Seen {
+    /// How long the token still lasts, if it ever ends.
+    left: Option<Duration>,
+    /// How far the journal went.
+    last: i64,
+    page: Page<Event>,
+}
+
+impl Looker {
+    /// None when who follows may not read any more.
+    async fn looked(self, limit: u32) -> Result<Option<Seen>, Error> {
+        // An error means that there are no turns any more, which does not happen.
+        let _turn = self.services.looks.acquire().await;
+        let last = *self.journal.borrow();
+        let Some(left) = self.lasts().await? else {
+            return Ok(None);
+        };
+        let page = if last > self.after {
+            let store = &self.services.store;
+            let found = store.events_after(self.after, &self.filter, limit).await;
+            found.doing("read the journal")?
+        } else {
+            Page {
+                rows: Vec::new(),
+                more: false,
+            }
+        };
+        Ok(Some(Seen { left, last, page }))
     }
 
     /// How long who follows may still read, if ever that ends; none when it has ended: a stream

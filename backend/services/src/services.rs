@@ -92,10 +92,6 @@ pub(crate) struct Writing<'a, T> {
 }
 
 /// Whether a write is to be done.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a request makes one and takes it apart at once"
-)]
 pub(crate) enum Begun<'a, T> {
     Write(Writing<'a, T>),
     Replay(Replay),

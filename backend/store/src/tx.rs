@@ -15,7 +15,7 @@ pub struct Tx {
     transaction: Transaction<'static, Any>,
     inner: Arc<Inner>,
     changed: bool,
-    touched: Touched,
+    touched: Box<Touched>,
 }
 
 impl Tx {
@@ -24,7 +24,7 @@ impl Tx {
             transaction,
             inner,
             changed: false,
-            touched: Touched::default(),
+            touched: Box::default(),
         }
     }
 
