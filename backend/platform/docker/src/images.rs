@@ -52,17 +52,34 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixListener;
 
+    /// What an engine says that it speaks.
+    const VERSION: &str = r#"{"ApiVersion":"1.44","MinAPIVersion":"1.24"}"#;
+
     /// Answers one request as an engine does that has done what it was asked; its first line.
+    /// What an engine is asked about itself before that is answered too.
     async fn asked(engine: &UnixListener, status: &str) -> String {
-        let (mut stream, _) = engine.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.unwrap());
+        loop {
+            let (mut stream, _) = engine.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            let first = request.lines().next().unwrap().to_owned();
+            let is_version = first.starts_with("GET /version ");
+            let (status, body) = match is_version {
+                true => ("200 OK", VERSION),
+                false => (status, ""),
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if !is_version {
+                return first;
+            }
         }
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        let request = String::from_utf8(request).unwrap();
-        request.lines().next().unwrap().to_owned()
     }
 
     #[tokio::test]
