@@ -30,7 +30,7 @@ const STOPPING_POLL_MILLIS: u64 = 100;
 /// Milliseconds between two looks whether an image has come.
 const IMAGES_POLL_MILLIS: u64 = 300;
 /// What is told of a database whose image is gone.
-const IMAGE_REPLACED: &str = "the image that it ran on is gone from this host; it goes on under the one that has its name now";
+const IMAGE_REPLACED: &str = "the image that it ran on is gone from this host or no more known; it goes on under the one that has the name now";
 /// How many attempts to reach an engine or pooler in a row are made before the platform is
 /// asked what became of it, and again after as many more.
 const POLLS_BETWEEN_LOOKS: u32 = 50;

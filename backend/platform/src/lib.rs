@@ -56,8 +56,8 @@ pub struct Offer {
 pub enum Supply {
     /// All of them are.
     Here,
-    /// All of them are, but one that the data ran on is gone for good: the instance will go on
-    /// under the one that has its name now.
+    /// All of them are, but one that the data ran on is gone for good, or nothing tells any more
+    /// which it was: the instance will go on under the one that has the name now.
     Replaced,
     /// They are being got, which may take minutes: ask again.
     OnTheWay,

@@ -6,8 +6,9 @@ use crate::crash::armed;
 use crate::matrix::{Host, POSTGRESQL, spec};
 use crate::power_cut::Watch;
 use crate::record::Record;
+use crate::runtime::Containers as _;
 use berth_domain::{EngineName, InstanceId, Observed};
-use berth_platform::{DataFate, InstanceSpec, Origin, Platform};
+use berth_platform::{DataFate, Endpoint, InstanceSpec, Origin, Platform, Supply};
 use std::fs;
 use std::path::PathBuf;
 
@@ -98,6 +99,73 @@ async fn a_damaged_record_is_written_anew_and_keeps_nothing_up() {
     assert_eq!(host.fake.container_names(), Vec::<String>::new());
     assert_eq!(host.fake.network_names(), Vec::<String>::new());
     assert_eq!(berthd.instances().await.unwrap(), []);
+}
+
+/// Whether the images of an instance are here, and what of them is.
+async fn supply(berthd: &ContainerPlatform, spec: &InstanceSpec) -> Supply {
+    let both = [Endpoint::Engine, Endpoint::Pooler];
+    let asked = berthd.obtain_images(&spec.instance, &spec.engine, &spec.version, &both);
+    asked.await.unwrap()
+}
+
+/// Builds anew what engine and pooler run from.
+fn rebuild(host: &Host) {
+    for image in ["berth/postgresql:17", "berth/pgbouncer:1"] {
+        host.fake.build_image(image);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_lets_no_other_image_under_data() {
+    let _turn = armed::TURN.lock().await;
+    let host = Host::new();
+    let spec = spec();
+    host.berthd().ensure(&spec).await.unwrap();
+    let record = damage(&host, &spec.instance);
+    rebuild(&host);
+    let berthd = host.berthd();
+    let calls = || ["create", "stop", "start"].map(|verb| host.fake.calls(verb));
+    let before = calls();
+    assert_eq!(supply(&berthd, &spec).await, Supply::Here);
+    berthd.ensure(&spec).await.unwrap();
+    assert_eq!(calls(), before, "nothing starts anew");
+    let told: Record = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+    let ids = (told.engine_image.as_str(), told.pooler_image.as_deref());
+    let wanted = ("fake:berth/postgresql:17", Some("fake:berth/pgbouncer:1"));
+    assert_eq!(ids, wanted);
+    assert!(berthd.has_newer_image(&spec.instance).await.unwrap());
+
+    // What its containers were made from may be gone, too.
+    damage(&host, &spec.instance);
+    host.fake.prune_images();
+    assert_eq!(supply(&berthd, &spec).await, Supply::Replaced);
+}
+
+#[tokio::test]
+async fn data_of_which_nothing_tells_its_image_is_told_to_run_on_another() {
+    let _turn = armed::TURN.lock().await;
+    for is_in_trash in [false, true] {
+        let host = Host::new();
+        let spec = spec();
+        let berthd = host.berthd();
+        berthd.ensure(&spec).await.unwrap();
+        damage(&host, &spec.instance);
+        if is_in_trash {
+            let remove = berthd.remove(&spec.instance, DataFate::Trash);
+            remove.await.unwrap();
+        } else {
+            for container in host.fake.find("0123abcd", None).await.unwrap() {
+                host.fake.stop(&container.id).await.unwrap();
+                host.fake.remove(&container.id).await.unwrap();
+            }
+        }
+        // As often as it is asked, until the instance is bound to the other one.
+        for _ in 0..2 {
+            assert_eq!(supply(&berthd, &spec).await, Supply::Replaced);
+        }
+        berthd.ensure(&spec).await.unwrap();
+        assert_eq!(supply(&berthd, &spec).await, Supply::Here);
+    }
 }
 
 #[tokio::test]

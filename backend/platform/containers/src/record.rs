@@ -25,8 +25,9 @@ impl Record {
     pub(crate) const FILE: &'static str = "instance.json";
 
     /// Reads the record of the instance in `directory`; none when there is none. One that is
-    /// damaged, as by a power cut long ago, is as good as none: all that it says is written
-    /// anew by the next call that makes the instance match, and nothing else waits for it.
+    /// damaged, as by a power cut long ago, is as good as none: the next call that makes the
+    /// instance match writes it anew, with the images that its containers were made from, and
+    /// nothing else waits for it.
     pub(crate) fn read(directory: &Path) -> std::io::Result<Option<Self>> {
         let file = directory.join(Self::FILE);
         match std::fs::read(&file) {

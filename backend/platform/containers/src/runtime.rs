@@ -264,6 +264,8 @@ pub struct Found {
     pub name: String,
     /// Who it is.
     pub labels: Labels,
+    /// The id of the image that it was made from; none where the engine has lost that.
+    pub image: Option<String>,
     /// What it does.
     pub state: ContainerState,
     /// The networks it is in, or will be in when it starts.

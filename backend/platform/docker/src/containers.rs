@@ -175,6 +175,7 @@ fn found(summary: ContainerSummary, ids: &HashMap<String, NetworkId>) -> Option<
         id: ContainerId(summary.id?),
         name: name.unwrap_or_default().trim_start_matches('/').to_owned(),
         labels,
+        image: summary.image_id.filter(|id| !id.is_empty()),
         state: match summary.state {
             Some(ContainerSummaryStateEnum::CREATED) => ContainerState::Created,
             Some(ContainerSummaryStateEnum::RUNNING) => ContainerState::Running,

@@ -153,6 +153,7 @@ async fn life(runtime: &dyn ContainerRuntime, ground: &RuntimeGround, image: &st
     assert_eq!(found.labels, workload.labels);
     assert_eq!(found.name, workload.name);
     assert_eq!(found.networks, []);
+    assert_eq!(found.image.as_deref(), Some(image));
 
     let again = runtime.create(&workload).await;
     assert!(

@@ -32,6 +32,7 @@ fn found((number, container): (u32, &Container)) -> Found {
         id: container_id(number),
         name: container.name().to_owned(),
         labels: container.labels(),
+        image: Some(container.image().to_owned()),
         state: container.state,
         networks: container.networks().collect(),
     }

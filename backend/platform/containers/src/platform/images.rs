@@ -1,8 +1,8 @@
 //! Images that are not on this host yet, and how they come here.
 
 use super::ContainerPlatform;
-use crate::instance::{failed, on_host};
-use crate::record::Record;
+use super::bindings::Bindings;
+use crate::instance::failed;
 use crate::runtime::{Cause, ContainerRuntime};
 use async_trait::async_trait;
 use berth_domain::{EngineName, InstanceId};
@@ -92,14 +92,14 @@ fn wanted<'a>(
     engine: &dyn Description,
     version: &Version,
     endpoints: &[Endpoint],
-    record: Option<&'a Record>,
+    bound: Option<&'a Bindings>,
 ) -> Vec<Wanted<'a>> {
     let mut wanted = Vec::new();
     if endpoints.contains(&Endpoint::Engine) {
         wanted.push(Wanted {
             reference: version.image,
             recipe: Some(version.recipe),
-            bound: record.map(|r| r.engine_image.as_str()),
+            bound: bound.and_then(|b| b.engine.as_deref()),
         });
     }
     if let Some(reference) = engine.pooler_image()
@@ -108,7 +108,7 @@ fn wanted<'a>(
         wanted.push(Wanted {
             reference,
             recipe: engine.pooler_recipe(),
-            bound: record.and_then(|r| r.pooler_image.as_deref()),
+            bound: bound.and_then(|b| b.pooler.as_deref()),
         });
     }
     wanted
@@ -129,9 +129,12 @@ impl ContainerPlatform {
                     code: "engine_unknown",
                     reason: unknown.to_string(),
                 })?;
-        let record = self.record_wherever(instance).await?;
-        let mut supply = Supply::Here;
-        for wanted in wanted(engine, version, endpoints, record.as_ref()) {
+        let bindings = self.bindings(instance).await?;
+        let mut supply = match bindings.is_lost {
+            true => Supply::Replaced,
+            false => Supply::Here,
+        };
+        for wanted in wanted(engine, version, endpoints, Some(&bindings)) {
             match self.here(&wanted).await? {
                 None => {
                     self.begin(&wanted)?;
@@ -146,15 +149,6 @@ impl ContainerPlatform {
             }
         }
         Ok(supply)
-    }
-
-    /// The record of an instance, also of one whose data still lies in the trash.
-    async fn record_wherever(&self, instance: &InstanceId) -> Result<Option<Record>, Error> {
-        if let Some(record) = self.record(instance).await? {
-            return Ok(Some(record));
-        }
-        let trashed = self.layout().trashed(instance);
-        on_host("read a record in the trash", move || Record::read(&trashed)).await
     }
 
     /// The id of an image that is here.
@@ -247,7 +241,8 @@ impl ContainerPlatform {
             true => &[Endpoint::Engine, Endpoint::Pooler],
             false => &[Endpoint::Engine],
         };
-        for wanted in wanted(engine, version, endpoints, Some(&record)) {
+        let bindings = Bindings::from(record);
+        for wanted in wanted(engine, version, endpoints, Some(&bindings)) {
             let current = self.runtime.image(wanted.reference).await;
             let current =
                 current.map_err(|e| failed(format!("look for image {}", wanted.reference), e))?;

@@ -1,5 +1,6 @@
 //! The platform over a container engine.
 
+mod bindings;
 mod images;
 mod look;
 mod provide;

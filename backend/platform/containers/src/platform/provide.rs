@@ -1,6 +1,7 @@
 //! How an instance comes about.
 
 use super::ContainerPlatform;
+use super::bindings::Bindings;
 use crate::crash::crash_point;
 use crate::host::{self, Owner};
 use crate::instance::{self, failed, on_host};
@@ -50,7 +51,8 @@ impl ContainerPlatform {
         })
     }
 
-    /// Chooses the images: those of the record while they exist, else the current ones.
+    /// Chooses the images: those that the instance is bound to while they exist, else the current
+    /// ones.
     pub(super) async fn bind(&self, spec: &InstanceSpec) -> Result<Bound<'_>, Error> {
         let (engine, version) =
             self.registry
@@ -59,15 +61,14 @@ impl ContainerPlatform {
                     code: "engine_unknown",
                     reason: unknown.to_string(),
                 })?;
-        let before = self.record(&spec.instance).await?;
-        let bound = before.as_ref();
+        let before = self.bindings(&spec.instance).await?;
         let engine_image = self.image(
-            bound.map(|r| r.engine_image.as_str()),
+            before.engine.as_deref(),
             version.image,
             Some(version.recipe),
         );
         let pooler_image = async {
-            let kept = bound.and_then(|r| r.pooler_image.as_deref());
+            let kept = before.pooler.as_deref();
             match (spec.pooler.is_some(), engine.pooler_image()) {
                 (true, Some(reference)) => self
                     .image(kept, reference, engine.pooler_recipe())
@@ -77,15 +78,12 @@ impl ContainerPlatform {
             }
         };
         let (engine_image, pooler_image) = tokio::try_join!(engine_image, pooler_image)?;
-        if let Some(before) = bound {
-            tell_replaced(
-                &spec.instance,
-                Some(&before.engine_image),
-                Some(&engine_image),
-            );
-            let kept = before.pooler_image.as_deref();
-            tell_replaced(&spec.instance, kept, pooler_image.as_deref());
-        }
+        tell_replaced(
+            &spec.instance,
+            &before,
+            &engine_image,
+            pooler_image.as_deref(),
+        );
         let record = Record {
             engine: spec.engine.to_string(),
             version: spec.version.clone(),
@@ -399,15 +397,24 @@ impl ContainerPlatform {
 }
 
 /// Says that an instance goes on under another image than the one it is bound to, which is no
-/// more here.
-fn tell_replaced(instance: &InstanceId, before: Option<&str>, now: Option<&str>) {
-    if let (Some(before), Some(now)) = (before, now)
-        && before != now
-    {
+/// more here or no more known.
+fn tell_replaced(instance: &InstanceId, before: &Bindings, engine: &str, pooler: Option<&str>) {
+    if before.is_lost {
         tracing::warn!(
-            instance.id = %instance, before, now,
-            "the image of an instance is gone from this host; it goes on under another",
+            instance.id = %instance, now = engine,
+            "nothing tells any more which image the data of an instance ran on; it goes on under the one that has the name now",
         );
+    }
+    let engines = (before.engine.as_deref(), Some(engine));
+    for (before, now) in [engines, (before.pooler.as_deref(), pooler)] {
+        if let (Some(before), Some(now)) = (before, now)
+            && before != now
+        {
+            tracing::warn!(
+                instance.id = %instance, before, now,
+                "the image of an instance is gone from this host; it goes on under another",
+            );
+        }
     }
 }
 
