@@ -372,9 +372,12 @@ mod tests {
             return;
         }
         let own = directory.all().join("shop");
-        // What an earlier version wrote beside the keys is not hidden, it goes.
-        fs::create_dir_all(directory.all().join("old")).unwrap();
+        // What an earlier version wrote beside the keys stays until it is written anew.
+        let old = directory.all().join("old");
+        fs::create_dir_all(&old).unwrap();
+        fs::write(old.join("dotenv"), "C=d").unwrap();
         directory.write(&files("shop", Ok("A=b c\n"))).unwrap();
+        assert_eq!(fs::read_to_string(old.join("dotenv")).unwrap(), "C=d");
         let device = |path: &Path| fs::metadata(path).unwrap().dev();
         assert_ne!(device(&directory.all()), device(&directory.run_root));
         assert_eq!(fs::read_to_string(own.join("dotenv")).unwrap(), "A='b c'\n");

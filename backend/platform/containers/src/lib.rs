@@ -17,6 +17,7 @@ mod layout;
 #[cfg(test)]
 mod matrix;
 mod network;
+mod own_memory;
 mod platform;
 mod power_cut;
 mod record;
@@ -32,6 +33,7 @@ pub use fake::{FakeRuntime, Fault};
 pub use host::copies_by_reference;
 pub use layout::Layout;
 pub use network::Room;
+pub use own_memory::own_memory;
 pub use platform::{ContainerPlatform, ImageSource, Settings};
 pub use runtime::{
     Attachment, ContainerId, ContainerRuntime, ContainerState, Containers, Details, Events, Exec,
@@ -39,6 +41,6 @@ pub use runtime::{
     Networks, Older, Published, Role, RuntimeError, RuntimeEvent, RuntimeFacts, Stop, Workload,
 };
 pub use sessions::{Dialer, SocketDialer, Target};
-pub use volatile::{in_memory, own_memory, withdraw};
+pub use volatile::{in_memory, withdraw};
 
 pub use berth_engines::{Access, Signal};

@@ -2,6 +2,7 @@
 
 use crate::crash::crash_point;
 use crate::host::{self, Owner};
+use crate::own_memory;
 use crate::workload::Wanted;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Held while a directory is mounted or taken away: a second file system over the first would
 /// hide what stands there.
-static MOUNTING: Mutex<()> = Mutex::new(());
+pub(crate) static MOUNTING: Mutex<()> = Mutex::new(());
 
 /// The file beside a configuration that says which one the process was last told. It is
 /// written after the telling, so a crash in between only tells it once more.
@@ -94,23 +95,8 @@ pub fn in_memory(path: &Path) -> io::Result<()> {
     mount(path)
 }
 
-/// Makes `path` a file system in memory of its own: what fills it takes no room from anything
-/// else. What stood there in a directory that was none is removed, since it would be hidden.
-/// May be said again and at the same time.
-pub fn own_memory(path: &Path) -> io::Result<()> {
-    let _alone = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
-    host::directory(path, Owner::PRIVATE)?;
-    match (is_mount(path)?, is_in_memory(path)?) {
-        (true, true) => return Ok(()),
-        (true, false) => return Err(io::Error::other("what is mounted there is not in memory")),
-        (false, _) => {}
-    }
-    host::no_tree(path)?;
-    host::directory(path, Owner::PRIVATE)?;
-    mount(path)
-}
-
-fn mount(path: &Path) -> io::Result<()> {
+/// Mounts an empty file system in memory at `path`.
+pub(crate) fn mount(path: &Path) -> io::Result<()> {
     rustix::mount::mount(
         "berth",
         path,
@@ -124,7 +110,7 @@ fn mount(path: &Path) -> io::Result<()> {
 }
 
 /// Whether a file system of its own is mounted at `path`.
-fn is_mount(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_mount(path: &Path) -> io::Result<bool> {
     let Some(parent) = path.parent() else {
         return Ok(false);
     };
@@ -144,6 +130,7 @@ pub(crate) fn is_in_memory(path: &Path) -> io::Result<bool> {
 /// put there. Others still using it is fine: it stays.
 pub fn withdraw(path: &Path) -> io::Result<()> {
     let _alone = MOUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    own_memory::clear(path)?;
     if !path.exists() || !host::names(path)?.is_empty() {
         return Ok(());
     }
