@@ -5,7 +5,7 @@ use crate::error::Doing;
 use crate::view::View;
 use crate::{Caller, Error, FieldError, Services};
 use berth_domain::{Event, ProjectId, Timestamp, TokenId, UserId};
-use berth_store::{EventFilter, Page};
+use berth_store::{EventFilter, Journal, Page};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -52,7 +52,7 @@ pub struct EventStream {
     filter: EventFilter,
     /// Up to which event the journal has been looked through.
     after: i64,
-    journal: watch::Receiver<i64>,
+    journal: watch::Receiver<Journal>,
     token: Option<TokenId>,
     /// Until when there is no look.
     rest: Option<Instant>,
@@ -103,7 +103,7 @@ impl Services {
     ) -> Result<EventStream, Error> {
         let filter = self.event_filter(caller, list).await?;
         let journal = self.store.watch_journal();
-        let after = sequence.unwrap_or_else(|| *journal.borrow());
+        let after = sequence.unwrap_or_else(|| journal.borrow().last);
         Ok(EventStream {
             services: Arc::clone(self),
             filter,
@@ -262,7 +262,7 @@ struct Looker {
     services: Arc<Services>,
     filter: EventFilter,
     after: i64,
-    journal: watch::Receiver<i64>,
+    journal: watch::Receiver<Journal>,
     token: Option<TokenId>,
 }
 
@@ -280,12 +280,16 @@ impl Looker {
     async fn looked(self, limit: u32) -> Result<Option<Seen>, Error> {
         // An error means that there are no turns any more, which does not happen.
         let _turn = self.services.looks.acquire().await;
-        let last = *self.journal.borrow();
+        let told = *self.journal.borrow();
         let Some(left) = self.lasts().await? else {
             return Ok(None);
         };
+        let store = &self.services.store;
+        let last = match told.is_in_doubt() {
+            true => store.last_event().await.doing("read the journal")?,
+            false => told.last,
+        };
         let page = if last > self.after {
-            let store = &self.services.store;
             let found = store.events_after(self.after, &self.filter, limit).await;
             found.doing("read the journal")?
         } else {
@@ -336,12 +340,17 @@ mod tests {
     /// How long a test waits for what must come.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A clock that stands until it is moved, and nothing around it.
-    struct Hands(AtomicI64);
+    /// A clock that moves on by a step whenever it was looked at, at first by none, and nothing
+    /// around it.
+    struct Hands {
+        at: AtomicI64,
+        step: AtomicI64,
+    }
 
     impl Clock for Hands {
         fn now(&self) -> Timestamp {
-            Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+            let step = self.step.load(Ordering::SeqCst);
+            Timestamp::from_millis(self.at.fetch_add(step, Ordering::SeqCst))
         }
     }
 
@@ -372,7 +381,10 @@ mod tests {
             let url = format!("sqlite:{}", directory.path().join("berth.sqlite").display());
             let keys = berth_store::Keys::from_root([7; 32]);
             let installation = InstallationId::parse("0123abcd").unwrap();
-            let hands = Arc::new(Hands(AtomicI64::new(1_772_013_600_000)));
+            let hands = Arc::new(Hands {
+                at: AtomicI64::new(1_772_013_600_000),
+                step: AtomicI64::new(0),
+            });
             let store = berth_store::Store::open(&url, &installation, keys).await;
             let services = Arc::new(Services::new(Parts {
                 store: store.unwrap(),
@@ -468,6 +480,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_commit_in_doubt_wrote_is_found() {
+        let bench = Bench::start().await;
+        let mut stream = bench.follows(&Caller::local(), None).await;
+        let begun = stream.after;
+        let certain = Journal {
+            last: begun,
+            doubted: 0,
+        };
+        let (tell, journal) = watch::channel(certain);
+        stream.journal = journal;
+        assert_eq!(stream.look(9).await.unwrap(), Look::Nothing(None));
+        // One that did not happen, and one that did.
+        for has_happened in [false, true] {
+            if has_happened {
+                bench.happens("wanted").await;
+            }
+            tell.send_modify(|journal| journal.doubted = begun + 1);
+            let look = stream.look(9).await.unwrap();
+            assert_eq!(matches!(look, Look::Found(_)), has_happened, "{look:?}");
+            assert_eq!(stream.after, begun + i64::from(has_happened));
+        }
+    }
+
+    #[tokio::test]
     async fn a_stream_ends_with_its_token_though_nothing_happens() {
         let bench = Bench::start().await;
         let wish = NewToken {
@@ -483,10 +519,12 @@ mod tests {
         };
         let caller = bench.services.authenticate(&made.secret, None).await;
         let mut stream = bench.follows(&caller.unwrap(), None).await;
-        let moved = async {
-            bench.hands.0.fetch_add(1_000, Ordering::SeqCst);
-        };
-        let (ended, ()) = tokio::join!(tokio::time::timeout(PATIENCE, stream.next(9)), moved);
+        let left = Some(Duration::from_secs(1));
+        assert_eq!(stream.look(9).await.unwrap(), Look::Nothing(left));
+        // At the next look it still lasts, at the one after that no more.
+        bench.hands.at.fetch_add(999, Ordering::SeqCst);
+        bench.hands.step.store(1, Ordering::SeqCst);
+        let ended = tokio::time::timeout(PATIENCE, stream.next(9)).await;
         assert_eq!(ended.unwrap().unwrap(), None);
     }
 }

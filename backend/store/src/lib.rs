@@ -65,7 +65,7 @@ pub use reach::Reach;
 pub use sealing::Keys;
 pub use shared::SharedDatabase;
 pub use snapshot::{SNAPSHOT_SECONDS_MAX, SnapshotKind, SnapshotPage, SnapshotRows};
-pub use store::Store;
+pub use store::{Journal, Store};
 pub use tokens::{Bearer, TokenFilter};
 pub use told::Told;
 pub use tx::Tx;

@@ -31,13 +31,33 @@ pub(crate) struct Inner {
     /// Whether the last attempt to get the writer's lock failed.
     locked_out: Arc<AtomicBool>,
     version: watch::Sender<i64>,
-    journal: watch::Sender<i64>,
+    journal: watch::Sender<Journal>,
     pub(crate) kept: Kept,
     pub(crate) followers: Followers,
     pub(crate) endings: Endings,
     pub(crate) answers: Mutex<Answers>,
     /// Keeps a second berthd off a file; a server has a lock of its own.
     file_lock: Mutex<Option<File>>,
+}
+
+/// How far the journal goes, as far as commits tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Journal {
+    /// The number of the last event that was committed for certain.
+    pub last: i64,
+    /// That of the last event in a commit of which nobody knows whether it happened.
+    pub doubted: i64,
+}
+
+impl Journal {
+    fn at(last: i64) -> Self {
+        Self { last, doubted: 0 }
+    }
+
+    /// Whether only the store itself knows its last event.
+    pub fn is_in_doubt(self) -> bool {
+        self.doubted > self.last
+    }
 }
 
 /// A connection that reads.
@@ -102,7 +122,7 @@ impl Store {
                 keys,
                 locked_out,
                 version: watch::Sender::new(version),
-                journal: watch::Sender::new(last),
+                journal: watch::Sender::new(Journal::at(last)),
                 answers: Mutex::default(),
                 file_lock: Mutex::new(file_lock),
             }),
@@ -129,9 +149,9 @@ impl Store {
         self.inner.version.subscribe()
     }
 
-    /// Tells of each commit that wrote events: the value is the number of the last one. Whoever
-    /// reads the journal afterwards finds it, and all before it.
-    pub fn watch_journal(&self) -> watch::Receiver<i64> {
+    /// Tells of each commit that wrote events, also of one in doubt. Whoever reads the journal
+    /// afterwards finds the last event of the value, and all before it.
+    pub fn watch_journal(&self) -> watch::Receiver<Journal> {
         self.inner.journal.subscribe()
     }
 
@@ -197,8 +217,8 @@ impl Inner {
         self.endings.tell(touched.ended());
         if let Some(last) = touched.last_event() {
             self.journal.send_if_modified(|own| {
-                let has_grown = last > *own;
-                *own = last.max(*own);
+                let has_grown = last > own.last;
+                own.last = last.max(own.last);
                 has_grown
             });
         }
@@ -208,10 +228,14 @@ impl Inner {
     }
 
     /// Takes note of a commit of which nobody knows whether it made that version.
-    pub(crate) fn doubt(&self, version: i64) {
+    pub(crate) fn doubt(&self, version: i64, touched: &Touched) {
         self.kept.doubt(version);
         self.followers.tell(None);
         self.endings.tell(None);
+        if let Some(last) = touched.last_event() {
+            self.journal
+                .send_modify(|own| own.doubted = last.max(own.doubted));
+        }
     }
 
     /// Begins a transaction that writes, on a new connection where the old one is spoilt.
@@ -294,5 +318,28 @@ mod tests {
         store.inner.told(first, &Touched::default());
         assert!(versions.has_changed().unwrap());
         assert_eq!(*versions.borrow_and_update(), first + 1);
+    }
+
+    #[tokio::test]
+    async fn a_commit_in_doubt_is_told_to_those_who_follow_the_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory).await;
+        let mut journal = store.watch_journal();
+        let last = journal.borrow_and_update().last;
+        let writes = |event| {
+            let mut touched = Touched::default();
+            touched.add(crate::kept::Touches::Event(event));
+            touched
+        };
+        store.inner.doubt(2, &Touched::default());
+        assert!(!journal.has_changed().unwrap(), "it wrote no event");
+        store.inner.doubt(3, &writes(last + 2));
+        assert!(journal.has_changed().unwrap());
+        assert!(journal.borrow_and_update().is_in_doubt());
+        // One from before that is told late settles nothing.
+        store.inner.told(2, &writes(last + 1));
+        assert!(journal.borrow_and_update().is_in_doubt());
+        store.inner.told(4, &writes(last + 2));
+        assert!(!journal.borrow_and_update().is_in_doubt());
     }
 }

@@ -87,7 +87,7 @@ impl Tx {
         if self.changed {
             match &committed {
                 Ok(()) => self.inner.told(version, &self.touched),
-                Err(_) => self.inner.doubt(version),
+                Err(_) => self.inner.doubt(version, &self.touched),
             }
         }
         committed.map_err(|source| Error::of_statement("commit", source))?;
