@@ -12,6 +12,7 @@ mod refresh;
 mod schema;
 mod silence;
 mod sleep;
+mod takeover;
 mod told;
 mod waits;
 

@@ -21,7 +21,7 @@ pub struct World {
     pub failing: BTreeMap<String, String>,
     /// Operations that never end, by the database's name.
     pub hanging: Vec<String>,
-    operations: BTreeMap<String, Fields>,
+    pub operations: BTreeMap<String, Fields>,
     sequence: u64,
     pub inert: bool,
     /// The version of the passwords in force, while the ordered ones are on their way.

@@ -1,6 +1,7 @@
 //! `berth_database`: one database with its pooler and its login.
 
 mod schema;
+mod secrets;
 mod told;
 
 use std::time::Duration;
@@ -27,24 +28,11 @@ use crate::journal::{self, Subject};
 use crate::lookup::{self, DatabaseKey};
 use crate::plan::{self, Kind};
 
+use secrets::{MOVES_CREDENTIALS, plan_secrets, withhold};
 use told::{
-    CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, not_now, not_taken_over,
-    note_late_restore, open_engine, undo, unwell,
+    CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, STILL_GOES_ON, not_made,
+    not_now, not_taken_over, note_late_restore, open_engine, undo, unwell,
 };
-
-/// The attributes whose change makes new credentials, or new addresses in the URIs.
-const MOVES_CREDENTIALS: [&str; 10] = [
-    "credential_version",
-    "expose",
-    "host",
-    "pooler",
-    "pooler_host",
-    "public_host",
-    "public_port",
-    "tls_mode",
-    "uri_template",
-    "username",
-];
 
 /// The managed resource.
 pub struct Database {
@@ -121,6 +109,33 @@ impl Database {
         Ok(())
     }
 
+    /// Waits for the create that was cut short, before a change takes over what it makes: a claim
+    /// says that it runs, and ends the window in which a restore returns to the trash.
+    async fn see_made(&self, backend: &Backend, request: &UpdateRequest<'_>) -> Outcome {
+        let (client, prior) = (&backend.client, request.prior);
+        if prior.boolean("claimed")? == Some(true) {
+            return Ok(());
+        }
+        let id = prior.require_string("id")?;
+        let name = prior.string("name")?.unwrap_or(id);
+        let act = format!("creating database {name}");
+        let look = client.outlast(&act, request.context, || client.database(id, None));
+        let found = look.await.map_err(self.told())?;
+        if found.claimed {
+            // Somebody was faster. Its last operation is of a change, and not waited for.
+            return Ok(());
+        }
+        let made = client.wait(&act, id, found.operation_id, request.context);
+        made.await.map_err(|error| {
+            let has_failed = matches!(*error, Error::Operation { .. });
+            let mut told = self.unfinished(error, STILL_GOES_ON);
+            if has_failed {
+                told.push(not_made(name, id));
+            }
+            told
+        })
+    }
+
     /// Orders a change and sees it through.
     async fn change(
         &self,
@@ -188,54 +203,11 @@ impl Database {
     }
 }
 
-/// Leaves the credentials out of the state, and says why.
-fn withhold(reason: &str, response: &mut StateResponse) -> Outcome {
-    for name in schema::SECRETS {
-        response.state.set(name, Value::Null)?;
-    }
-    let name = response.state.object().require_string("name")?;
-    let summary = format!("The credentials of {name} are not in the state");
-    let told = Diagnostic::warning(summary, reason);
-    response
-        .diagnostics
-        .push(told.at("expose_credentials_in_state"));
-    Ok(())
-}
-
 /// Whether a pooler is written down and switched off.
 fn is_switched_off(pooler: &Value) -> bool {
     pooler
         .as_object()
         .is_some_and(|pooler| pooler.boolean("enabled") == Ok(Some(false)))
-}
-
-/// Plans the attributes with secrets in them: null unless they are asked for, kept while
-/// nothing moves them, else open until the apply.
-fn plan_secrets(planned: &mut Object, prior: Option<&Object>) -> Outcome {
-    let switch = planned.get("expose_credentials_in_state")?;
-    let stays = |prior: &Object| -> Outcome<bool> {
-        let mut stays = prior.get("expose_credentials_in_state")? == &Value::from(true)
-            && !prior.is_null("password")?;
-        for name in MOVES_CREDENTIALS {
-            stays &= prior.get(name)? == planned.get(name)?;
-        }
-        Ok(stays)
-    };
-    let open = switch.is_unknown();
-    let wanted = *switch == Value::from(true);
-    let kept = match prior {
-        Some(prior) if wanted && stays(prior)? => Some(prior),
-        _ => None,
-    };
-    for name in schema::SECRETS {
-        let value = match kept {
-            Some(prior) => prior.get(name)?.clone(),
-            None if wanted || open => Value::unknown(),
-            None => Value::Null,
-        };
-        planned.set(name, value)?;
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -406,6 +378,7 @@ impl Resource for Database {
         let client = &backend.client;
         let id = request.prior.require_string("id")?;
         let fields = plan::change(&self.kind, request.config, request.prior, request.planned)?;
+        self.see_made(&backend, &request).await?;
         if fields.is_empty() {
             // Only what the provider keeps to itself. The empty change claims what a create
             // left unclaimed.

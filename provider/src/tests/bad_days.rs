@@ -81,37 +81,7 @@ async fn a_create_that_takes_too_long_leaves_the_id() {
     run.assert_settled(&mut instance, &config).await;
 }
 
-/// As `untaint` leaves it: the configuration and the object agree, and nobody has it.
-#[tokio::test]
-async fn what_was_kept_after_a_cut_short_create_is_taken_over_by_the_next_apply() {
-    let stage = Stage::start().await;
-    stage
-        .fake
-        .change(|world| world.hanging.push("orders".into()));
-    let config = stage.database(&[("timeouts", Value::object([("create", "1s")]))]);
-    let mut instance = stage.host.instance("berth_database");
-    told(stage.host.apply(&mut instance, &config).await);
-    stage.fake.change(|world| world.hanging.clear());
-    instance.tainted = false;
-
-    let run = stage.next_run().await;
-    let warned = run.host.refresh(&mut instance).await.unwrap().to_string();
-    assert!(warned.contains("orders is not taken over yet"), "{warned}");
-    let plan = run.host.plan(&instance, &config).await.unwrap();
-    assert_eq!(plan.action, Action::Update, "{:?}", plan.planned);
-    assert_eq!(open(&plan), [""; 0]);
-    run.host
-        .apply_plan(&mut instance, &plan, &config)
-        .await
-        .unwrap();
-    assert_eq!(living(&stage)[0]["claimed"], json!(true));
-    let run = stage.next_run().await;
-    let warned = run.host.refresh(&mut instance).await.unwrap();
-    assert!(warned.is_empty(), "{warned}");
-    run.assert_settled(&mut instance, &config).await;
-}
-
-fn living(stage: &Stage) -> Vec<serde_json::Map<String, serde_json::Value>> {
+pub(super) fn living(stage: &Stage) -> Vec<serde_json::Map<String, serde_json::Value>> {
     stage.fake.change(|world| {
         let rows = world.databases.values();
         rows.filter(|row| row["status"] != json!("destroyed"))

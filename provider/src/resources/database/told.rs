@@ -25,8 +25,12 @@ pub(super) const IMPORT_FORMS: &str = "Expected ID, PROJECT/NAME, or NAME in the
 /// What a client makes of a create that failed.
 pub(super) const CREATE_GOES_ON: &str = "berthd goes on making the database. The client has marked it as \
     tainted: the next apply would destroy it and make it anew. To keep it, run `terraform \
-    untaint ADDRESS` (or `tofu untaint ADDRESS`) and apply again, which takes it over once it \
-    runs. More time can be granted in the block timeouts.";
+    untaint ADDRESS` (or `tofu untaint ADDRESS`) and apply again, which waits until it runs \
+    and takes it over. More time can be granted in the block timeouts.";
+/// What becomes of a create that was cut short, when the apply that was to take it over gave up
+/// waiting for it.
+pub(super) const STILL_GOES_ON: &str = "berthd goes on making the database, and nobody has taken it over \
+    yet. Apply again, which waits for it once more. More time can be granted in the block timeouts.";
 /// Why the state has no credentials although it should.
 pub(super) const NOT_READ: &str = "The provider's token may not read credentials (the scope is named \
     \"credentials\"), so that password, uri and pooled_uri are null. The next run with a token \
@@ -110,6 +114,19 @@ pub(super) fn not_taken_over(database: &Answer) -> Diagnostics {
         database.id
     );
     Diagnostic::warning(summary, detail).into()
+}
+
+/// What is said beside the failure of a create that an apply was to take over.
+pub(super) fn not_made(name: &str, id: &str) -> Diagnostic {
+    Diagnostic::warning(
+        format!("{name} was not taken over"),
+        format!(
+            "The create that ordered it failed, so that nothing of it was changed. To make it \
+             anew, run `terraform taint ADDRESS` (or `tofu taint ADDRESS`) and apply. To have it \
+             tried again as it is, restart it with POST /v1/databases/{id}/restart, which takes \
+             it over, and refresh."
+        ),
+    )
 }
 
 /// Notes that a restore does not happen again.
