@@ -119,16 +119,7 @@ impl Services {
             .remove_member(&project.id, &user_id)
             .await
             .doing("take a member out")?;
-        let changes = audit::changes(&audit::member(&member), &audit::Attributes::new());
-        told(
-            &mut writing.tx,
-            caller,
-            now,
-            &member,
-            "member.removed",
-            changes,
-        )
-        .await?;
+        removed(&mut writing.tx, caller, now, &member).await?;
         self.commit(writing, ()).await.map(drop)
     }
 
@@ -215,6 +206,17 @@ async fn write(
     tx.put_member(member).await.doing("store a member")?;
     let changes = audit::changes(&was, &audit::member(member));
     told(tx, caller, now, member, kind, changes).await
+}
+
+/// Writes down that a person is no member any more.
+pub(crate) async fn removed(
+    tx: &mut Tx,
+    caller: &Caller,
+    now: Timestamp,
+    member: &Member,
+) -> Result<(), Error> {
+    let changes = audit::changes(&audit::member(member), &audit::Attributes::new());
+    told(tx, caller, now, member, "member.removed", changes).await
 }
 
 async fn told(

@@ -4,6 +4,7 @@ use crate::audit;
 use crate::databases::unkeyed;
 use crate::error::Doing;
 use crate::expected::{Expected, tag_of_user};
+use crate::members::removed;
 use crate::services::{Answered, Begun, Happened, Keyed, journal_changes};
 use crate::tokens::token_revoked;
 use crate::view::View;
@@ -194,6 +195,11 @@ impl Services {
         let revoked = writing.tx.revoke_tokens_of(&user.id, now).await;
         for token in revoked.doing("revoke a person's tokens")? {
             token_revoked(&mut writing.tx, caller, now, &token).await?;
+        }
+        // Each project's journal tells of its members, whatever the reason that one left.
+        let left = writing.tx.memberships(&user.id).await;
+        for member in left.doing("read a person's memberships")? {
+            removed(&mut writing.tx, caller, now, &member).await?;
         }
         writing
             .tx

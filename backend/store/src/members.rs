@@ -20,6 +20,8 @@ reads! {
     fn member(project: &ProjectId, user: &UserId) -> Option<Member>;
     /// The members of a project, the longest standing first, that follow the one named.
     fn members_page(project: &ProjectId, after: Option<&UserId>, limit: u32) -> Page<Member>;
+    /// All that a person is a member of, by project.
+    fn memberships(user: &UserId) -> Vec<Member>;
     /// What a person is in each of its projects.
     fn roles_of(user: &UserId) -> BTreeMap<ProjectId, Role>;
     /// How many owners a project has.
@@ -75,22 +77,27 @@ async fn members_page(
     Ok(Page::cut(rows, limit))
 }
 
-pub(crate) async fn roles_of(
-    link: &mut Link<'_>,
-    user: &UserId,
-) -> Result<BTreeMap<ProjectId, Role>, Error> {
+async fn memberships(link: &mut Link<'_>, user: &UserId) -> Result<Vec<Member>, Error> {
     let rows = sql!(
-        "roles_of",
+        "memberships",
         "SELECT ",
         columns!(),
-        " FROM project_members WHERE user_id = $1"
+        " FROM project_members WHERE user_id = $1 ORDER BY project_id"
     )
     .bind(user.as_str())
     .all(link)
     .await?;
-    rows.iter()
-        .map(|row| read(row).map(|member| (member.project_id, member.role)))
-        .collect()
+    rows.iter().map(read).collect()
+}
+
+pub(crate) async fn roles_of(
+    link: &mut Link<'_>,
+    user: &UserId,
+) -> Result<BTreeMap<ProjectId, Role>, Error> {
+    let members = memberships(link, user).await?.into_iter();
+    Ok(members
+        .map(|member| (member.project_id, member.role))
+        .collect())
 }
 
 async fn count_owners(link: &mut Link<'_>, project: &ProjectId) -> Result<i64, Error> {

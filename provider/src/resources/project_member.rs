@@ -106,7 +106,9 @@ fn removed(project: &str, user: &str, by: Option<String>) -> Diagnostic {
     Diagnostic::warning(
         "A member was removed outside of this configuration",
         format!(
-            "{user} is no member of project {project} any more.{by} The plan adds the user again."
+            "{user} is no member of project {project} any more.{by} The plan adds the user again. \
+             When berthd has deleted the user, the apply is refused: take the part out of the \
+             configuration, or give it to another user."
         ),
     )
 }

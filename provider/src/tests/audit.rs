@@ -269,6 +269,8 @@ async fn who_changed_or_removed_a_member_is_told() {
         told.contains("dora with token") && told.contains("removed it at"),
         "{told}"
     );
+    // Whether the user is still there the answer does not say.
+    assert!(told.contains("When berthd has deleted the user"), "{told}");
     assert_eq!(instance.state, None);
 
     // With its project a member goes without a word: that is said of the project.

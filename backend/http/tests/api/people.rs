@@ -363,6 +363,40 @@ async fn who_makes_a_project_owns_it_and_a_project_keeps_an_owner() {
     }
 }
 
+/// The journal of a project tells its owners of each member that left.
+#[tokio::test]
+async fn a_deleted_person_leaves_each_project_in_its_journal() {
+    let berth = TestBerth::start().await;
+    let orders = shop(&berth).await;
+    let person = berth.person("ed", Some(("shop", "editor")), "apply").await;
+    let body = Some(json!({"role": "viewer"}));
+    let made = berth.post("/v1/projects", json!({"name": "lab"})).await;
+    let lab = made.expect(201)["project"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let other = "/v1/projects/lab/members/ed";
+    let put = berth.call(&berth.admin, Method::PUT, other, body).await;
+    put.expect(201);
+    berth.delete("/v1/users/ed").await.expect(204);
+    let path = "/v1/events?kind=member.removed";
+    let told = berth.get(path).await.expect(200);
+    let told = told["events"].as_array().unwrap();
+    assert_eq!(told.len(), 2, "{told:?}");
+    let shop = orders["project_id"].as_str().unwrap();
+    for (project, role) in [(shop, "editor"), (lab.as_str(), "viewer")] {
+        let path = format!("{path}&project_id={project}");
+        let events = berth.get(&path).await.expect(200);
+        let event = &events["events"][0];
+        let message = format!("{} is no member any more", person.id);
+        assert_eq!(event["message"], json!(message), "{events}");
+        assert_eq!(event["actor"]["user_name"], json!("admin"), "{events}");
+        let changes = event["changes"].as_array().unwrap();
+        let of_role = changes.iter().find(|change| change["field"] == "role");
+        assert_eq!(of_role.map(|change| &change["from"]), Some(&json!(role)));
+    }
+}
+
 #[tokio::test]
 async fn a_deleted_persons_tokens_open_nothing() {
     let berth = TestBerth::start().await;
