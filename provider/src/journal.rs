@@ -263,6 +263,45 @@ impl<'a> Window<'a> {
     }
 }
 
+/// What one of those who changed something did.
+struct Share {
+    author: String,
+    /// Fields, and when: the newest change of each.
+    acts: Vec<String>,
+}
+
+/// Who made the newest change of each field. Takes out of `left` what somebody is known for, and
+/// gives the first few of those, the newest first, with the fields that yet others changed.
+fn shares<'a>(
+    entries: impl IntoIterator<Item = Entry<'a>>,
+    left: &mut BTreeSet<&'a str>,
+) -> (Vec<Share>, Vec<&'a str>) {
+    let mut shares: Vec<Share> = Vec::new();
+    let mut further = Vec::new();
+    for event in entries {
+        let fields = left.iter().copied();
+        let touched: Vec<&str> = fields.filter(|field| event.touches(field)).collect();
+        if touched.is_empty() {
+            continue;
+        }
+        left.retain(|field| !touched.contains(field));
+        let (author, act) = (
+            event.author(),
+            format!("{} at {}", touched.join(", "), event.at()),
+        );
+        let known = shares.iter().position(|share| share.author == author);
+        match known {
+            Some(at) => shares[at].acts.push(act),
+            None if shares.len() < AUTHORS_MAX => shares.push(Share {
+                author,
+                acts: vec![act],
+            }),
+            None => further.extend(touched),
+        }
+    }
+    (shares, further)
+}
+
 /// One sentence for each of those who changed something.
 async fn detail(backend: &Backend, subject: Subject<'_>, changed: &[&str]) -> Option<String> {
     let window = match Window::of(backend, subject, subject.changes()).await {
@@ -275,22 +314,14 @@ async fn detail(backend: &Backend, subject: Subject<'_>, changed: &[&str]) -> Op
         }
     };
     let mut left: BTreeSet<&str> = changed.iter().copied().collect();
-    let mut sentences = Vec::new();
-    for event in window.entries() {
-        let touched: Vec<&str> = left
-            .iter()
-            .copied()
-            .filter(|field| event.touches(field))
-            .collect();
-        if touched.is_empty() || sentences.len() == AUTHORS_MAX {
-            continue;
-        }
-        left.retain(|field| !touched.contains(field));
+    let (shares, further) = shares(window.entries(), &mut left);
+    let sentence =
+        |share: &Share| format!("{} changed {}.", share.author, share.acts.join(" and "));
+    let mut sentences: Vec<String> = shares.iter().map(sentence).collect();
+    if !further.is_empty() {
         sentences.push(format!(
-            "{} changed {} at {}.",
-            event.author(),
-            touched.join(", "),
-            event.at(),
+            "Others changed {}: the data source berth_audit tells who.",
+            further.join(", ")
         ));
     }
     if sentences.is_empty() && !window.is_full && !subject.is_told_whole() {

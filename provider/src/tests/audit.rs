@@ -81,6 +81,41 @@ async fn changes_by_several_people_are_told_apart() {
     }
 }
 
+/// Whoever comes after those who have a sentence each is known all the same.
+#[tokio::test]
+async fn more_people_than_are_told_apart_are_not_unknown() {
+    let stage = Stage::start().await;
+    let mut instance = stage.created(&tagged(&stage, "us")).await;
+    let key = id(&instance);
+    stage.fake.change(|world| {
+        for (who, field, value) in [
+            ("dora", "tls_mode", json!("require")),
+            ("carla", "storage_gb", json!(30)),
+            ("anna", "tags", json!({"by": "anna"})),
+            ("berta", "recovery_window_days", json!(9)),
+            ("anna", "credential_version", json!(2)),
+        ] {
+            let row = world.databases.get_mut(&key).unwrap();
+            row.insert(field.into(), value.clone());
+            let changes = [(field, json!(null), value)];
+            world.people.happened(("database_id", &key), who, &changes);
+        }
+    });
+    let run = stage.next_run().await;
+    let told = run.host.refresh(&mut instance).await.unwrap().to_string();
+    for part in [
+        "anna with token annas laptop (tok_anna) from 10.0.0.7 changed credential_version at \
+         2026-03-01T00:00:05Z and tags at 2026-03-01T00:00:03Z.",
+        "changed recovery_window_days at 2026-03-01T00:00:04Z.",
+        "changed storage_gb at 2026-03-01T00:00:02Z.",
+        "Others changed tls_mode: the data source berth_audit tells who.",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("Who changed"), "{told}");
+    assert!(!told.contains("dora"), "{told}");
+}
+
 #[tokio::test]
 async fn what_nobody_did_is_not_told_and_a_failing_journal_is_no_failure() {
     let stage = Stage::start().await;
