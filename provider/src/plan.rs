@@ -26,7 +26,7 @@ use crate::client::complaint;
 use crate::convert::json_of;
 
 use answer::{Source, fill};
-use names::{contested, place, unseen};
+use names::{UNSEEN, contested, is_taken, place};
 use order::{Order, adopted};
 
 pub use preset::{named, of_provider};
@@ -214,11 +214,8 @@ impl Kind {
                 None
             }
             Ok(answer) => {
-                let mut told = of_provider(self.tell(&answer), &preset);
-                if is_new && backend.seen.is_blind() {
-                    told = unseen(told);
-                }
-                diagnostics.append(told);
+                let is_blind = is_new && backend.seen.is_blind();
+                diagnostics.append(of_provider(self.tell(&answer, is_blind), &preset));
                 if is_new && let Some((project, name)) = place(&answer) {
                     let is_first = backend.seen.makes(self.name, project, name);
                     if !is_first {
@@ -332,7 +329,8 @@ impl Kind {
         }
     }
 
-    fn tell(&self, answer: &PlannedItem) -> Diagnostics {
+    /// `is_blind` says that nothing of the state was refreshed, and that the object is new.
+    fn tell(&self, answer: &PlannedItem, is_blind: bool) -> Diagnostics {
         let mut diagnostics = Diagnostics::new();
         for note in &answer.notes {
             self.note(note, &mut diagnostics);
@@ -343,7 +341,10 @@ impl Kind {
                 true => format!("This {} cannot be planned", self.name),
                 false => "Invalid value".to_owned(),
             };
-            let detail = complaint(&error.field, &error.message);
+            let mut detail = complaint(&error.field, &error.message);
+            if is_blind && is_taken(error) {
+                detail.push_str(UNSEEN);
+            }
             diagnostics.push(Diagnostic::error(summary, detail).at(path));
         }
         diagnostics

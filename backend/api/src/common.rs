@@ -73,6 +73,9 @@ pub struct ErrorDetail {
     pub field: String,
     /// What was expected and what to do.
     pub message: String,
+    /// A word for programs: what kind of wrong it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// One change under way, or done.

@@ -149,6 +149,7 @@ pub(crate) fn detail(error: FieldError) -> ErrorDetail {
     ErrorDetail {
         field: shortened(error.field, FIELD_CHARACTERS_MAX),
         message: shortened(error.message, MESSAGE_CHARACTERS_MAX),
+        code: Some(error.code.as_str().to_owned()),
     }
 }
 

@@ -430,6 +430,7 @@ mod tests {
                     .map(|(field, message)| ErrorDetail {
                         field: (*field).into(),
                         message: (*message).into(),
+                        code: None,
                     })
                     .collect(),
             }),

@@ -1,8 +1,7 @@
 //! Names that more than one object is to have.
 
-use berth_api::PlannedItem;
-use berth_plugin::diagnostics::{Diagnostic, Diagnostics};
-use berth_plugin::path::Path;
+use berth_api::{ErrorDetail, PlannedItem};
+use berth_plugin::diagnostics::Diagnostic;
 use serde_json::Value as Json;
 
 use super::Kind;
@@ -51,22 +50,14 @@ impl Kind {
     }
 }
 
-/// The same diagnostics, with a way out where a name is taken and nothing was refreshed: the
-/// holder may be in this state, where no import helps.
-pub(super) fn unseen(told: Diagnostics) -> Diagnostics {
-    let name = Some(Path::from("name"));
-    let advised = told.into_iter().map(|mut told| {
-        if told.is_error() && told.path == name {
-            told.detail = format!(
-                "{} If it is tainted in this state, plan with refresh, that is without \
-                 -refresh=false: only then the plan can tell that it is to be destroyed first \
-                 and made anew.",
-                told.detail
-            );
-        }
-        told
-    });
-    advised.collect()
+/// What is added where a name is taken and nothing was refreshed: in a first apply its holder is
+/// a stranger, and with `-refresh=false` it may be in this state, where no import helps.
+pub(super) const UNSEEN: &str = " With -refresh=false, a tainted holder in this state cannot be \
+    recognised: if that is what it is, plan without it.";
+
+/// Whether the name belongs to something else.
+pub(super) fn is_taken(error: &ErrorDetail) -> bool {
+    error.code.as_deref() == Some("name_taken")
 }
 
 /// Whether something that is there has the name, or would be resumed for it.

@@ -193,12 +193,18 @@ async fn a_tainted_object_that_was_not_refreshed_is_told_of_refreshing() {
     let config = stage.database(&[]);
     let mut instance = stage.created(&config).await;
     instance.tainted = true;
-    let advice = "If it is tainted in this state, plan with refresh";
+    let advice = "With -refresh=false, a tainted holder in this state cannot be recognised";
     // As with -refresh=false.
     let blind = stage.next_run().await;
     let refused = told(blind.host.plan(&instance, &config).await);
     assert!(refused.starts_with("error at name: "), "{refused}");
     assert!(refused.contains(advice), "{refused}");
+    // A name that is wrong for another reason has no holder.
+    let reserved = stage.database(&[("name", "reserved".into())]);
+    let fresh = blind.host.instance("berth_database");
+    let refused = told(blind.host.plan(&fresh, &reserved).await);
+    assert!(refused.contains("name is reserved."), "{refused}");
+    assert!(!refused.contains(advice), "{refused}");
     // Who was refreshed is recognised, and a stranger is none of this state.
     let mut other = instance.clone();
     let seeing = stage.next_run().await;

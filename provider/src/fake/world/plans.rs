@@ -49,7 +49,12 @@ impl World {
                 && Some(*id) != row_id(item).as_ref()
         });
         if config.contains_key("name") && holder.is_some() {
-            return error("name", "is taken");
+            let mut refused = error("name", "is taken");
+            refused["errors"][0]["code"] = json!("name_taken");
+            return refused;
+        }
+        if config.get("name") == Some(&json!("reserved")) {
+            return error("name", "is reserved");
         }
         let resumed = rows.iter().find(|(id, row)| {
             row["name"] == config["name"]
