@@ -21,6 +21,9 @@ pub const ENDPOINT_DEFAULT: &str = "http://127.0.0.1:8420";
 /// Where a berthd keeps its files that was started without arguments.
 const DATA_ROOT_DEFAULT: &str = "/var/lib/berth";
 
+/// The variable that says where a berthd listens.
+const ENDPOINT_VARIABLE: &str = "BERTH_ENDPOINT";
+
 /// How errors name a token that stands in the block.
 const TOKEN_ARGUMENT: &str = "the argument token";
 
@@ -39,6 +42,9 @@ pub enum Error {
     /// The endpoint is not the address of a berthd.
     #[error(transparent)]
     Endpoint(#[from] endpoint::Error),
+    /// The same, where the environment says it.
+    #[error("the variable {ENDPOINT_VARIABLE} cannot be used: {0}")]
+    EndpointVariable(#[source] endpoint::Error),
     /// An environment variable that means yes or no says something else.
     #[error("{variable} is {text:?}: expected true or false")]
     Truth {
@@ -187,8 +193,11 @@ impl Settings {
             let given = config.string(attribute)?.map(str::to_owned);
             Ok(given.or_else(|| variable(name)))
         };
-        let endpoint = text("endpoint", "BERTH_ENDPOINT")?;
-        let endpoint = parse_endpoint(endpoint.as_deref().unwrap_or(ENDPOINT_DEFAULT))?;
+        let endpoint = match (config.string("endpoint")?, variable(ENDPOINT_VARIABLE)) {
+            (Some(given), _) => parse_endpoint(given)?,
+            (None, Some(text)) => parse_endpoint(&text).map_err(Error::EndpointVariable)?,
+            (None, None) => parse_endpoint(ENDPOINT_DEFAULT)?,
+        };
         let insecure_skip_verify = match config.boolean("insecure_skip_verify")? {
             Some(given) => given,
             None => truth("BERTH_INSECURE_SKIP_VERIFY", &variable)?,
@@ -361,13 +370,12 @@ mod tests {
     #[test]
     fn what_is_no_endpoint_is_refused_wherever_it_comes_from() {
         for text in ["berth", "http://me:pw@berth"] {
-            for error in [
-                read(&[("endpoint", text)], &[]),
-                read(&[], &[("BERTH_ENDPOINT", text)]),
-            ] {
-                let error = error.unwrap_err();
-                assert!(matches!(error, Error::Endpoint(_)), "{text}: {error}");
-            }
+            let error = read(&[("endpoint", text)], &[]).unwrap_err();
+            assert!(matches!(error, Error::Endpoint(_)), "{text}: {error}");
+            assert!(!error.to_string().contains("BERTH_ENDPOINT"), "{error}");
+            let error = read(&[], &[("BERTH_ENDPOINT", text)]).unwrap_err();
+            let named = "the variable BERTH_ENDPOINT cannot be used: ";
+            assert!(error.to_string().starts_with(named), "{text}: {error}");
         }
     }
 

@@ -9,8 +9,8 @@ use super::ENDPOINT_DEFAULT;
 pub enum Error {
     /// There is a user or a password in it.
     #[error(
-        "{shown} has a login in it, which berthd does not ask for: leave out what stands before \
-         the @, and give the token as token, token_file or BERTH_TOKEN"
+        "{shown} has a login in it, or an @ elsewhere: give the address alone, such as \
+         {ENDPOINT_DEFAULT}, and the token as token, token_file or BERTH_TOKEN"
     )]
     Login {
         /// The rest of it.
@@ -75,14 +75,19 @@ fn is_http(text: &str) -> bool {
 }
 
 /// The text without what may be secret: what stands before an @, and what follows a ? or a #.
+/// Where one of these comes before the last @, that may be part of a query, and what follows it
+/// no host.
 fn shown(text: &str) -> String {
     let shown = match text.rsplit_once('@') {
-        Some((before, rest)) if is_http(before) => {
-            let scheme = before.split("://").next().unwrap_or_default();
-            format!("{scheme}://…@{rest}")
-        }
-        Some((_, rest)) => format!("…@{rest}"),
         None => text.to_owned(),
+        Some((before, rest)) => {
+            let scheme = before.split_once("://").filter(|_| is_http(before));
+            let scheme = scheme.map_or_else(String::new, |(scheme, _)| format!("{scheme}://"));
+            match before.contains(['?', '#']) {
+                true => format!("{scheme}…"),
+                false => format!("{scheme}…@{rest}"),
+            }
+        }
     };
     let end = shown.find(['?', '#']).unwrap_or(shown.len());
     format!("{:?}", &shown[..end])
@@ -130,17 +135,30 @@ mod tests {
             "ci:s3cret@berth.internal",
             "https://berth.internal?token=s3cret",
             "https://berth.internal#s3cret",
+            "https://berth.internal?who=me@x.org&token=s3cret",
+            "https://berth.internal#me@x.org/s3cret",
+            "berth.internal?who=me@s3cret",
         ] {
             let error = parse(text).unwrap_err();
             let told = format!("{error} {error:?}");
             assert!(!told.contains("s3cret"), "{told}");
         }
-        let told = parse("https://ci:s3cret@berth.internal")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            told.starts_with("\"https://…@berth.internal\" has a login"),
-            "{told}"
-        );
+        for (text, shown) in [
+            (
+                "https://ci:s3cret@berth.internal",
+                "https://…@berth.internal",
+            ),
+            (
+                "https://berth.internal?who=me@x.org&token=s3cret",
+                "https://…",
+            ),
+            ("https://berth.internal#me@x.org/s3cret", "https://…"),
+        ] {
+            let told = parse(text).unwrap_err().to_string();
+            assert!(
+                told.starts_with(&format!("{shown:?} has a login")),
+                "{told}"
+            );
+        }
     }
 }
