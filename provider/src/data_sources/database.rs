@@ -81,12 +81,13 @@ impl DataSource for Database {
     fn schema(&self) -> Schema {
         let managed = resources::database::Database::new(self.backend.clone()).schema();
         let keys = ["id", "name", "project_id"];
-        Schema::new(
-            shown(&managed, &keys, &LEFT_OUT)
-                .into_iter()
-                .chain(volatile()),
-        )
-        .description(
+        // Here nothing is planned.
+        let looked_up = |attribute: Attribute| match attribute.name() {
+            "claimed" => attribute.description(resources::database::CLAIMED),
+            _ => attribute,
+        };
+        let shown = shown(&managed, &keys, &LEFT_OUT).into_iter();
+        Schema::new(shown.map(looked_up).chain(volatile())).description(
             "Looks a database up by its id, or by its name and project. A destroyed one is \
              found by its id while its data is kept.",
         )

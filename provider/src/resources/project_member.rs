@@ -77,7 +77,8 @@ fn schema() -> Schema {
     ])
     .description(
         "A user's part in a project. It bounds what the user's tokens reach; a token's scopes \
-         bound it further.",
+         bound it further. The part of the provider's own user is not removed: its destruction \
+         leaves it in the project, with a warning, and it goes with the project.",
     )
 }
 

@@ -111,6 +111,9 @@ pub const OWN: &[&str] = &[
     "uri",
 ];
 
+/// What `claimed` says, also of a database that is looked up.
+pub const CLAIMED: &str = "Whether it was taken over after its create.";
+
 /// The attributes that hold secrets, and only on request.
 pub const SECRETS: [&str; 3] = ["password", "uri", "pooled_uri"];
 
@@ -330,10 +333,10 @@ fn told() -> Vec<Attribute> {
         text("id", "The id, which begins with `db_`.").keep_prior(),
         text("slug", "Made from the name at create and kept for life.").keep_prior(),
         text("created_at", "When it was made.").keep_prior(),
-        Attribute::boolean("claimed").computed().description(
-            "Whether it was taken over after its create. Always planned as true: where a create \
-             was cut short and its object kept, the next apply takes it over.",
-        ),
+        Attribute::boolean("claimed").computed().description(format!(
+            "{CLAIMED} Always planned as true: where a create was cut short and its object kept, \
+             the next apply waits for it and takes it over."
+        )),
         text("host", "The engine's host in the project's network."),
         port("port", "The engine's port there."),
         text("pooler_host", "The pooler's host there."),
