@@ -168,8 +168,8 @@ impl Client {
         let asked = items.len();
         let request = Request::new("asking for a plan", Method::POST, &["v1", "plan"])
             .json(&PlanRequest { resources: items })
-            // It writes nothing, so that a repetition is safe; the key says so.
-            .key(fresh_key());
+            // It writes nothing, and takes no key.
+            .repeatable();
         let PlanAnswer { resources } = self.send(request).await?;
         if resources.len() == asked {
             return Ok(resources);

@@ -30,6 +30,7 @@ pub struct Fake {
 struct Inner {
     world: World,
     requests: Vec<String>,
+    keyed: Vec<String>,
     faults: Vec<Fault>,
     silent: Option<&'static str>,
 }
@@ -159,6 +160,11 @@ impl Fake {
         std::mem::take(&mut self.inner().requests)
     }
 
+    /// The requests of all time that had an idempotency key.
+    pub fn keyed(&self) -> Vec<String> {
+        self.inner().keyed.clone()
+    }
+
     /// How many of the requests since the last time began so.
     pub fn count(&self, request: &str) -> usize {
         self.requests()
@@ -184,6 +190,9 @@ impl Fake {
         let line = format!("{} {}", request.method, request.target);
         let mut inner = self.inner();
         inner.requests.push(line.clone());
+        if request.headers.contains_key("idempotency-key") {
+            inner.keyed.push(line.clone());
+        }
         let fault = inner
             .faults
             .iter()

@@ -87,6 +87,8 @@ pub(super) struct Request<'a> {
     pub body: Option<serde_json::Result<Vec<u8>>>,
     /// Makes a POST safe to repeat: the server answers the repetition as the first one.
     pub idempotency_key: Option<String>,
+    /// Whether a POST is safe to repeat without a key, since it writes nothing.
+    writes_nothing: bool,
     /// How long the answer may take; none for as long as any.
     pub limit: Option<Duration>,
     /// How long the server itself was asked to wait before it answers.
@@ -102,6 +104,7 @@ impl<'a> Request<'a> {
             query: Vec::new(),
             body: None,
             idempotency_key: None,
+            writes_nothing: false,
             limit: None,
             wait: None,
         }
@@ -124,6 +127,12 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Marks a POST that writes nothing: it may be sent again as it is.
+    pub(super) fn repeatable(mut self) -> Self {
+        self.writes_nothing = true;
+        self
+    }
+
     /// The body as JSON. One that cannot be written is told when the request is sent.
     pub(super) fn json(mut self, body: &impl Serialize) -> Self {
         self.body = Some(serde_json::to_vec(body));
@@ -136,6 +145,7 @@ impl<'a> Request<'a> {
             || self.method == Method::PUT
             || self.method == Method::DELETE
             || self.idempotency_key.is_some()
+            || self.writes_nothing
     }
 }
 

@@ -257,6 +257,16 @@ async fn what_may_be_repeated_is_repeated_and_nothing_else() {
         stage.fake.fail(again(request));
     }
     let mut instance = stage.created(&config).await;
+    // A plan writes nothing, so that nothing is kept of it under a key.
+    let keyed = stage.fake.keyed();
+    assert!(
+        keyed.iter().all(|line| line != "POST /v1/plan"),
+        "{keyed:?}"
+    );
+    assert!(
+        keyed.iter().any(|line| line == "POST /v1/databases"),
+        "{keyed:?}"
+    );
     let tagged = stage.database(&[
         ("deletion_protection", false.into()),
         ("tags", Value::map([("a", "b")])),
