@@ -81,7 +81,7 @@ on_both! {
         }
         tx.commit().await.unwrap();
         let last = *journal.borrow_and_update();
-        assert_eq!(store.last_event().await.unwrap(), last);
+        assert_eq!(store.last_event().await.unwrap(), last.last);
         let reopened = bench.reopened().await;
         assert_eq!(*reopened.watch_journal().borrow(), last);
     }
