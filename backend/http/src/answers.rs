@@ -24,9 +24,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-/// The parts of a large answer. What fits into one is not counted: what a socket holds of it is
-/// no memory of ours.
-const PART_BYTES: usize = 64 * 1024;
+/// What is not more is not counted: what a socket holds of it is no memory of ours.
+const COUNTED_BYTES: usize = 64 * 1024;
+/// The parts of a large answer: what the kernel takes of it at once.
+const PART_BYTES: usize = 256 * 1024;
 /// What the first part begins with; most answers have no more.
 const FIRST_BYTES: usize = 1024;
 /// When it is worth trying again.
@@ -269,7 +270,7 @@ pub(crate) async fn bounded(state: Arc<State>, request: Request, next: Next) -> 
 /// How large an answer is that has more than one part; streams have no size.
 fn large(body: &Body) -> Option<usize> {
     let bytes = usize::try_from(body.size_hint().exact()?).ok()?;
-    (bytes > PART_BYTES).then_some(bytes)
+    (bytes > COUNTED_BYTES).then_some(bytes)
 }
 
 fn parted(body: Body, share: Option<Share>) -> Body {
