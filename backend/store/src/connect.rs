@@ -25,6 +25,8 @@ const IDLE_SECONDS_MAX: u64 = 60;
 /// is on disk before it answers.
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA cache_size = -1000; PRAGMA journal_size_limit = 16777216;";
+/// Readers are several, and what they read again is kept as rows.
+const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -250;";
 const SQLITE_FILE: &str = "PRAGMA journal_mode = WAL;";
 /// Statements are bounded; a server configured to answer before it has synced is overruled.
 const POSTGRES_SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
@@ -218,7 +220,7 @@ impl Location {
     async fn prepare(&self, conn: &mut AnyConnection, role: Role) -> Result<(), sqlx::Error> {
         let (session, restriction) = match (self, role) {
             (Self::Sqlite { .. }, Role::Writer) => (SQLITE_SESSION, ""),
-            (Self::Sqlite { .. }, Role::Reader) => (SQLITE_SESSION, "PRAGMA query_only = ON;"),
+            (Self::Sqlite { .. }, Role::Reader) => (SQLITE_SESSION, SQLITE_READER),
             (Self::Postgres { .. }, Role::Writer) => (POSTGRES_SESSION, POSTGRES_WRITER_LOCK),
             (Self::Postgres { .. }, Role::Reader) => {
                 (POSTGRES_SESSION, "SET default_transaction_read_only = on;")

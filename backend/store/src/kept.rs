@@ -14,8 +14,9 @@ use berth_domain::{DatabaseId, OperationId};
 use hashlink::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Databases that are kept, some 4 KB each; the one that was not asked for the longest goes first.
-const DATABASES_MAX: usize = 2_048;
+/// Databases that are kept, some 6 KB each with their text; the one that was not asked for the
+/// longest goes first. A project may have a thousand, and its snapshot is read again and again.
+const DATABASES_MAX: usize = 1_100;
 /// Tokens that are kept.
 const BEARERS_MAX: usize = 1_024;
 /// Lists whose ids are kept, some 80 KB each at most.
