@@ -344,7 +344,8 @@ fn fill(berthd: &Berthd, berth: &Target) -> Outcome<Filled> {
     gather(berthd, &projects[0])?;
     let grown = resident_bytes(berthd.pid())?.saturating_sub(before) / u64::from(DATABASES);
     println!("{grown} bytes a database before any is read");
-    let all = paths(&mut connection)?;
+    // A new one: berthd has closed what was idle for as long as all that takes.
+    let all = paths(&mut berth.connect()?)?;
     Ok(Filled {
         project: projects[0].clone(),
         one: all.first().cloned().ok_or("there are no databases")?,
