@@ -1,15 +1,13 @@
-//! Conversations with engines and poolers, and those that are kept to ask how they are.
+//! Conversations with engines and poolers.
 
 use async_trait::async_trait;
 use berth_domain::{InstanceId, Secret, Statement};
 use berth_engines::{Description, Socket};
 use berth_platform::{Dialled, Endpoint, Error, Login, Session};
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixStream;
-use tokio::sync::Mutex;
 
 /// How long a login may take. A pooler keeps clients waiting while its engine is away.
 const LOGIN_TIMEOUT_SECONDS: u64 = 5;
@@ -56,18 +54,14 @@ pub(crate) fn administrator(socket: &Socket) -> Login {
     }
 }
 
-/// The sessions of all instances.
+/// The way to all instances.
 pub(crate) struct Sessions {
     dialer: Arc<dyn Dialer>,
-    kept: Mutex<HashMap<(InstanceId, Endpoint), Arc<dyn Session>>>,
 }
 
 impl Sessions {
     pub(crate) fn new(dialer: Arc<dyn Dialer>) -> Self {
-        Self {
-            dialer,
-            kept: Mutex::new(HashMap::new()),
-        }
+        Self { dialer }
     }
 
     /// Logs in within a bounded time.
@@ -100,7 +94,8 @@ impl Sessions {
         })
     }
 
-    /// Whether the process answers, over a kept session when there is one that still works.
+    /// Whether the process answers. Nothing is kept open for the next time: who asks again and
+    /// again has a session of its own.
     pub(crate) async fn answers(
         &self,
         instance: &InstanceId,
@@ -108,38 +103,11 @@ impl Sessions {
         login: &Login,
         probe: &Statement,
     ) -> bool {
-        let key = (instance.clone(), target.endpoint);
-        let kept = self.kept.lock().await.get(&key).cloned();
-        if let Some(session) = kept {
-            if answers(session.as_ref(), probe).await {
-                return true;
-            }
-            self.kept.lock().await.remove(&key);
-        }
         let Ok(session) = self.open(instance, target, login).await else {
             return false;
         };
-        let session: Arc<dyn Session> = Arc::from(session);
-        let well = answers(session.as_ref(), probe).await;
-        if well {
-            self.kept.lock().await.insert(key, session);
-        }
-        well
+        let limit = Duration::from_secs(PROBE_TIMEOUT_SECONDS);
+        let asked = tokio::time::timeout(limit, session.ask(probe)).await;
+        matches!(asked, Ok(Ok(_)))
     }
-
-    /// Ends the kept sessions of an instance.
-    pub(crate) async fn forget(&self, instance: &InstanceId) {
-        let mut kept = self.kept.lock().await;
-        for endpoint in [Endpoint::Engine, Endpoint::Pooler] {
-            kept.remove(&(instance.clone(), endpoint));
-        }
-    }
-}
-
-async fn answers(session: &dyn Session, probe: &Statement) -> bool {
-    let limit = Duration::from_secs(PROBE_TIMEOUT_SECONDS);
-    matches!(
-        tokio::time::timeout(limit, session.ask(probe)).await,
-        Ok(Ok(_))
-    )
 }

@@ -268,7 +268,6 @@ impl Platform for ContainerPlatform {
         let turn = self.turns.of(instance);
         let _turn = turn.lock().await;
         self.ready().await?;
-        self.sessions.forget(instance).await;
         self.forget(instance);
         let record = self.last_record(instance).await?;
         let found = self.find(instance).await?;
