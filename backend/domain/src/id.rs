@@ -1,5 +1,6 @@
 //! Ids that show their kind, so that a wrong one does not compile and is plain in a log.
 
+use smol_str::{SmolStr, format_smolstr};
 use std::fmt;
 
 /// An id that is not one: what was expected and what came.
@@ -12,11 +13,12 @@ pub struct InvalidId {
     pub found: String,
 }
 
+// In place where they are as long as those made here: several are kept for each database.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $expected:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// What every id of this kind begins with.
@@ -24,7 +26,7 @@ macro_rules! id {
 
             /// Makes a new id from eight random bytes.
             pub fn from_entropy(entropy: [u8; 8]) -> Self {
-                Self(format!("{}{}", $prefix, hex::encode(entropy)))
+                Self(format_smolstr!("{}{}", $prefix, hex::encode(entropy)))
             }
 
             /// Reads an id; the prefix must be right and the rest be at most 60 letters,
@@ -36,7 +38,7 @@ macro_rules! id {
                         && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
                 });
                 match rest {
-                    Some(_) => Ok(Self(text.to_owned())),
+                    Some(_) => Ok(Self(SmolStr::new(text))),
                     None => Err(InvalidId { expected: $expected, found: text.to_owned() }),
                 }
             }
@@ -71,14 +73,14 @@ id!(/// An entry of the audit journal.
 impl ProjectId {
     /// The project that exists in every installation.
     pub fn default_project() -> Self {
-        Self("proj_default".to_owned())
+        Self(SmolStr::new_static("proj_default"))
     }
 }
 
 impl UserId {
     /// The installation's administrator, who exists from the start.
     pub fn administrator() -> Self {
-        Self("usr_admin".to_owned())
+        Self(SmolStr::new_static("usr_admin"))
     }
 }
 

@@ -35,8 +35,15 @@ const RETRY_SECONDS: u64 = 2;
 
 /// A body as JSON, in parts.
 pub(crate) fn json(body: &impl Serialize) -> Result<Body, Refusal> {
+    written(|parts| Ok(serde_json::to_writer(parts, body)?))
+}
+
+/// A body in parts, as it is written.
+pub(crate) fn written(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Body, Refusal> {
     let mut parts = Parts::new();
-    match serde_json::to_writer(&mut parts, body) {
+    match write(&mut parts) {
         Ok(()) => Ok(parts.body()),
         Err(error) => {
             // Bodies are plain objects of texts and numbers; none is beyond JSON.

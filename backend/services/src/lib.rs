@@ -48,6 +48,5 @@ pub use users::{NewUser, UserConfig};
 
 // What crosses from the store to the adapters as it is.
 pub use berth_store::{
-    DatabaseRecord, EnvVersion, Page, SharedDatabase, SnapshotKind, SnapshotPage, SnapshotRows,
-    Told,
+    DatabaseRecord, EnvVersion, Page, SnapshotKind, SnapshotPage, SnapshotRows, Tell, Telling, Told,
 };

@@ -5,7 +5,7 @@ use crate::view::View;
 use crate::{Caller, Error, HostCapacity, ImageState, Services};
 use berth_domain::EngineName;
 use berth_engines::{Description, Version};
-use berth_store::{SnapshotKind, SnapshotPage};
+use berth_store::{SnapshotKind, SnapshotPage, Tell};
 
 /// The most objects of one page of a snapshot.
 pub const SNAPSHOT_PAGE: u32 = 10_000;
@@ -102,6 +102,7 @@ impl Services {
         kind: SnapshotKind,
         project: Option<&str>,
         page_token: Option<&str>,
+        tell: &Tell<'_>,
     ) -> Result<SnapshotPage, Error> {
         let mut view = View::Store(&self.store);
         let project = match project {
@@ -115,6 +116,7 @@ impl Services {
                 page_token,
                 SNAPSHOT_PAGE,
                 self.clock.now(),
+                tell,
             )
             .await
             .doing("read a snapshot")

@@ -94,10 +94,7 @@ async fn promised_resources(link: &mut Link<'_>) -> Result<Vec<Promised>, Error>
         "SELECT plan, storage_gb, COUNT(*) AS living FROM databases WHERE intent <> 'destroy' \
          GROUP BY plan, storage_gb ORDER BY plan, storage_gb"
     )
-    .all(link)
-    .await?
-    .iter()
-    .map(|row| {
+    .each(link, |row| {
         let fields = Fields::of("databases", row);
         Ok(Promised {
             plan: fields.text("plan")?,
@@ -105,7 +102,7 @@ async fn promised_resources(link: &mut Link<'_>) -> Result<Vec<Promised>, Error>
             count: fields.narrow("living")?,
         })
     })
-    .collect()
+    .await
 }
 
 async fn used_public_ports(link: &mut Link<'_>) -> Result<BTreeSet<u16>, Error> {
@@ -113,11 +110,11 @@ async fn used_public_ports(link: &mut Link<'_>) -> Result<BTreeSet<u16>, Error> 
         "used_public_ports",
         "SELECT public_port FROM databases WHERE public_port IS NOT NULL AND intent <> 'destroy'"
     )
-    .all(link)
-    .await?
-    .iter()
-    .map(|row| Fields::of("databases", row).narrow("public_port"))
-    .collect()
+    .each(link, |row| {
+        Fields::of("databases", row).narrow("public_port")
+    })
+    .await
+    .map(BTreeSet::from_iter)
 }
 
 async fn kept_public_ports(link: &mut Link<'_>) -> Result<BTreeSet<u16>, Error> {
@@ -126,9 +123,9 @@ async fn kept_public_ports(link: &mut Link<'_>) -> Result<BTreeSet<u16>, Error> 
         "SELECT public_port FROM databases WHERE public_port IS NOT NULL AND intent = 'destroy' \
          AND purged_at IS NULL"
     )
-    .all(link)
-    .await?
-    .iter()
-    .map(|row| Fields::of("databases", row).narrow("public_port"))
-    .collect()
+    .each(link, |row| {
+        Fields::of("databases", row).narrow("public_port")
+    })
+    .await
+    .map(BTreeSet::from_iter)
 }

@@ -1,7 +1,7 @@
 //! Passwords and their verifiers, sealed.
 
 use crate::kept::Touches;
-use crate::sealing::Place;
+use crate::sealing::{Keys, Place};
 use crate::sql::{Fields, Link};
 use crate::{Error, Tx};
 use berth_domain::{DatabaseId, Secret};
@@ -56,15 +56,15 @@ async fn credentials(
     link: &mut Link<'_>,
     id: &DatabaseId,
 ) -> Result<Vec<CredentialVersion>, Error> {
-    let rows = sql!(
+    let keys = link.keys;
+    sql!(
         "credentials",
         "SELECT version, state, data_key, password, verifier FROM credentials \
          WHERE database_id = $1 ORDER BY version"
     )
     .bind(id.as_str())
-    .all(link)
-    .await?;
-    rows.iter().map(|row| read(link, id, row)).collect()
+    .each(link, |row| read(keys, id, row))
+    .await
 }
 
 fn row_name(id: &DatabaseId, version: i64) -> String {
@@ -79,11 +79,11 @@ fn place<'a>(row: &'a str, column: &'static str) -> Place<'a> {
     }
 }
 
-fn read(link: &Link<'_>, id: &DatabaseId, row: &AnyRow) -> Result<CredentialVersion, Error> {
+fn read(keys: &Keys, id: &DatabaseId, row: &AnyRow) -> Result<CredentialVersion, Error> {
     let fields = Fields::of(TABLE, row);
     let version = fields.integer("version")?;
     let name = row_name(id, version);
-    let key = link.keys.row_key(TABLE, &name, &fields.text("data_key")?)?;
+    let key = keys.row_key(TABLE, &name, &fields.text("data_key")?)?;
     Ok(CredentialVersion {
         version,
         password: key.open(place(&name, "password"), &fields.text("password")?)?,

@@ -130,11 +130,8 @@ async fn databases_by_name(
     )
     .bind(name.as_str())
     .bind(project.map_or("", ProjectId::as_str))
-    .all(link)
-    .await?
-    .iter()
-    .map(read)
-    .collect()
+    .each(link, read)
+    .await
 }
 
 async fn living_database_by_slug(
@@ -180,11 +177,8 @@ async fn sleeping_databases(link: &mut Link<'_>) -> Result<Vec<DatabaseRecord>, 
         record!(),
         "WHERE intent = 'sleep' ORDER BY databases.id"
     )
-    .all(link)
-    .await?
-    .iter()
-    .map(read_record)
-    .collect()
+    .each(link, read_record)
+    .await
 }
 
 impl Tx {

@@ -1,7 +1,7 @@
 //! Variables that users gave to projects, sealed.
 
 use crate::kept::Touches;
-use crate::sealing::Place;
+use crate::sealing::{Keys, Place};
 use crate::sql::{Fields, Link};
 use crate::{Error, Tx};
 use berth_domain::{EnvName, EnvVariable, ProjectId, Timestamp};
@@ -18,18 +18,15 @@ async fn env_variables(
     link: &mut Link<'_>,
     project: &ProjectId,
 ) -> Result<Vec<EnvVariable>, Error> {
-    let rows = sql!(
+    let keys = link.keys;
+    let mut variables = sql!(
         "env_variables",
         "SELECT name, data_key, value, sensitive, created_at, updated_at FROM env_variables \
          WHERE project_id = $1"
     )
     .bind(project.as_str())
-    .all(link)
+    .each(link, |row| read(keys, project, row))
     .await?;
-    let mut variables = rows
-        .iter()
-        .map(|row| read(link, project, row))
-        .collect::<Result<Vec<_>, _>>()?;
     // Not in SQL: the two databases order texts differently.
     variables.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(variables)
@@ -47,11 +44,11 @@ fn place(row: &str) -> Place<'_> {
     }
 }
 
-fn read(link: &Link<'_>, project: &ProjectId, row: &AnyRow) -> Result<EnvVariable, Error> {
+fn read(keys: &Keys, project: &ProjectId, row: &AnyRow) -> Result<EnvVariable, Error> {
     let fields = Fields::of(TABLE, row);
     let name = fields.parsed("name", EnvName::parse)?;
     let row = row_name(project, &name);
-    let key = link.keys.row_key(TABLE, &row, &fields.text("data_key")?)?;
+    let key = keys.row_key(TABLE, &row, &fields.text("data_key")?)?;
     Ok(EnvVariable {
         project_id: project.clone(),
         value: key.open(place(&row), &fields.text("value")?)?,

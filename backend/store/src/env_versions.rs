@@ -49,10 +49,7 @@ async fn env_versions(link: &mut Link<'_>, project: &ProjectId) -> Result<Vec<En
          WHERE project_id = $1 ORDER BY version DESC"
     )
     .bind(project.as_str())
-    .all(link)
-    .await?
-    .iter()
-    .map(|row| {
+    .each(link, |row| {
         let fields = Fields::of(TABLE, row);
         Ok(EnvVersion {
             version: fields.integer("version")?,
@@ -62,7 +59,7 @@ async fn env_versions(link: &mut Link<'_>, project: &ProjectId) -> Result<Vec<En
             ended_at: fields.time("ended_at")?,
         })
     })
-    .collect()
+    .await
 }
 
 async fn env_version(

@@ -1,5 +1,6 @@
 //! What can go wrong with the store.
 
+use berth_domain::DatabaseId;
 use std::path::PathBuf;
 
 /// What SQLite says when a write found no room.
@@ -143,6 +144,14 @@ pub enum Error {
         /// The column.
         column: &'static str,
         /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A record could not be written for its readers.
+    #[error("what is told of {id} could not be written")]
+    Untold {
+        /// The database.
+        id: DatabaseId,
+        /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A sealed value does not open: it was damaged, or belongs to another row.

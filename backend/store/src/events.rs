@@ -111,9 +111,8 @@ async fn page(
         .bind(filter.since.map_or(i64::MIN, Timestamp::as_millis))
         .bind(filter.until.map_or(i64::MAX, Timestamp::as_millis))
         .bind(i64::from(limit) + 1)
-        .all(link)
+        .each(link, read)
         .await?;
-    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 

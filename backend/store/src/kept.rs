@@ -1,26 +1,26 @@
-//! What was read and has not been changed since.
+//! What readers were told of rows, as long as these have not been changed.
 //!
 //! A file has one writer, and that is this process: each commit passes here and says which rows
 //! it touched. So what is kept is exactly what the store holds at the version that stands beside
-//! it, and a request for a row that was asked for before costs no statement. A server's rows are
-//! not kept: when its writer's lock is lost, another berthd may write without being heard here.
+//! it, and a request for what was asked for before costs no statement. Of a server's rows nothing
+//! is kept: when its writer's lock is lost, another berthd may write without being heard here.
 
 use crate::Reach;
 use crate::listing::DatabaseFilter;
-use crate::shared::SharedDatabase;
 use crate::tokens::Bearer;
-use crate::told::{Packs, Told};
+use crate::told::Told;
 use berth_domain::{DatabaseId, OperationId};
 use hashlink::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Databases that are kept, some 6 KB each with their text; the one that was not asked for the
-/// longest goes first. A project may have a thousand, and its snapshot is read again and again.
-const DATABASES_MAX: usize = 1_100;
+/// Databases of which it is kept what they are told as; the one that was not asked for the
+/// longest goes first.
+const DATABASES_MAX: usize = 16_384;
 /// Tokens that are kept.
 const BEARERS_MAX: usize = 1_024;
-/// Lists whose ids are kept, some 80 KB each at most.
+/// Lists that are kept, and how long one may be.
 const LISTS_MAX: usize = 32;
+const LISTED_MAX: usize = 4_096;
 
 /// Which databases are listed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -96,11 +96,10 @@ struct Rows {
     version: Option<i64>,
     /// The version of which nobody knows whether it was made; none up to it is believed.
     doubted: i64,
-    databases: LruCache<DatabaseId, Arc<SharedDatabase>>,
-    packs: Packs,
+    databases: LruCache<DatabaseId, Arc<Told>>,
     bearers: LruCache<String, Arc<Bearer>>,
-    /// The ids that each list shows, with the one after its end.
-    lists: LruCache<List, Arc<[DatabaseId]>>,
+    /// What each list shows, with the one after its end.
+    lists: LruCache<List, Arc<[Arc<Told>]>>,
 }
 
 impl Kept {
@@ -111,7 +110,6 @@ impl Kept {
                 version: Some(version),
                 doubted: 0,
                 databases: LruCache::new(DATABASES_MAX),
-                packs: Packs::default(),
                 bearers: LruCache::new(BEARERS_MAX),
                 lists: LruCache::new(LISTS_MAX),
             })),
@@ -127,6 +125,11 @@ impl Kept {
         let rows = self.rows.as_ref()?;
         // Nothing that holds it can stop half way through a change.
         Some(rows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rows, while they show that version.
+    fn rows_at(&self, version: i64) -> Option<MutexGuard<'_, Rows>> {
+        self.rows().filter(|rows| rows.version == Some(version))
     }
 
     /// Takes a commit in before anybody is told of it.
@@ -145,74 +148,54 @@ impl Kept {
         }
     }
 
-    /// A database.
-    pub(crate) fn database(&self, id: &DatabaseId) -> Option<Arc<SharedDatabase>> {
-        self.rows()?.databases.get(id).cloned()
-    }
-
-    /// What is told of a database.
-    pub(crate) fn told(&self, id: &DatabaseId) -> Option<Told> {
-        self.rows()?.packs.of(id)
-    }
-
-    /// Keeps what is told of a database, if this is what is kept of it: that is never old.
-    pub(crate) fn keep_told(&self, shared: &Arc<SharedDatabase>) {
-        if let Some(mut rows) = self.rows()
-            && let Some(kept) = rows.databases.get(&shared.database.id)
-            && Arc::ptr_eq(kept, shared)
-        {
-            rows.packs.keep(shared);
-        }
-    }
-
     /// Whether anything is ever kept.
     pub(crate) fn is_on(&self) -> bool {
         self.rows.is_some()
     }
 
-    /// A whole list and the version that it shows, when all of it is kept.
-    pub(crate) fn list(&self, list: &List) -> Option<(i64, Vec<Arc<SharedDatabase>>)> {
-        let mut rows = self.rows()?;
-        let version = rows.version?;
-        let ids = Arc::clone(rows.lists.get(list)?);
-        let found = ids.iter().map(|id| rows.databases.get(id).cloned());
-        Some((version, found.collect::<Option<_>>()?))
+    /// What is told of a database.
+    pub(crate) fn told(&self, id: &DatabaseId) -> Option<Arc<Told>> {
+        self.rows()?.databases.get(id).cloned()
     }
 
-    /// Keeps which databases a list shows at a version, unless there is a newer one by now.
-    pub(crate) fn keep_list(&self, version: i64, list: List, ids: Vec<DatabaseId>) {
-        let rows = self.rows();
-        if let Some(mut rows) = rows.filter(|rows| rows.version == Some(version))
-            && ids.len() <= DATABASES_MAX
-        {
-            rows.lists.insert(list, ids.into());
-        }
-    }
-
-    /// Those of the databases that are kept at that very version, each in its place; none when
-    /// what is kept shows another version.
-    pub(crate) fn databases(
+    /// The same of each of those, in its place; none when what is kept shows another version.
+    pub(crate) fn told_of(
         &self,
         version: i64,
         ids: &[DatabaseId],
-    ) -> Option<Vec<Option<Arc<SharedDatabase>>>> {
-        let mut rows = self.rows().filter(|rows| rows.version == Some(version))?;
+    ) -> Option<Vec<Option<Arc<Told>>>> {
+        let mut rows = self.rows_at(version)?;
         let found = ids.iter().map(|id| rows.databases.get(id).cloned());
         Some(found.collect())
     }
 
-    /// Keeps databases that were read at a version, unless there is a newer one by now.
-    pub(crate) fn keep_databases<'a>(
+    /// Keeps what is told of databases that were read at a version, unless there is a newer one
+    /// by now.
+    pub(crate) fn keep_told<'a>(
         &self,
         version: i64,
-        databases: impl IntoIterator<Item = &'a Arc<SharedDatabase>>,
+        databases: impl IntoIterator<Item = &'a Arc<Told>>,
     ) {
-        let rows = self.rows();
-        if let Some(mut rows) = rows.filter(|rows| rows.version == Some(version)) {
-            for kept in databases {
-                rows.databases
-                    .insert(kept.database.id.clone(), Arc::clone(kept));
+        if let Some(mut rows) = self.rows_at(version) {
+            for told in databases {
+                rows.databases.insert(told.id.clone(), Arc::clone(told));
             }
+        }
+    }
+
+    /// A whole list and the version that it shows, when it is kept.
+    pub(crate) fn list(&self, list: &List) -> Option<(i64, Arc<[Arc<Told>]>)> {
+        let mut rows = self.rows()?;
+        let version = rows.version?;
+        Some((version, Arc::clone(rows.lists.get(list)?)))
+    }
+
+    /// Keeps what a list shows at a version, unless there is a newer one by now.
+    pub(crate) fn keep_list(&self, version: i64, list: List, shown: &Arc<[Arc<Told>]>) {
+        if shown.len() <= LISTED_MAX
+            && let Some(mut rows) = self.rows_at(version)
+        {
+            rows.lists.insert(list, Arc::clone(shown));
         }
     }
 
@@ -223,8 +206,7 @@ impl Kept {
 
     /// Keeps a bearer that was read at a version, unless there is a newer one by now.
     pub(crate) fn keep_bearer(&self, version: i64, hash: &str, bearer: &Arc<Bearer>) {
-        let rows = self.rows();
-        if let Some(mut rows) = rows.filter(|rows| rows.version == Some(version)) {
+        if let Some(mut rows) = self.rows_at(version) {
             rows.bearers.insert(hash.to_owned(), Arc::clone(bearer));
         }
     }
@@ -248,7 +230,6 @@ impl Rows {
         }
         for id in &touched.databases {
             self.databases.remove(id);
-            self.packs.forget(id);
         }
         if !is_late && version > self.doubted {
             self.version = Some(version);
@@ -257,7 +238,6 @@ impl Rows {
 
     fn forget_all(&mut self) {
         self.databases.clear();
-        self.packs.forget_all();
         self.bearers.clear();
         self.lists.clear();
     }
@@ -319,7 +299,7 @@ mod tests {
         assert!(kept.bearer("a").is_none());
         kept.keep_bearer(9, "a", &bearer());
         kept.committed(8, &touched(Touches::People));
-        assert!(kept.databases(9, &[]).is_some(), "the version went back");
+        assert!(kept.told_of(9, &[]).is_some(), "the version went back");
     }
 
     #[test]
@@ -342,6 +322,6 @@ mod tests {
     fn a_store_of_many_writers_keeps_nothing() {
         let kept = Kept::never();
         kept.keep_bearer(1, "a", &bearer());
-        assert!(kept.bearer("a").is_none() && kept.databases(1, &[]).is_none());
+        assert!(kept.bearer("a").is_none() && kept.told_of(1, &[]).is_none());
     }
 }

@@ -77,29 +77,37 @@ async fn databases_page(
     after: Option<&DatabaseId>,
     limit: u32,
 ) -> Result<Page<DatabaseRecord>, Error> {
-    let since = match after {
-        None => None,
-        Some(id) => Some(database_by_id(link, id).await?.ok_or(Error::PageGone)?),
-    };
-    page_since(link, filter, since.as_ref(), limit).await
-}
-
-/// The page that follows a database.
-pub(crate) async fn page_since(
-    link: &mut Link<'_>,
-    filter: &DatabaseFilter,
-    since: Option<&Database>,
-    limit: u32,
-) -> Result<Page<DatabaseRecord>, Error> {
-    let statement = sql!("databases_page", record!(), page_of_filter!());
-    let rows = bind_filter(statement, filter, since, limit)
-        .all(link)
+    let since = place_of(after, link).await?;
+    let rows = page_since(filter, since.as_ref(), limit)
+        .each(link, read_record)
         .await?;
-    let rows = rows.iter().map(read_record).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 
-/// The ids of the same page, and of the row after it, for [`told_ids`].
+/// The database that a page follows.
+pub(crate) async fn place_of(
+    after: Option<&DatabaseId>,
+    link: &mut Link<'_>,
+) -> Result<Option<Database>, Error> {
+    match after {
+        None => Ok(None),
+        Some(id) => Ok(Some(
+            database_by_id(link, id).await?.ok_or(Error::PageGone)?,
+        )),
+    }
+}
+
+/// The page that follows a database, and the row after it.
+pub(crate) fn page_since<'q>(
+    filter: &'q DatabaseFilter,
+    since: Option<&'q Database>,
+    limit: u32,
+) -> Statement<'q> {
+    let statement = sql!("databases_page", record!(), page_of_filter!());
+    bind_filter(statement, filter, since, limit)
+}
+
+/// The ids of the same, for [`told_ids`].
 pub(crate) fn ids_page<'q>(
     filter: &'q DatabaseFilter,
     since: Option<&'q Database>,

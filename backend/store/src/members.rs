@@ -71,23 +71,21 @@ async fn members_page(
     .bind(since)
     .bind(id)
     .bind(i64::from(limit) + 1)
-    .all(link)
+    .each(link, read)
     .await?;
-    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 
 async fn memberships(link: &mut Link<'_>, user: &UserId) -> Result<Vec<Member>, Error> {
-    let rows = sql!(
+    sql!(
         "memberships",
         "SELECT ",
         columns!(),
         " FROM project_members WHERE user_id = $1 ORDER BY project_id"
     )
     .bind(user.as_str())
-    .all(link)
-    .await?;
-    rows.iter().map(read).collect()
+    .each(link, read)
+    .await
 }
 
 pub(crate) async fn roles_of(

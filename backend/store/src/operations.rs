@@ -139,9 +139,8 @@ async fn operations_page(
     .bind(database.as_str())
     .bind(before)
     .bind(i64::from(limit) + 1)
-    .all(link)
+    .each(link, read)
     .await?;
-    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 
@@ -197,7 +196,7 @@ impl Tx {
         lease_millis: i64,
         limit: u32,
     ) -> Result<Vec<Operation>, Error> {
-        let rows = sql!(
+        let mut leased = sql!(
             "lease_due_operations",
             "UPDATE operations SET lease_holder = $1, lease_until = $2 WHERE id IN \
              (SELECT id FROM (\
@@ -217,9 +216,8 @@ impl Tx {
         .bind_time(now.plus_millis(lease_millis))
         .bind_time(now)
         .bind(i64::from(limit))
-        .all(&mut self.link())
+        .each(&mut self.link(), read)
         .await?;
-        let mut leased = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         // Asking in vain is no change: the version stays.
         if !leased.is_empty() {
             self.touch(Touches::Nothing);
@@ -293,19 +291,17 @@ impl Tx {
         database: &DatabaseId,
         now: Timestamp,
     ) -> Result<Vec<OperationId>, Error> {
-        let rows = sql!(
+        let superseded = sql!(
             "supersede_operations",
             "UPDATE operations SET state = 'superseded', finished_at = $2, lease_holder = NULL, \
              lease_until = NULL WHERE database_id = $1 AND state = 'pending' RETURNING id"
         )
         .bind(database.as_str())
         .bind_time(now)
-        .all(&mut self.write(Touches::Nothing))
+        .each(&mut self.write(Touches::Nothing), |row| {
+            Fields::of(TABLE, row).parsed("id", OperationId::parse)
+        })
         .await?;
-        let superseded = rows
-            .iter()
-            .map(|row| Fields::of(TABLE, row).parsed("id", OperationId::parse))
-            .collect::<Result<Vec<_>, _>>()?;
         for id in &superseded {
             self.touch(Touches::End(id));
         }

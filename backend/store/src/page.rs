@@ -10,11 +10,6 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// All there is.
-    pub(crate) fn whole(rows: Vec<T>) -> Self {
-        Self { rows, more: false }
-    }
-
     /// Makes a page of rows that were asked for with one more than `limit`.
     pub(crate) fn cut(mut rows: Vec<T>, limit: u32) -> Self {
         let limit = limit as usize;

@@ -108,9 +108,8 @@ async fn projects_page(
     .bind(reach.project_text())
     .bind(reach.member_text())
     .bind(i64::from(limit) + 1)
-    .all(link)
+    .each(link, read)
     .await?;
-    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 
@@ -134,9 +133,8 @@ async fn destroyed_projects_page(
     .bind(reach.project_text())
     .bind(reach.member_text())
     .bind(i64::from(limit) + 1)
-    .all(link)
+    .each(link, read)
     .await?;
-    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 

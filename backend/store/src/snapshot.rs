@@ -5,14 +5,14 @@
 //! are one version whatever happens in between.
 
 use crate::databases::database_columns;
-use crate::databases::{DatabaseRecord, read_record, record};
+use crate::databases::record;
 use crate::kept::List;
 use crate::listing::ids_of;
 use crate::observations::observation_columns;
 use crate::projects;
 use crate::reach::reached;
 use crate::sql::{Link, Statement};
-use crate::{Error, Page, Reach, SharedDatabase, Store};
+use crate::{Error, Reach, Store, Tell, Told};
 use berth_domain::{Project, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -32,16 +32,16 @@ pub enum SnapshotKind {
 }
 
 /// The rows of one kind, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SnapshotRows {
     /// Projects.
     Projects(Vec<Project>),
-    /// Databases.
-    Databases(Vec<Arc<SharedDatabase>>),
+    /// What is told of databases.
+    Databases(Vec<Arc<Told>>),
 }
 
 /// One page of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SnapshotPage {
     /// The version of the store that all pages of this answer show.
     pub version: i64,
@@ -79,6 +79,7 @@ impl Store {
         page_token: Option<&str>,
         limit: u32,
         now: Timestamp,
+        tell: &Tell<'_>,
     ) -> Result<SnapshotPage, Error> {
         let limit = limit.max(1) as usize;
         if let Some(token) = page_token {
@@ -88,7 +89,7 @@ impl Store {
             }
             return Ok(answer.page(start, limit));
         }
-        let (version, rows) = self.read_all(kind, reach).await?;
+        let (version, rows) = self.read_all(kind, reach, tell).await?;
         if rows.len() <= limit {
             return Ok(SnapshotPage {
                 version,
@@ -142,6 +143,7 @@ impl Store {
         &self,
         kind: SnapshotKind,
         reach: &Reach,
+        tell: &Tell<'_>,
     ) -> Result<(i64, SnapshotRows), Error> {
         match kind {
             SnapshotKind::Project => {
@@ -153,16 +155,16 @@ impl Store {
                 Ok((version, SnapshotRows::Projects(rows)))
             }
             SnapshotKind::Database => {
-                let (version, page) = self
-                    .kept_or_read(
-                        "snapshot_page",
-                        List::Living(reach.clone()),
-                        living_ids(reach),
-                        None,
-                        async |link| living_databases(link, reach).await.map(Page::whole),
-                    )
-                    .await?;
-                Ok((version, SnapshotRows::Databases(page.rows)))
+                let list = List::Living(reach.clone());
+                let (version, rows) = match self.inner().kept.list(&list) {
+                    Some(kept) => kept,
+                    None => {
+                        let (ids, rows) = (living_ids(reach), living_databases(reach));
+                        self.told_list("snapshot_page", list, ids, rows, tell)
+                            .await?
+                    }
+                };
+                Ok((version, SnapshotRows::Databases(rows.to_vec())))
             }
         }
     }
@@ -177,11 +179,8 @@ async fn living_projects(link: &mut Link<'_>, reach: &Reach) -> Result<Vec<Proje
     )
     .bind(reach.project_text())
     .bind(reach.member_text())
-    .all(link)
-    .await?
-    .iter()
-    .map(projects::read)
-    .collect()
+    .each(link, projects::read)
+    .await
 }
 
 /// The ids of the same databases, for `told_ids`.
@@ -197,10 +196,7 @@ fn living_ids(reach: &Reach) -> Statement<'_> {
     .bind(reach.member_text())
 }
 
-async fn living_databases(
-    link: &mut Link<'_>,
-    reach: &Reach,
-) -> Result<Vec<DatabaseRecord>, Error> {
+fn living_databases(reach: &Reach) -> Statement<'_> {
     sql!(
         "snapshot_databases",
         record!(),
@@ -210,11 +206,6 @@ async fn living_databases(
     )
     .bind(reach.project_text())
     .bind(reach.member_text())
-    .all(link)
-    .await?
-    .iter()
-    .map(read_record)
-    .collect()
 }
 
 impl SnapshotRows {

@@ -2,6 +2,7 @@
 
 use crate::{Error, Keys};
 use berth_domain::Timestamp;
+use futures_util::StreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Any, AnyConnection, Encode, Row, Type};
@@ -66,12 +67,21 @@ impl<'q> Statement<'q> {
         self.bind(at.map(Timestamp::as_millis))
     }
 
-    pub(crate) async fn all(self, link: &mut Link<'_>) -> Result<Vec<AnyRow>, Error> {
+    /// What each row is read as. A row is gone before the next but few is there: as the driver
+    /// holds them they take many times the room of what is read.
+    pub(crate) async fn each<T>(
+        self,
+        link: &mut Link<'_>,
+        mut read: impl FnMut(&AnyRow) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         let act = self.act;
-        self.query
-            .fetch_all(&mut *link.conn)
-            .await
-            .map_err(|source| Error::of_statement(act, source))
+        let mut rows = self.query.fetch(&mut *link.conn);
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(|source| Error::of_statement(act, source))?;
+            found.push(read(&row)?);
+        }
+        Ok(found)
     }
 
     pub(crate) async fn optional(self, link: &mut Link<'_>) -> Result<Option<AnyRow>, Error> {

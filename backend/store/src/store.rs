@@ -7,6 +7,7 @@ use crate::kept::{Kept, Touched};
 use crate::sealing::Keys;
 use crate::snapshot::Answers;
 use crate::sql::{Fields, Link};
+use crate::told::Packer;
 use crate::{Error, Tx, ownership, schema};
 use berth_domain::InstallationId;
 use sqlx::pool::PoolConnection;
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     version: watch::Sender<i64>,
     journal: watch::Sender<Journal>,
     pub(crate) kept: Kept,
+    pub(crate) packer: Packer,
     pub(crate) followers: Followers,
     pub(crate) endings: Endings,
     pub(crate) answers: Mutex<Answers>,
@@ -116,6 +118,7 @@ impl Store {
                 } else {
                     Kept::at(version)
                 },
+                packer: Packer::default(),
                 followers: Followers::default(),
                 endings: Endings::default(),
                 location,

@@ -140,9 +140,8 @@ async fn tokens_page(
     .bind(filter.project.as_ref().map_or("", ProjectId::as_str))
     .bind(filter.user.as_ref().map_or("", UserId::as_str))
     .bind(i64::from(limit) + 1)
-    .all(link)
+    .each(link, read)
     .await?;
-    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 
@@ -215,11 +214,8 @@ impl Tx {
         )
         .bind(user.as_str())
         .bind_time(at)
-        .all(&mut self.link())
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .each(&mut self.link(), read)
+        .await
     }
 
     /// Revokes a token; tells whether this was the call that did it.

@@ -27,11 +27,8 @@ async fn destroyed_databases(
          AND ($1 = '' OR project_id = $1) ORDER BY destroyed_at DESC, id"
     )
     .bind(project.map_or("", ProjectId::as_str))
-    .all(link)
-    .await?
-    .iter()
-    .map(read)
-    .collect()
+    .each(link, read)
+    .await
 }
 
 async fn purge_due(
@@ -48,11 +45,8 @@ async fn purge_due(
     )
     .bind_time(now)
     .bind(i64::from(limit))
-    .all(link)
-    .await?
-    .iter()
-    .map(read)
-    .collect()
+    .each(link, read)
+    .await
 }
 
 impl Tx {

@@ -72,9 +72,8 @@ async fn users_page(
     .bind(since)
     .bind(id)
     .bind(i64::from(limit) + 1)
-    .all(link)
+    .each(link, read)
     .await?;
-    let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Page::cut(rows, limit))
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/databases`.
 
-use super::{Answer, Narrowed, Shared, Who, json, text};
+use super::{Answer, Narrowed, Shared, Who, json, of_json, text};
 use crate::body::{JsonObject, Params, Segment, opened};
 use crate::condition::{Condition, tagged};
 use crate::error::Refusal;
@@ -66,14 +66,12 @@ pub(crate) async fn list(
         engine: listing.engine,
         name: listing.name,
     };
-    let found = state
-        .services
-        .databases(&caller, &list, after.as_ref(), size)
+    let services = &state.services;
+    let tell = wire::tell(services.rules());
+    let found = services
+        .told_databases(&caller, &list, after.as_ref(), size, &tell)
         .await?;
-    json(
-        StatusCode::OK,
-        &wire::shown_list(&found, state.services.rules())?,
-    )
+    Ok(of_json(StatusCode::OK, wire::told_list(&found)?))
 }
 
 /// Orders a database. It is made after the answer; its operation says when it is there.
@@ -116,18 +114,11 @@ pub(crate) async fn read(
 ) -> Answer {
     let services = &state.services;
     let project = narrowed.project_id.as_deref();
-    if project.is_none()
-        && let Some(told) = services.told_database(&caller, &database)?
-    {
-        let answer = json(StatusCode::OK, &wire::told_envelope(&told)?)?;
-        return Ok(tagged(answer, told.tag));
-    }
-    let record = services.database(&caller, &database, project).await?;
-    let shown = wire::shown_envelope(&record, services.rules())?;
-    let answer = json(StatusCode::OK, &shown)?;
-    let tag = record.tag(|record| tag_of_database(&record.database));
-    services.keep_told(&record);
-    Ok(tagged(answer, tag))
+    let told = services
+        .told_database(&caller, &database, project, &wire::tell(services.rules()))
+        .await?;
+    let answer = of_json(StatusCode::OK, wire::told_envelope(&told)?);
+    Ok(tagged(answer, told.tag))
 }
 
 /// Changes the fields that the body names and no others.

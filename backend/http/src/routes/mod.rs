@@ -19,6 +19,7 @@ pub(crate) mod users;
 use crate::answers;
 use crate::error::Refusal;
 use crate::state::State;
+use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -48,8 +49,13 @@ pub(crate) struct Paged {
 
 /// A body as JSON.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    Ok(of_json(status, answers::json(body)?))
+}
+
+/// A body that is JSON already.
+pub(crate) fn of_json(status: StatusCode, body: Body) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
-    Ok((status, kind, answers::json(body)?).into_response())
+    (status, kind, body).into_response()
 }
 
 /// A body as text, for an answer that is written down under a key.

@@ -1,6 +1,6 @@
 //! `/v1/plan` and `/v1/snapshot`.
 
-use super::{Answer, Shared, Who, json};
+use super::{Answer, Shared, Who, json, of_json};
 use crate::body::{JsonObject, Params, typed};
 use crate::error::{DETAILS_MAX, Refusal};
 use crate::wire;
@@ -103,6 +103,7 @@ pub(crate) async fn snapshot(
     };
     // An error means that there are no turns any more, which does not happen.
     let _turn = state.snapshots.wait(caller.token()).await;
+    let rules = state.services.rules();
     let page = state
         .services
         .snapshot(
@@ -110,6 +111,7 @@ pub(crate) async fn snapshot(
             kind,
             view.project_id.as_deref(),
             view.page_token.as_deref(),
+            &wire::tell(rules),
         )
         .await?;
     // Weak, since the same state may be spelt in another order of fields by another berthd.
@@ -120,7 +122,6 @@ pub(crate) async fn snapshot(
     if view.page_token.is_none() && page.next_page_token.is_none() && known == Some(&etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
-    let rules = state.services.rules();
     let etag = [(header::ETAG, etag)];
     match &page.rows {
         SnapshotRows::Projects(rows) => {
@@ -134,8 +135,8 @@ pub(crate) async fn snapshot(
         }
         SnapshotRows::Databases(rows) => {
             let next = page.next_page_token.as_deref();
-            let body = wire::shown_snapshot(page.version, rows, next, rules)?;
-            Ok((etag, json(StatusCode::OK, &body)?).into_response())
+            let body = wire::told_snapshot(page.version, rows, next)?;
+            Ok((etag, of_json(StatusCode::OK, body)).into_response())
         }
     }
 }

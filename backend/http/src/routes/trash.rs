@@ -1,6 +1,6 @@
 //! `/v1/trash`: destroyed databases and projects that can still come back.
 
-use super::{Answer, Paged, Shared, Who, json};
+use super::{Answer, Paged, Shared, Who, json, of_json};
 use crate::body::{Params, Segment};
 use crate::{page, wire};
 use axum::Extension;
@@ -20,11 +20,10 @@ pub(crate) async fn list(
 ) -> Answer {
     let after = page::after(paged.page_token.as_deref(), DatabaseId::parse)?;
     let size = page::size(paged.page_size)?;
-    let found = state.services.trash(&caller, after.as_ref(), size).await?;
-    json(
-        StatusCode::OK,
-        &wire::shown_list(&found, state.services.rules())?,
-    )
+    let services = &state.services;
+    let tell = wire::tell(services.rules());
+    let found = services.trash(&caller, after.as_ref(), size, &tell).await?;
+    Ok(of_json(StatusCode::OK, wire::told_list(&found)?))
 }
 
 /// Lists destroyed projects that can still come back.

@@ -18,7 +18,7 @@ pub(crate) use people::{event, member, token, user, user_config};
 pub(crate) use plan::{planned_items, wish};
 pub(crate) use project::{destroyed_project, planned_project, project};
 pub(crate) use rest::{catalogue, credentials, operation, server};
-pub(crate) use shown::{shown_envelope, shown_list, shown_snapshot, told_envelope};
+pub(crate) use shown::{tell, told_envelope, told_list, told_snapshot};
 
 use berth_services::Maybe;
 use std::fmt::Display;

@@ -3,92 +3,77 @@
 //! The objects here are those of `berth_api` with their databases written already.
 
 use super::database;
+use crate::answers::written;
 use crate::error::Refusal;
 use crate::page;
+use axum::body::Body;
 use berth_services::databases::Rules;
-use berth_services::{DatabaseRecord, Page, SharedDatabase, Told};
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use berth_services::{DatabaseRecord, Page, Telling, Told, tag_of_database};
+use serde_json::json;
+use std::io::{self, Write};
 use std::sync::Arc;
 
+/// How a database is told.
+pub(crate) fn tell(
+    rules: &Rules,
+) -> impl Fn(&DatabaseRecord) -> Result<Telling, serde_json::Error> + Sync {
+    |record| {
+        Ok(Telling {
+            text: serde_json::to_string(&database(record, rules))?,
+            tag: tag_of_database(&record.database),
+        })
+    }
+}
+
 /// A [`berth_api::DatabaseEnvelope`].
-#[derive(Serialize)]
-pub(crate) struct ShownEnvelope<'a> {
-    database: &'a RawValue,
+pub(crate) fn told_envelope(told: &Told) -> Result<Body, Refusal> {
+    let mut text = Vec::new();
+    written(|answer| {
+        answer.write_all(b"{\"database\":")?;
+        write_told(answer, told, &mut text)?;
+        answer.write_all(b"}")
+    })
 }
 
 /// A [`berth_api::DatabaseList`].
-#[derive(Serialize)]
-pub(crate) struct ShownList<'a> {
-    databases: Vec<&'a RawValue>,
-    next_page_token: Option<String>,
+pub(crate) fn told_list(found: &Page<Arc<Told>>) -> Result<Body, Refusal> {
+    let last = found.rows.last().filter(|_| found.more);
+    let next = last.map(|told| page::token(told.id.as_str()));
+    written(|answer| {
+        answer.write_all(b"{\"databases\":")?;
+        write_all_told(answer, &found.rows)?;
+        write!(answer, ",\"next_page_token\":{}}}", json!(next))
+    })
 }
 
 /// A [`berth_api::Snapshot`] of databases.
-#[derive(Serialize)]
-pub(crate) struct ShownSnapshot<'a> {
+pub(crate) fn told_snapshot(
     version: i64,
-    databases: Vec<&'a RawValue>,
-    next_page_token: Option<&'a str>,
-}
-
-/// A database in its envelope.
-pub(crate) fn shown_envelope<'a>(
-    record: &'a SharedDatabase,
-    rules: &Rules,
-) -> Result<ShownEnvelope<'a>, Refusal> {
-    let database = shown(record, rules)?;
-    Ok(ShownEnvelope { database })
-}
-
-/// A database in its envelope, as it was told before.
-pub(crate) fn told_envelope(told: &Told) -> Result<ShownEnvelope<'_>, Refusal> {
-    let database = serde_json::from_str(&told.text).map_err(unwritten)?;
-    Ok(ShownEnvelope { database })
-}
-
-/// A page of databases.
-pub(crate) fn shown_list<'a>(
-    found: &'a Page<Arc<SharedDatabase>>,
-    rules: &Rules,
-) -> Result<ShownList<'a>, Refusal> {
-    let last = found.rows.last().filter(|_| found.more);
-    Ok(ShownList {
-        databases: all_shown(&found.rows, rules)?,
-        next_page_token: last.map(|record| page::token(record.database.id.as_str())),
+    rows: &[Arc<Told>],
+    next_page_token: Option<&str>,
+) -> Result<Body, Refusal> {
+    written(|answer| {
+        write!(answer, "{{\"version\":{version},\"databases\":")?;
+        write_all_told(answer, rows)?;
+        write!(answer, ",\"next_page_token\":{}}}", json!(next_page_token))
     })
 }
 
-/// A page of a snapshot of databases.
-pub(crate) fn shown_snapshot<'a>(
-    version: i64,
-    rows: &'a [Arc<SharedDatabase>],
-    next_page_token: Option<&'a str>,
-    rules: &Rules,
-) -> Result<ShownSnapshot<'a>, Refusal> {
-    let databases = all_shown(rows, rules)?;
-    Ok(ShownSnapshot {
-        version,
-        databases,
-        next_page_token,
-    })
+fn write_all_told(answer: &mut dyn Write, rows: &[Arc<Told>]) -> io::Result<()> {
+    let mut text = Vec::new();
+    answer.write_all(b"[")?;
+    for (number, told) in rows.iter().enumerate() {
+        if number > 0 {
+            answer.write_all(b",")?;
+        }
+        write_told(answer, told, &mut text)?;
+    }
+    answer.write_all(b"]")
 }
 
-fn all_shown<'a>(
-    rows: &'a [Arc<SharedDatabase>],
-    rules: &Rules,
-) -> Result<Vec<&'a RawValue>, Refusal> {
-    rows.iter().map(|record| shown(record, rules)).collect()
-}
-
-fn shown<'a>(record: &'a SharedDatabase, rules: &Rules) -> Result<&'a RawValue, Refusal> {
-    record
-        .shown(|record: &DatabaseRecord| to_raw_value(&database(record, rules)))
-        .map_err(unwritten)
-}
-
-/// It is a plain object of texts and numbers; none is beyond JSON.
-fn unwritten(error: serde_json::Error) -> Refusal {
-    tracing::error!(%error, "an answer could not be written");
-    Refusal::internal()
+/// Writes what is told, by way of a buffer that many use one after the other.
+fn write_told(answer: &mut dyn Write, told: &Told, text: &mut Vec<u8>) -> io::Result<()> {
+    text.clear();
+    told.append_to(text).map_err(io::Error::other)?;
+    answer.write_all(text)
 }

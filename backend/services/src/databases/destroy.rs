@@ -14,7 +14,7 @@ use crate::{Caller, Code, Error, FieldError, Given, Note, Services};
 use berth_domain::{
     Claim, Database, DatabaseId, Intent, Observation, OperationKind, Scope, Timestamp,
 };
-use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, SharedDatabase, Tx};
+use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, Tell, Told, Tx};
 use std::sync::Arc;
 
 impl Services {
@@ -169,14 +169,15 @@ impl Services {
         )]
     }
 
-    /// A page of the destroyed databases that can still be restored, in the order in which they
-    /// were made.
+    /// A page of what is told of the destroyed databases that can still be restored, in the
+    /// order in which they were made.
     pub async fn trash(
         &self,
         caller: &Caller,
         after: Option<&DatabaseId>,
         limit: u32,
-    ) -> Result<Page<Arc<SharedDatabase>>, Error> {
+        tell: &Tell<'_>,
+    ) -> Result<Page<Arc<Told>>, Error> {
         let reach = caller.reach();
         let filter = DatabaseFilter {
             project: reach.project,
@@ -185,7 +186,7 @@ impl Services {
             ..DatabaseFilter::default()
         };
         self.store
-            .shared_databases_page(&filter, after, limit)
+            .told_databases_page(&filter, after, limit, tell)
             .await
             .doing("list the trash")
     }

@@ -4,8 +4,7 @@ use crate::error::Doing;
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Services};
 use berth_domain::{DatabaseId, EngineName, Name, ProjectId, Timestamp};
-use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, SharedDatabase, Told};
-use std::borrow::Borrow;
+use berth_store::{DatabaseFilter, DatabaseRecord, Lifetime, Page, Tell, Told};
 use std::sync::Arc;
 
 /// How long a purged database still says that it is destroyed.
@@ -22,6 +21,23 @@ pub struct DatabaseList {
     pub name: Option<String>,
 }
 
+/// What belongs to a project, until some time after it was purged.
+trait Owned {
+    fn owned(&self) -> (&ProjectId, Option<Timestamp>);
+}
+
+impl Owned for DatabaseRecord {
+    fn owned(&self) -> (&ProjectId, Option<Timestamp>) {
+        (&self.database.project_id, self.database.purged_at)
+    }
+}
+
+impl Owned for Arc<Told> {
+    fn owned(&self) -> (&ProjectId, Option<Timestamp>) {
+        (&self.project, self.purged_at)
+    }
+}
+
 impl Services {
     /// One database, by its id or its name. By id a destroyed one says so until thirty days
     /// after its purge; by name there are the living only.
@@ -30,33 +46,24 @@ impl Services {
         caller: &Caller,
         reference: &str,
         project: Option<&str>,
-    ) -> Result<Arc<SharedDatabase>, Error> {
+    ) -> Result<DatabaseRecord, Error> {
+        let mut view = View::Store(&self.store);
+        self.find(&mut view, caller, reference, project).await
+    }
+
+    /// What is told of the same database.
+    pub async fn told_database(
+        &self,
+        caller: &Caller,
+        reference: &str,
+        project: Option<&str>,
+        tell: &Tell<'_>,
+    ) -> Result<Arc<Told>, Error> {
         let mut view = View::Store(&self.store);
         let project = self.narrowed(&mut view, caller, project).await?;
         let id = find_id(&mut view, caller, reference, project.as_ref()).await?;
-        let found = self.store.shared_database(&id).await;
+        let found = self.store.told_database(&id, tell).await;
         self.admitted(caller, project.as_ref(), found.doing("read a database")?)
-    }
-
-    /// What is told of the database of that id, where it is in memory; a name, and an id that is
-    /// not kept, are [looked for](Self::database).
-    pub fn told_database(&self, caller: &Caller, reference: &str) -> Result<Option<Told>, Error> {
-        let Ok(id) = DatabaseId::parse(reference) else {
-            return Ok(None);
-        };
-        let Some(told) = self.store.told_database(&id) else {
-            return Ok(None);
-        };
-        if !caller.sees(&told.project) {
-            return Err(not_found());
-        }
-        caller.admitted(&told.project)?;
-        Ok(Some(told))
-    }
-
-    /// Has what is told of a database kept in memory, now that it was shown and tagged.
-    pub fn keep_told(&self, shared: &Arc<SharedDatabase>) {
-        self.store.keep_told(shared);
     }
 
     pub(crate) async fn find(
@@ -73,21 +80,21 @@ impl Services {
     }
 
     /// What was found, if it exists for the caller and the request may be about it.
-    fn admitted<R: Borrow<DatabaseRecord>>(
+    fn admitted<R: Owned>(
         &self,
         caller: &Caller,
         project: Option<&ProjectId>,
         found: Option<R>,
     ) -> Result<R, Error> {
         let found = found.ok_or_else(not_found)?;
-        let row = &found.borrow().database;
-        if !caller.sees(&row.project_id)
-            || project.is_some_and(|project| *project != row.project_id)
-            || is_forgotten(row.purged_at, self.clock.now())
+        let (owner, purged_at) = found.owned();
+        if !caller.sees(owner)
+            || project.is_some_and(|project| project != owner)
+            || is_forgotten(purged_at, self.clock.now())
         {
             return Err(not_found());
         }
-        caller.admitted(&row.project_id)?;
+        caller.admitted(owner)?;
         Ok(found)
     }
 
@@ -114,42 +121,51 @@ impl Services {
         list: &DatabaseList,
         after: Option<&DatabaseId>,
         limit: u32,
-    ) -> Result<Page<Arc<SharedDatabase>>, Error> {
+    ) -> Result<Page<DatabaseRecord>, Error> {
+        let filter = self.filter(caller, list).await?;
+        let found = self.store.databases_page(&filter, after, limit).await;
+        found.doing("list databases")
+    }
+
+    /// What is told of the same databases.
+    pub async fn told_databases(
+        &self,
+        caller: &Caller,
+        list: &DatabaseList,
+        after: Option<&DatabaseId>,
+        limit: u32,
+        tell: &Tell<'_>,
+    ) -> Result<Page<Arc<Told>>, Error> {
+        let filter = self.filter(caller, list).await?;
+        self.store
+            .told_databases_page(&filter, after, limit, tell)
+            .await
+            .doing("list databases")
+    }
+
+    /// The living databases that a list shows the caller.
+    async fn filter(&self, caller: &Caller, list: &DatabaseList) -> Result<DatabaseFilter, Error> {
         let mut view = View::Store(&self.store);
         let project = self
             .narrowed(&mut view, caller, list.project.as_deref())
             .await?;
-        let engine = match &list.engine {
-            None => None,
-            Some(word) => match self.rules.engines.find(word) {
-                Ok(engine) => Some(EngineName::new(engine.name())),
-                Err(error) => {
-                    return Err(Error::fields(vec![FieldError::invalid(
-                        "engine",
-                        error.to_string(),
-                    )]));
-                }
-            },
-        };
-        let name = match &list.name {
-            None => None,
-            Some(text) => Some(
-                Name::parse(text)
-                    .map_err(|e| Error::fields(vec![FieldError::invalid("name", e.to_string())]))?,
-            ),
-        };
+        let invalid = |field, reason| Error::fields(vec![FieldError::invalid(field, reason)]);
+        let engine = list.engine.as_deref().map(|word| {
+            let engine = self.rules.engines.find(word);
+            engine.map_err(|error| invalid("engine", error.to_string()))
+        });
+        let name = list.name.as_deref().map(|text| {
+            let name = Name::parse(text);
+            name.map_err(|error| invalid("name", error.to_string()))
+        });
         let reach = caller.reach_within(project);
-        let filter = DatabaseFilter {
+        Ok(DatabaseFilter {
             project: reach.project,
             member: reach.member,
-            engine,
-            name,
+            engine: engine.transpose()?.map(|e| EngineName::new(e.name())),
+            name: name.transpose()?,
             lifetime: Lifetime::Living,
-        };
-        self.store
-            .shared_databases_page(&filter, after, limit)
-            .await
-            .doing("list databases")
+        })
     }
 }
 

@@ -21,6 +21,6 @@ mod random;
 mod round_trip;
 mod samples;
 mod secrecy;
-mod shared;
 mod snapshots;
+mod told;
 mod transactions;

@@ -1,7 +1,7 @@
 //! People, their projects and their tokens.
 
 use crate::bench::{on_both, open};
-use crate::samples::{NOON, event, insert_project, one_database, project, token};
+use crate::samples::{NOON, event, insert_project, one_database, project, tell, token};
 use berth_domain::{Actor, ActorUser, FieldChange, Member, ProjectId, Role, Secret, User, UserId};
 use berth_store::{
     DatabaseFilter, Error, EventFilter, Reach, SnapshotKind, SnapshotRows, TokenFilter,
@@ -116,12 +116,12 @@ on_both! {
             assert_eq!(databases.len(), found);
             assert!(databases.iter().all(|row| row.database.id == orders.id));
             for kind in [SnapshotKind::Project, SnapshotKind::Database] {
-                let page = store.snapshot_page(kind, &reach, None, 9, NOON).await.unwrap();
+                let page = store.snapshot_page(kind, &reach, None, 9, NOON, &tell).await.unwrap();
                 assert_eq!(page.rows.len(), found);
             }
             let beside = Reach { project: Some(other.id.clone()), ..reach };
             assert!(store.projects_page(&beside, None, 9).await.unwrap().rows.is_empty());
-            let page = store.snapshot_page(SnapshotKind::Project, &beside, None, 9, NOON).await;
+            let page = store.snapshot_page(SnapshotKind::Project, &beside, None, 9, NOON, &tell).await;
             assert_eq!(page.unwrap().rows, SnapshotRows::Projects(Vec::new()));
         }
     }

@@ -5,7 +5,7 @@ use berth_domain::{
     Observed, OnDestroy, Operation, OperationId, OperationKind, OperationState, Pooler, Project,
     ProjectId, Scope, Scopes, Secret, Slug, Timestamp, TlsMode, Token, TokenId, UserId,
 };
-use berth_store::{CredentialState, CredentialVersion, Store};
+use berth_store::{CredentialState, CredentialVersion, DatabaseRecord, Store, Telling, Told};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_772_013_600_000);
@@ -166,4 +166,20 @@ pub async fn one_database(store: &Store) -> (Project, Database) {
     let database = database(&project, 1);
     insert_database(store, &database).await;
     (project, database)
+}
+
+/// Tells all of a record.
+pub fn tell(record: &DatabaseRecord) -> Result<Telling, serde_json::Error> {
+    Ok(Telling {
+        text: format!("{record:?}"),
+        tag: record.database.generation,
+    })
+}
+
+/// What is told, unpacked after what was unpacked before it.
+pub fn text_of(told: &Told) -> String {
+    let mut text = b"before".to_vec();
+    told.append_to(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    text.strip_prefix("before").unwrap().to_owned()
 }

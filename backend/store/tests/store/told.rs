@@ -1,16 +1,16 @@
-//! What is read from memory is what the store holds, whatever was written in between.
+//! What is told from memory is what the store holds, whatever was written in between.
 
 use crate::bench::{Bench, on_both};
 use crate::people::user;
 use crate::samples::{
-    NOON, database, destroyed, insert_database, observation, one_database, operation, token,
+    NOON, database, destroyed, insert_database, observation, one_database, operation, tell,
+    text_of, token,
 };
-use berth_domain::{Claim, Database, Intent, Member, Observed, Role};
+use berth_domain::{Claim, Database, DatabaseId, Intent, Member, Observed, Role};
 use berth_store::{
-    DatabaseFilter, DatabaseRecord, Lifetime, Reach, SharedDatabase, SnapshotKind, SnapshotRows,
-    Store, Tx,
+    DatabaseFilter, DatabaseRecord, Error, Lifetime, Reach, SnapshotKind, SnapshotRows, Store,
+    Telling, Told, Tx,
 };
-use serde_json::value::to_raw_value;
 use std::sync::Arc;
 
 const ALL: DatabaseFilter = DatabaseFilter {
@@ -21,35 +21,42 @@ const ALL: DatabaseFilter = DatabaseFilter {
     lifetime: Lifetime::All,
 };
 
-fn records(shared: &[Arc<SharedDatabase>]) -> Vec<DatabaseRecord> {
-    shared
+/// What is told is what the rows are.
+fn assert_told(told: &[Arc<Told>], rows: &[DatabaseRecord]) {
+    let found: Vec<_> = told
         .iter()
-        .map(|one| DatabaseRecord::clone(one))
-        .collect()
+        .map(|told| (told.id.clone(), told.tag, text_of(told)))
+        .collect();
+    let expected: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let Telling { text, tag } = tell(row).unwrap();
+            (row.database.id.clone(), tag, text)
+        })
+        .collect();
+    assert_eq!(found, expected);
 }
 
-/// Every way in shows the rows of the store.
+/// Every way in tells of the rows of the store.
 async fn agrees(store: &Store) {
     let rows = store.databases_page(&ALL, None, 99).await.unwrap().rows;
     for row in &rows {
-        let shared = store
-            .shared_database(&row.database.id)
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(&**shared, row);
-        tells(store, row, &shared);
+        let told = store.told_database(&row.database.id, &tell).await.unwrap();
+        let told = told.unwrap();
+        assert_eq!(told.project, row.database.project_id);
+        assert_eq!(told.purged_at, row.database.purged_at);
+        assert_told(&[told], std::slice::from_ref(row));
     }
-    // The first may fill the memory with rows, the second with their list.
-    for _ in 0..3 {
-        let page = store.shared_databases_page(&ALL, None, 99).await.unwrap();
-        assert_eq!(records(&page.rows), rows);
+    // The first may fill the memory, the second read from it.
+    for _ in 0..2 {
+        let page = store.told_databases_page(&ALL, None, 99, &tell).await;
+        assert_told(&page.unwrap().rows, &rows);
         let page = store
-            .snapshot_page(SnapshotKind::Database, &Reach::ALL, None, 99, NOON)
+            .snapshot_page(SnapshotKind::Database, &Reach::ALL, None, 99, NOON, &tell)
             .await;
         let page = page.unwrap();
         assert_eq!(page.version, store.version().await.unwrap());
-        let SnapshotRows::Databases(shown) = page.rows else {
+        let SnapshotRows::Databases(told) = page.rows else {
             panic!("databases were asked for");
         };
         let living: Vec<_> = rows
@@ -57,31 +64,7 @@ async fn agrees(store: &Store) {
             .filter(|row| row.database.is_living())
             .cloned()
             .collect();
-        assert_eq!(records(&shown), living);
-    }
-}
-
-/// What is told of a row is what it is now, before it is told again and after.
-fn tells(store: &Store, row: &DatabaseRecord, shared: &Arc<SharedDatabase>) {
-    let expected = |row: &DatabaseRecord| to_raw_value(&format!("{row:?}"));
-    let id = &row.database.id;
-    let text = expected(row).unwrap();
-    if let Some(told) = store.told_database(id) {
-        assert_eq!(
-            (told.text.as_str(), told.tag),
-            (text.get(), row.database.generation)
-        );
-    }
-    shared.shown(expected).unwrap();
-    shared.tag(|row| row.database.generation);
-    store.keep_told(shared);
-    let told = store.told_database(id);
-    if let Some(told) = told {
-        assert_eq!(
-            (told.text.as_str(), told.tag),
-            (text.get(), row.database.generation)
-        );
-        assert_eq!(told.project, row.database.project_id);
+        assert_told(&told, &living);
     }
 }
 
@@ -120,10 +103,7 @@ on_both! {
             assert_eq!(tx.forget_purged_databases(NOON.plus_days(1)).await.unwrap(), 1);
         })
         .await;
-        assert!(store.shared_database(&row.id).await.unwrap().is_none());
-        // A file is asked once; a server each time.
-        let is_a_file = bench.directory.is_some();
-        assert_eq!(store.told_database(&other.id).is_some(), is_a_file);
+        assert!(store.told_database(&row.id, &tell).await.unwrap().is_none());
         // A transaction that is given up touches nothing.
         let mut tx = store.begin().await.unwrap();
         tx.claim_database(&other.id).await.unwrap();
@@ -132,18 +112,18 @@ on_both! {
         agrees(store).await;
     }
 
-    async fn a_shared_page_is_cut_like_any_other(bench) {
+    async fn a_page_of_what_is_told_is_cut_like_any_other(bench) {
         let store = &bench.store;
         let (shop, first) = one_database(store).await;
         for number in 2..=40 {
             insert_database(store, &database(&shop, number)).await;
         }
-        // From the store, from the rows in memory, and from the list in memory.
-        for _ in 0..3 {
-            let page = store.shared_databases_page(&ALL, Some(&first.id), 30).await.unwrap();
+        // From the store, and from memory.
+        for _ in 0..2 {
+            let page = store.told_databases_page(&ALL, Some(&first.id), 30, &tell).await.unwrap();
             assert!(page.more);
             let direct = store.databases_page(&ALL, Some(&first.id), 30).await.unwrap();
-            assert_eq!(records(&page.rows), direct.rows);
+            assert_told(&page.rows, &direct.rows);
         }
     }
 
@@ -184,17 +164,33 @@ on_both! {
     }
 }
 
+const TAMPER: &str = "UPDATE databases SET plan = 'another'";
+
+/// Whether the other plan is told of one database, in a page and in a snapshot.
+async fn told_plans(store: &Store, id: &DatabaseId) -> [bool; 3] {
+    let is_another = |told: &Told| text_of(told).contains("\"another\"");
+    let one = store.told_database(id, &tell).await.unwrap().unwrap();
+    let page = store.told_databases_page(&ALL, None, 99, &tell).await;
+    let snapshot = store
+        .snapshot_page(SnapshotKind::Database, &Reach::ALL, None, 99, NOON, &tell)
+        .await;
+    let SnapshotRows::Databases(living) = snapshot.unwrap().rows else {
+        panic!("databases were asked for");
+    };
+    [
+        is_another(&one),
+        is_another(&page.unwrap().rows[0]),
+        is_another(&living[0]),
+    ]
+}
+
 #[tokio::test]
 async fn a_file_is_not_asked_twice() {
     let bench = Bench::sqlite().await;
     let (_, row) = one_database(&bench.store).await;
-    let first = bench.store.shared_database(&row.id).await.unwrap().unwrap();
-    assert_eq!(
-        bench.tamper("UPDATE databases SET plan = 'another'").await,
-        1
-    );
-    let again = bench.store.shared_database(&row.id).await.unwrap().unwrap();
-    assert!(Arc::ptr_eq(&first, &again));
+    assert_eq!(told_plans(&bench.store, &row.id).await, [false; 3]);
+    assert_eq!(bench.tamper(TAMPER).await, 1);
+    assert_eq!(told_plans(&bench.store, &row.id).await, [false; 3]);
 }
 
 #[tokio::test]
@@ -203,18 +199,16 @@ async fn a_server_is_asked_each_time() {
         return;
     };
     let (_, row) = one_database(&bench.store).await;
-    assert!(
-        bench
-            .store
-            .shared_database(&row.id)
-            .await
-            .unwrap()
-            .is_some()
-    );
-    assert_eq!(
-        bench.tamper("UPDATE databases SET plan = 'another'").await,
-        1
-    );
-    let again = bench.store.shared_database(&row.id).await.unwrap().unwrap();
-    assert_eq!(again.database.plan, "another");
+    assert_eq!(told_plans(&bench.store, &row.id).await, [false; 3]);
+    assert_eq!(bench.tamper(TAMPER).await, 1);
+    assert_eq!(told_plans(&bench.store, &row.id).await, [true; 3]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_an_error_that_names_it() {
+    let bench = Bench::sqlite().await;
+    let (_, row) = one_database(&bench.store).await;
+    let silent = |_: &DatabaseRecord| Err(serde_json::from_str::<bool>("").unwrap_err());
+    let told = bench.store.told_database(&row.id, &silent).await;
+    assert!(matches!(told, Err(Error::Untold { id, .. }) if id == row.id));
 }
