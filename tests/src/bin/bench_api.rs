@@ -1,8 +1,8 @@
 //! What the API costs beside a handler that does nothing: a bare axum server in a process of its
 //! own that answers constants of the same size, asked by the same client in the same run.
 //!
-//! On the fake runtime, with 10,000 databases in the store, which are ordered through the API; a
-//! thousand of them are then moved into one project in the store itself.
+//! On the fake runtime, with 10,000 databases in the store, which are ordered through the API;
+//! one project is then filled up to a thousand of them in the store itself.
 //! Needs `berthd` built in release mode, and python3.
 
 #![expect(clippy::print_stdout, reason = "what was measured is what it says")]
@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
-use bench_support::berthd::Berthd;
-use bench_support::{Verdict, median, release_binary, skip};
+use bench_support::berthd::{Berthd, Place};
+use bench_support::{Verdict, median, release_binary, resident_bytes, skip};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ const DATABASES: u32 = 10_000;
 /// A project's network has addresses for so many engines and poolers.
 const DATABASES_A_PROJECT: u32 = 125;
 /// Databases of the project whose snapshot is read.
-const DATABASES_OF_ONE: u32 = 1_000;
+const DATABASES_OF_ONE: usize = 1_000;
 const CLIENTS: usize = 8;
 /// Requests of one client in a round, of one object.
 const REQUESTS: usize = 500;
@@ -77,7 +77,8 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     ];
     let runtime = ["--runtime", "fake", "--overcommit", "100"];
     let options = [&runtime[..], &limits].concat();
-    let berthd = Berthd::start_with(program, &options).map_err(|error| error.to_string())?;
+    let berthd =
+        Berthd::start_with(program, Place::Memory, &options).map_err(|error| error.to_string())?;
     let token = std::fs::read_to_string(berthd.token_file())?;
     let berth = Target {
         address: berthd.address().to_owned(),
@@ -97,6 +98,9 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     for (name, path) in &objects {
         let body = berth.connect()?.get(path)?;
         println!("{name}: {} bytes", body.len());
+        if *name == "snapshot" {
+            assert_whole(&body)?;
+        }
         std::fs::write(folder.path().join(name), body)?;
     }
     let constants = Constants::start(&folder)?;
@@ -118,7 +122,7 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     verdict.count(
         "bytes a database",
         grown / u64::from(DATABASES),
-        BYTES_A_DATABASE_MAX,
+        1..=BYTES_A_DATABASE_MAX,
     );
     for ((name, path), limit) in objects[1..].iter().zip([PAGE_MAX, SNAPSHOT_MAX]) {
         let mut ratios = Vec::new();
@@ -371,14 +375,28 @@ fn paths(connection: &mut Connection) -> Outcome<Vec<String>> {
     }
 }
 
-/// Moves databases into one project, past the API: no network has room for as many, and what is
-/// measured is how their rows are read.
+/// Fails unless a snapshot has all rows of the project that was filled up, and no other.
+fn assert_whole(snapshot: &[u8]) -> Outcome<()> {
+    let answer: Value = serde_json::from_slice(snapshot)?;
+    let rows = answer["databases"].as_array().map_or(0, Vec::len);
+    if rows == DATABASES_OF_ONE && answer["next_page_token"].is_null() {
+        return Ok(());
+    }
+    Err(
+        format!("the snapshot has {rows} databases in its first page, not {DATABASES_OF_ONE}")
+            .into(),
+    )
+}
+
+/// Fills one project up with databases of others, past the API: no network has room for as many,
+/// and what is measured is how their rows are read.
 fn gather(berthd: &Berthd, project: &str) -> Outcome<()> {
     let script = format!(
         "import sqlite3, sys\n\
          store = sqlite3.connect(sys.argv[1], timeout=30)\n\
-         store.execute('UPDATE databases SET project_id = ? WHERE id IN (SELECT id FROM databases \
-         ORDER BY id LIMIT {DATABASES_OF_ONE})', (sys.argv[2],))\n\
+         store.execute('UPDATE databases SET project_id = ?1 WHERE id IN (SELECT id FROM databases \
+         WHERE project_id != ?1 ORDER BY id LIMIT {DATABASES_OF_ONE} - \
+         (SELECT COUNT(*) FROM databases WHERE project_id = ?1))', (sys.argv[2],))\n\
          store.commit()\n"
     );
     let done = Command::new("python3")
@@ -420,16 +438,6 @@ fn settled(berth: &Target) -> Outcome<()> {
         thread::sleep(Duration::from_millis(500));
     }
     Err("what was ordered is not made".into())
-}
-
-fn resident_bytes(process: u32) -> Outcome<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.split_whitespace().next())
-        .ok_or("the process does not say how much memory it has")?;
-    Ok(kib.parse::<u64>()? * 1024)
 }
 
 fn text(value: &Value) -> Outcome<String> {

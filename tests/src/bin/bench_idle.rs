@@ -7,8 +7,8 @@
 mod bench_support;
 
 use bench_support::api::Api;
-use bench_support::berthd::Berthd;
-use bench_support::{Verdict, release_binary, skip};
+use bench_support::berthd::{Berthd, Place};
+use bench_support::{Verdict, release_binary, resident_bytes, skip};
 use serde_json::json;
 use std::error::Error;
 use std::fs;
@@ -29,7 +29,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         Ok(program) => program,
         Err(missing) => return Ok(skip(&missing)),
     };
-    let berthd = Berthd::start_with(&program, &["--runtime", "fake", "--overcommit", "100"])?;
+    let options = ["--runtime", "fake", "--overcommit", "100"];
+    let berthd = Berthd::start_with(&program, Place::Memory, &options)?;
     let api = Api::of(&berthd)?;
     let mut ordered = Vec::new();
     for number in 0..DATABASES {
@@ -48,8 +49,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut verdict = Verdict::default();
     verdict.count(
         "berthd with 100 databases, resident MB",
-        resident_megabytes(berthd.pid())?,
-        MEMORY_MB_MAX,
+        resident_bytes(berthd.pid())?.div_ceil(1_000_000),
+        1..=MEMORY_MB_MAX,
     );
     verdict.ratio(
         "berthd with 100 databases, CPU of one core",
@@ -71,14 +72,4 @@ fn cpu_seconds(pid: u32) -> Result<f64, Box<dyn Error>> {
         (Some(user), Some(system)) => Ok((user + system) / TICKS_PER_SECOND),
         _ => Err("no times in stat".into()),
     }
-}
-
-fn resident_megabytes(pid: u32) -> Result<u64, Box<dyn Error>> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .ok_or("no VmRSS")?;
-    let kilobytes: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
-    Ok(kilobytes.div_ceil(1000))
 }

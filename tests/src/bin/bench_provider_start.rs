@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use bench_support::{Verdict, baseline_provider, median, release_binary, skip};
+use bench_support::{Verdict, baseline_provider, median, release_binary, resident_bytes, skip};
 use berth_plugin::handshake::{CLIENT_CERTIFICATE_VARIABLE, COOKIE, COOKIE_VARIABLE};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P521_SHA512};
 
@@ -77,7 +77,7 @@ impl Samples {
             BufReader::new(stdout).read_line(&mut line)?;
         }
         let taken = begun.elapsed();
-        let memory = resident_megabytes(child.id());
+        let memory = resident_bytes(child.id());
         child.kill()?;
         child.wait()?;
         remove_socket(&line);
@@ -85,7 +85,7 @@ impl Samples {
             return Err(format!("{} said {line:?} instead of its line", program.display()).into());
         }
         self.milliseconds.push(taken.as_secs_f64() * 1_000.0);
-        self.megabytes.push(memory?);
+        self.megabytes.push(memory? as f64 / 1_048_576.0);
         Ok(())
     }
 
@@ -108,12 +108,4 @@ fn remove_socket(line: &str) {
         .parent()
         .filter(|directory| *directory != std::env::temp_dir());
     let _ = own.map(fs::remove_dir);
-}
-
-fn resident_megabytes(process: u32) -> Result<f64, Box<dyn Error>> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse().ok());
-    let kilobytes: f64 = kilobytes.ok_or("no VmRSS in /proc")?;
-    Ok(kilobytes / 1_024.0)
 }

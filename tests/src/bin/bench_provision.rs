@@ -3,7 +3,8 @@
 //!
 //! Both are asked at the address of their container, as a program in the same network would,
 //! by a new connection every now and then. Rounds alternate, so that a busy machine slows
-//! both. The first round with a spare directory is left out.
+//! both. The first round with a spare directory is left out. Both keep their data on the disk of
+//! the engine's volumes: there both sides wait for the same disk.
 //!
 //! A virtual machine may give memory that it does not use back to its host, and then waits for
 //! every page that is used again: what is measured right after something that needed memory is
@@ -14,7 +15,7 @@
 mod bench_support;
 
 use bench_support::api::{Api, text};
-use bench_support::berthd::Berthd;
+use bench_support::berthd::{Berthd, Place};
 use bench_support::{Verdict, median, release_binary, repository, skip};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -259,7 +260,8 @@ impl Installation {
     /// The prefix is this run's own: containers are found by name here.
     fn start(program: &Path, spares: &str, phase: char) -> Outcome<Self> {
         let prefix = format!("b{phase}{:x}", std::process::id() & 0xf_ffff);
-        let berthd = Berthd::start_with(program, &["--spares", spares, "--prefix", &prefix])?;
+        let options = ["--spares", spares, "--prefix", &prefix];
+        let berthd = Berthd::start_with(program, Place::EngineDisk, &options)?;
         let installation = std::fs::read_to_string(berthd.data_root().join("installation"))?;
         let label = format!("label=berth.installation={}", installation.trim());
         Ok(Self {

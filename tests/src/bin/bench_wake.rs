@@ -10,7 +10,7 @@
 mod bench_support;
 
 use bench_support::api::{Api, text};
-use bench_support::berthd::Berthd;
+use bench_support::berthd::{Berthd, Place};
 use bench_support::{Verdict, median, release_binary, skip};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -35,7 +35,7 @@ async fn main() -> Outcome<ExitCode> {
     // The prefix is this run's own: containers are found by name here.
     let prefix = format!("bw{:x}", std::process::id() & 0xf_ffff);
     let options = ["--spares", "0", "--prefix", &prefix];
-    let mut berthd = Berthd::start_with(&program, &options)?;
+    let mut berthd = Berthd::start_with(&program, Place::EngineDisk, &options)?;
     let installation = std::fs::read_to_string(berthd.data_root().join("installation"))?;
     let _leftovers = Leftovers(format!("label=berth.installation={}", installation.trim()));
     let measured = measure(&mut berthd).await;

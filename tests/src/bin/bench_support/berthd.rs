@@ -1,9 +1,10 @@
 //! A berthd for as long as a bench runs.
 
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,27 @@ use tempfile::TempDir;
 const POLL: Duration = Duration::from_millis(50);
 const START_POLLS_MAX: u32 = 600;
 const STOP_POLLS_MAX: u32 = 200;
+
+/// Where a berthd keeps everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In memory where there is such a thing: what is measured is not the disk.
+    Memory,
+    /// On the file system of the Docker engine's volumes: what is measured stands beside
+    /// containers that keep their data there.
+    EngineDisk,
+}
+
+impl Place {
+    fn folder(self) -> Result<TempDir, Box<dyn Error>> {
+        match self {
+            Self::Memory => Ok(in_memory()?),
+            Self::EngineDisk => Ok(tempfile::Builder::new()
+                .prefix("berth-bench-")
+                .tempdir_in(engine_disk()?)?),
+        }
+    }
+}
 
 /// Ends with the value.
 pub struct Berthd {
@@ -25,12 +47,16 @@ pub struct Berthd {
 impl Berthd {
     /// Starts it on the fake runtime, on a free port, and waits until it is ready.
     pub fn start(program: &Path) -> Result<Self, Box<dyn Error>> {
-        Self::start_with(program, &["--runtime", "fake"])
+        Self::start_with(program, Place::Memory, &["--runtime", "fake"])
     }
 
-    /// Starts it with these options, on a free port, and waits until it is ready.
-    pub fn start_with(program: &Path, options: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let root = in_memory()?;
+    /// Starts it there with these options, on a free port, and waits until it is ready.
+    pub fn start_with(
+        program: &Path,
+        place: Place,
+        options: &[&str],
+    ) -> Result<Self, Box<dyn Error>> {
+        let root = place.folder()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .to_string();
@@ -121,11 +147,39 @@ impl Drop for Berthd {
     }
 }
 
-/// A directory in memory where there is such a thing: what is measured is not the disk.
-fn in_memory() -> std::io::Result<TempDir> {
+fn in_memory() -> io::Result<TempDir> {
     let shared = Path::new("/dev/shm");
     if shared.is_dir() {
         return tempfile::tempdir_in(shared);
     }
     tempfile::tempdir()
+}
+
+/// The highest folder on the file system of the engine's volumes that is still near them: for
+/// `/var/lib/docker/volumes` usually `/var/lib`.
+fn engine_disk() -> Result<PathBuf, Box<dyn Error>> {
+    let told = Command::new("docker")
+        .args(["info", "--format", "{{.DockerRootDir}}"])
+        .output()?;
+    if !told.status.success() {
+        let why = String::from_utf8_lossy(&told.stderr);
+        return Err(format!("the engine does not say where its data is: {}", why.trim()).into());
+    }
+    let volumes = Path::new(String::from_utf8_lossy(&told.stdout).trim()).join("volumes");
+    let device = device(&volumes)?;
+    let mut highest = volumes.clone();
+    for above in volumes.ancestors().skip(1).take(2) {
+        if self::device(above)? != device {
+            break;
+        }
+        highest = above.to_owned();
+    }
+    Ok(highest)
+}
+
+fn device(folder: &Path) -> Result<u64, String> {
+    let found = folder.metadata();
+    found
+        .map(|found| found.dev())
+        .map_err(|error| format!("{}: {error}", folder.display()))
 }

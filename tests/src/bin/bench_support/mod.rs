@@ -6,10 +6,12 @@ pub mod api;
 pub mod berthd;
 pub mod counter;
 
+use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// The Go provider that both benches measure against, and its import path.
+/// The Go provider that benches measure against, and its import path.
 const BASELINE: &str = "terraform-provider-time";
 const BASELINE_MODULE: &str = "github.com/hashicorp/terraform-provider-time@latest";
 
@@ -55,6 +57,18 @@ pub fn baseline_provider() -> Result<PathBuf, Missing> {
     }
 }
 
+/// What a process has in memory.
+pub fn resident_bytes(process: u32) -> io::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .map(|kib| kib * 1024)
+        .ok_or_else(|| io::Error::other("the process does not say how much memory it has"))
+}
+
 /// The middle one of the measured values.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -77,12 +91,13 @@ impl Verdict {
         println!("{word} {what}: {ratio:.3} (at most {limit})");
     }
 
-    /// Says whether `count` is at most `limit`.
-    pub fn count(&mut self, what: &str, count: u64, limit: u64) {
-        let within = count <= limit;
+    /// Says whether `count` lies within `limits`.
+    pub fn count(&mut self, what: &str, count: u64, limits: RangeInclusive<u64>) {
+        let within = limits.contains(&count);
         self.failed |= !within;
         let word = if within { "ok  " } else { "FAIL" };
-        println!("{word} {what}: {count} (at most {limit})");
+        let (least, most) = limits.into_inner();
+        println!("{word} {what}: {count} (at least {least}, at most {most})");
     }
 
     /// How the bench ends.
