@@ -6,7 +6,8 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 PROGRAMS := -p berthd -p terraform-provider-berth
-
+# cargo as the scripts use it: found through sudo too, and with a target folder that is known.
+CARGO := . scripts/lib.sh && find_cargo && cargo
 
 .PHONY: help
 help: ## say this
@@ -35,12 +36,12 @@ lint: ## formatting, clippy, licences and sources, shell
 .PHONY: docs
 docs: ## build the documentation of the crates
 	@scripts/prerequisites build
-	cargo doc --locked --workspace --no-deps
+	$(CARGO) doc --locked --workspace --no-deps
 
 .PHONY: release
 release: ## build both programs with optimisation into target/release
 	@scripts/prerequisites build
-	cargo build --release --locked $(PROGRAMS)
+	$(CARGO) build --release --locked $(PROGRAMS)
 
 .PHONY: install
 install: release ## install both programs and the image recipes under PREFIX (/usr/local)

@@ -6,6 +6,10 @@
 # shellcheck disable=SC2034  # read by the scripts that source this file
 berth_cache=${BERTH_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/berth}
 
+# What is built goes where everything here looks for it, whatever folder the user builds in else.
+CARGO_TARGET_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/target
+export CARGO_TARGET_DIR
+
 say() { printf '%s\n' "$*" >&2; }
 
 die() {
@@ -18,6 +22,36 @@ first_line() { awk 'NR == 1'; }
 
 need_root() {
     [ "$(id -u)" -eq 0 ] || die "$1 needs root: run it as root or through sudo"
+}
+
+# The images are put together from packages for amd64, and the client looks for the provider there.
+need_amd64() {
+    local machine
+    machine=$(uname -m)
+    [ "$machine" = x86_64 ] || die "berth runs on amd64 only, and this machine is $machine"
+}
+
+cargo_answers() { cargo --version >/dev/null 2>&1; }
+
+# Finds a Rust toolchain. Through sudo both PATH and HOME are root's, while the toolchain is
+# usually the caller's own: it is used where it is. What cargo fetches stays root's, so that
+# nothing in the caller's home becomes so.
+find_cargo() {
+    local home
+    cargo_answers && return 0
+    [ -n "${SUDO_USER:-}" ] || die "a Rust toolchain is needed: cargo is not on the path, or does not run"
+    home=$(getent passwd "$SUDO_USER" | cut -d: -f6) || home=
+    if [ -n "$home" ] && [ -x "$home/.cargo/bin/cargo" ]; then
+        export PATH="$home/.cargo/bin:$PATH" RUSTUP_HOME="$home/.rustup"
+        cargo_answers && return 0
+    fi
+    # shellcheck disable=SC2016  # the caller's shell expands these
+    die 'a Rust toolchain is needed, and sudo hides that of '"$SUDO_USER"'; put this between sudo and the command: env "PATH=$PATH" "RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}"'
+}
+
+# Whether a Docker engine answers. One that is stuck does not, however long it is waited for.
+engine_answers() {
+    timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
 }
 
 # Runs a command and shows its output only when it fails, so that progress stays readable.

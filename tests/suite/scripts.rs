@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use crate::harness::{not_to_be_had, root};
 
 /// Makes a program of that name which runs these lines of shell.
-fn stand_in(folder: &Path, name: &str, lines: &str) {
+pub fn stand_in(folder: &Path, name: &str, lines: &str) {
     let file = folder.join(name);
     fs::write(&file, format!("#!/bin/sh\n{lines}\n")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
@@ -16,7 +16,7 @@ fn stand_in(folder: &Path, name: &str, lines: &str) {
 
 /// A command that finds the stand-ins of `folder` before anything else, and keeps what it
 /// fetches there too.
-fn with_stand_ins(folder: &Path, script: &Path) -> Command {
+pub fn with_stand_ins(folder: &Path, script: &Path) -> Command {
     let mut command = Command::new(script);
     let path = std::env::var("PATH").unwrap_or_default();
     command
@@ -26,7 +26,8 @@ fn with_stand_ins(folder: &Path, script: &Path) -> Command {
     command
 }
 
-fn told(output: &Output) -> String {
+/// What a script said to its user.
+pub fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -56,7 +57,7 @@ fn a_client_without_ephemeral_resources_is_passed_over() {
 }
 
 /// Whether this test may do what only root can.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let user = Command::new("id").arg("-u").output().unwrap();
     let is_root = user.stdout == b"0\n";
     if !is_root {
@@ -128,6 +129,105 @@ fn a_demo_takes_nothing_from_the_machines_own_berth() {
     for name in ["BERTH_TOKEN=", "BERTH_LISTEN="] {
         assert!(!environment.contains(name), "{environment}");
     }
+}
+
+/// `demo up` in that tree, where whatever touches the engine is written down.
+fn up_that_tells_of_the_engine(top: &Path) -> Command {
+    demo_of_stand_ins(top);
+    let touched = format!("touch {}", top.join("engine").display());
+    stand_in(&top.join("scripts"), "docker-engine", &touched);
+    let mut demo = with_stand_ins(&top.join("programs"), &top.join("scripts/demo"));
+    demo.arg("up");
+    demo
+}
+
+#[test]
+fn another_architecture_is_refused_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = up_that_tells_of_the_engine(folder.path());
+    stand_in(&folder.path().join("programs"), "uname", "echo aarch64");
+    let output = demo.output().unwrap();
+    let said = told(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(
+        said.contains("amd64 only, and this machine is aarch64"),
+        "{said}"
+    );
+    assert!(!folder.path().join("engine").exists(), "{said}");
+}
+
+#[test]
+fn the_toolchain_of_who_called_sudo_is_used_or_asked_for() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = up_that_tells_of_the_engine(folder.path());
+    let programs = folder.path().join("programs");
+    let home = folder.path().join("home");
+    // As rustup's stand-in for cargo is where it has no toolchain.
+    stand_in(&programs, "cargo", "exit 1");
+    let entry = format!("echo \"$2:x:1000:1000::{}:/bin/sh\"", home.display());
+    stand_in(&programs, "getent", &entry);
+    demo.env("SUDO_USER", "ada")
+        .env("CARGO_TARGET_DIR", folder.path().join("elsewhere"));
+
+    let said = told(&demo.output().unwrap());
+    let command = "env \"PATH=$PATH\" \"RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}\"";
+    assert!(
+        said.contains("that of ada") && said.contains(command),
+        "{said}"
+    );
+    assert!(!folder.path().join("engine").exists(), "{said}");
+
+    let own = home.join(".cargo/bin");
+    fs::create_dir_all(&own).unwrap();
+    let built = folder.path().join("built");
+    let cargo = format!("[ \"$1\" = --version ] || env >{}", built.display());
+    stand_in(&own, "cargo", &cargo);
+    let said = told(&demo.output().unwrap());
+    assert!(folder.path().join("engine").exists(), "{said}");
+    let environment = fs::read_to_string(built).unwrap();
+    let toolchains = format!("RUSTUP_HOME={}", home.join(".rustup").display());
+    let target = format!(
+        "CARGO_TARGET_DIR={}",
+        folder.path().join("target").display()
+    );
+    let lines: Vec<&str> = environment.lines().collect();
+    assert!(lines.contains(&toolchains.as_str()), "{environment}");
+    assert!(lines.contains(&target.as_str()), "{environment}");
+}
+
+#[test]
+fn an_engine_that_is_stuck_is_waited_for_no_longer_than_a_moment() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    demo_of_stand_ins(folder.path());
+    let programs = folder.path().join("programs");
+    let asked = folder.path().join("asked");
+    // One that is asked without a bound would be waited for.
+    let stuck = format!(
+        "touch {}; exit 1",
+        folder.path().join("unbounded").display()
+    );
+    stand_in(&programs, "docker", &stuck);
+    let bound = format!("echo \"$*\" >>{}; exit 124", asked.display());
+    stand_in(&programs, "timeout", &bound);
+    let data = folder.path().join(".demo/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("installation"), "0badcafe\n").unwrap();
+    let demo = folder.path().join("scripts/demo");
+    let output = with_stand_ins(&programs, &demo).arg("down").output();
+    let said = told(&output.unwrap());
+    assert!(said.contains("no Docker engine answers"), "{said}");
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(
+        asked.lines().all(|line| line.contains("docker version")),
+        "{asked}"
+    );
+    assert!(!folder.path().join("unbounded").exists(), "{said}");
 }
 
 #[test]
