@@ -12,6 +12,7 @@ mod acceptance;
 mod commands;
 mod contract;
 mod crash;
+mod demo;
 mod docker;
 mod edges;
 mod examples;

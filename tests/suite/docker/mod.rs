@@ -2,6 +2,7 @@
 //! lives through.
 
 mod bad_days;
+mod doctor;
 mod engine;
 mod env;
 mod images;

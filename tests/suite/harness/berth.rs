@@ -357,7 +357,7 @@ impl Drop for TestBerth {
 /// A folder for one berthd, in memory if there is room. What a power cut leaves is told of by no
 /// story, but all of them would wait for the disk at each commit of berthd and of its engines,
 /// and for the thousands of files of every cluster that comes and goes.
-fn data_root() -> TempDir {
+pub fn data_root() -> TempDir {
     let memory = Path::new("/dev/shm");
     let free = rustix::fs::statvfs(memory).map(|found| found.f_bavail * found.f_frsize);
     let mut builder = tempfile::Builder::new();

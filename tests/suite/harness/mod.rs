@@ -16,7 +16,7 @@ mod wait;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-pub use berth::{Runtime, TestBerth};
+pub use berth::{Runtime, TestBerth, data_root};
 pub use docker::Docker;
 pub use proxy::{Moment, Proxy, Verdict};
 pub use stack::{Ran, Stack, flat};
