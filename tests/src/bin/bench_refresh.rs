@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use bench_support::berthd::Berthd;
 use bench_support::counter::Counter;
-use bench_support::{Missing, Verdict, baseline_provider, median, release_binary, skip};
+use bench_support::{Missing, Verdict, baseline_provider, median, ratio, release_binary, skip};
 use tempfile::TempDir;
 
 const OBJECTS: u32 = 1_000;
@@ -139,16 +139,6 @@ fn measure(workspaces: &[&Workspace]) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
         println!("{}: {:.2} s", workspace.source, median(seconds.clone()));
     }
     Ok(seconds)
-}
-
-/// The median of what `measured` takes of `baseline` in the same round.
-fn ratio(measured: &[f64], baseline: &[f64]) -> f64 {
-    let rounds = measured.iter().zip(baseline);
-    median(
-        rounds
-            .map(|(measured, baseline)| measured / baseline)
-            .collect(),
-    )
 }
 
 fn client() -> Result<PathBuf, Missing> {

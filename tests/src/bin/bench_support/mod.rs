@@ -75,6 +75,17 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// The median of what `measured` takes of `baseline` in the same round: what slows a machine for a
+/// while slows a whole round, and leaves the ratio in it alone.
+pub fn ratio(measured: &[f64], baseline: &[f64]) -> f64 {
+    let rounds = measured.iter().zip(baseline);
+    median(
+        rounds
+            .map(|(measured, baseline)| measured / baseline)
+            .collect(),
+    )
+}
+
 /// Compares ratios with what they may be at most, prints both, and remembers failures.
 #[derive(Default)]
 pub struct Verdict {
