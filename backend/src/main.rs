@@ -67,7 +67,8 @@ async fn run(command: Command) -> Outcome {
             serve::run(config).await?;
         }
         Command::Token { at, command } => {
-            commands::token::run(&local::Local::connect(&at.find()?)?, command).await?;
+            let local = local::Local::connect(&at.find()?)?;
+            commands::token::run(&local, command, &SystemClock).await?;
         }
         Command::User { at, command } => {
             commands::user::run(&local::Local::connect(&at.find()?)?, command).await?;
