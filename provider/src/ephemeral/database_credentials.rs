@@ -1,6 +1,7 @@
 //! `berth_database_credentials`: how to log in, without storing it.
 
 use async_trait::async_trait;
+use berth_api::{Credentials, Database};
 use berth_plugin::diagnostics::{Diagnostic, Outcome};
 use berth_plugin::ephemeral::{EphemeralResource, OpenRequest, OpenResponse};
 use berth_plugin::path::Path;
@@ -10,7 +11,7 @@ use berth_plugin::validate::one_of;
 
 use crate::backend::Backend;
 use crate::convert::{fields_of, object_of};
-use crate::resources::{misfit, rules};
+use crate::resources::{is_denied, misfit, rules};
 
 /// The ephemeral resource.
 pub struct DatabaseCredentials {
@@ -60,8 +61,41 @@ fn schema() -> Schema {
     ])
     .description(
         "How to log in to a database, for this run only: the values reach no plan and no \
-         state.",
+         state. Where nobody is let in with them now, that is a warning.",
     )
+}
+
+/// Why nobody is let in with these credentials now; nothing where they work as far as berthd has
+/// seen. It hands out no password that no login has proven, so that what is asked here is whether
+/// the database serves, and whether another password is to come.
+fn shut(database: &Database, credentials: &Credentials) -> Option<Diagnostic> {
+    let (name, status) = (&database.name, database.status.as_str());
+    let (handed, ordered) = (credentials.credential_version, database.credential_version);
+    let (summary, detail) = if handed != ordered {
+        (
+            format!("{name} is about to get another password"),
+            format!(
+                "What is handed over is version {handed} of its password. Version {ordered} is \
+                 ordered, and once it is in force this one is refused: run again then."
+            ),
+        )
+    } else if status == "running" || database.stop_reason.as_deref() == Some("sleep") {
+        // Whoever comes to one that sleeps wakes it.
+        return None;
+    } else {
+        let reasons = database.conditions.iter();
+        let reasons = reasons.filter(|one| one.status == "False" && !one.message.is_empty());
+        let reasons: String = reasons.map(|one| format!(" {}", one.message)).collect();
+        (
+            format!("Nobody can log in to {name} now"),
+            format!(
+                "Its status is {status:?}, its phase {:?}.{reasons} The credentials are those of \
+                 the database, and who uses them in this run finds it closed.",
+                database.phase
+            ),
+        )
+    };
+    Some(Diagnostic::warning(summary, detail).at("database_id"))
 }
 
 #[async_trait]
@@ -91,6 +125,17 @@ impl EphemeralResource for DatabaseCredentials {
                  well formed and log nobody in. An apply with a token of its own gets the real \
                  ones.",
             ));
+        } else {
+            match backend.client.database(id, None).await {
+                Ok(database) => {
+                    if let Some(told) = shut(&database, &credentials) {
+                        response.diagnostics.push(told);
+                    }
+                }
+                // Whoever may only read credentials has them.
+                Err(error) if is_denied(&error) => {}
+                Err(error) => return Err(error.about(&"database_id".into(), at)),
+            }
         }
         let mut fields = fields_of(&credentials).map_err(misfit)?;
         fields.insert("database_id".to_owned(), id.into());

@@ -62,7 +62,8 @@ fn secrets(instance: &Instance) -> Option<[String; 3]> {
 
 fn set_row(stage: &Stage, field: &str, value: serde_json::Value) {
     stage.fake.change(|world| {
-        world.databases.values_mut().next().unwrap()[field] = value;
+        let row = world.databases.values_mut().next().unwrap();
+        row.insert(field.to_owned(), value);
     });
 }
 
@@ -216,5 +217,71 @@ async fn credentials_are_handed_over_without_being_stored() {
     );
 
     stage.fake.change(|world| world.inert = true);
-    assert!(warnings(&open().await.unwrap().diagnostics)[0].contains("open nothing"));
+    stage.fake.requests();
+    let told = warnings(&open().await.unwrap().diagnostics);
+    assert!(
+        told.len() == 1 && told[0].contains("open nothing"),
+        "{told:?}"
+    );
+    assert_eq!(stage.fake.requests().len(), 1, "there is no login to check");
+}
+
+#[tokio::test]
+async fn credentials_that_let_nobody_in_are_told_as_such() {
+    let stage = Stage::start().await;
+    let instance = stage.created(&stage.database(&[])).await;
+    let id = Value::from(instance.state.unwrap().string("id").unwrap().unwrap());
+    let opened = async || {
+        let given = [("database_id", id.clone())];
+        let opened = stage.host.open("berth_database_credentials", given).await;
+        let opened = opened.unwrap();
+        let password = opened.result.as_object().unwrap().string("password");
+        assert_eq!(password, Ok(Some("secret-orders-1")));
+        warnings(&opened.diagnostics).join("\n")
+    };
+    assert_eq!(opened().await, "");
+
+    set_row(&stage, "status", json!("stopped"));
+    set_row(&stage, "stop_reason", json!("sleep"));
+    assert_eq!(opened().await, "", "the next client wakes it");
+    set_row(&stage, "stop_reason", json!("user"));
+    let told = opened().await;
+    assert!(told.contains("Nobody can log in to orders now"), "{told}");
+    assert!(told.contains("status is \"stopped\""), "{told}");
+
+    set_row(&stage, "status", json!("error"));
+    let full = json!([{
+        "type": "Ready", "status": "False", "reason": "DiskFull",
+        "message": "The disk is full.", "since": "t",
+    }]);
+    set_row(&stage, "conditions", full);
+    let told = opened().await;
+    assert!(told.contains("The disk is full."), "{told}");
+
+    set_row(&stage, "status", json!("running"));
+    set_row(&stage, "credential_version", json!(2));
+    stage.fake.change(|world| world.version_in_force = Some(1));
+    let told = opened().await;
+    assert!(
+        told.contains("orders is about to get another password"),
+        "{told}"
+    );
+    assert!(told.contains("Version 2 is ordered"), "{told}");
+
+    // Who may read credentials and nothing else has them all the same.
+    let path = "/v1/databases/db_0001/credentials";
+    let (status, read) = stage
+        .fake
+        .change(|world| world.answer("GET", path, &json!(null)));
+    stage.fake.fail(Fault {
+        status,
+        body: read.to_string(),
+        ..Fault::refusal("GET /v1/databases/db_0001/credentials", 200, "")
+    });
+    stage.fake.fail(Fault::refusal(
+        "GET /v1/databases/db_0001",
+        403,
+        "scope_missing",
+    ));
+    assert_eq!(opened().await, "");
 }
