@@ -32,7 +32,7 @@ pub(crate) use schema::CLAIMED;
 use secrets::{MOVES_CREDENTIALS, plan_secrets, withhold};
 use told::{
     CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, STILL_GOES_ON, not_made,
-    not_now, not_taken_over, note_late_restore, open_engine, undo, unwell,
+    not_now, not_taken_over, note_late_restore, open_engine, out_of_sight, undo, unwell,
 };
 
 /// The managed resource.
@@ -341,6 +341,9 @@ impl Resource for Database {
         let found = found.map_err(self.told())?;
         let Some(database) = found else {
             response.state.remove();
+            let name = state.string("name")?.unwrap_or(id);
+            let by = journal::ender(&backend, Subject::Database(id)).await;
+            response.diagnostics.push(out_of_sight(id, name, by));
             return Ok(());
         };
         if database.status == "destroyed" {

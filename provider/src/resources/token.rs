@@ -177,6 +177,22 @@ fn check_end(planned: &Object, prior: Option<&Object>, now: SystemTime) -> Outco
     Ok(told)
 }
 
+/// What is said of a token that is not found any more, and who revoked it. One of another user is
+/// answered as if there were none.
+fn out_of_sight(id: &str, name: &str, by: Option<String>) -> Diagnostic {
+    let by = by.map(|by| format!(" {by}")).unwrap_or_default();
+    Diagnostic::warning(
+        "A token is not found any more",
+        format!(
+            "The provider's token sees no token {name} ({id}): it ended long ago, or it is out of \
+             this token's reach, and its secret is still valid.{by} The plan makes a new one, \
+             with a secret of its own. Where the old one may still be there, do not apply it: \
+             the administrator's token finds the old one as before, and `berthd token revoke \
+             {id}` ends it."
+        ),
+    )
+}
+
 /// What a refresh found otherwise than the state has it, of what can change.
 fn changed(before: &Object, after: &Object) -> Outcome<Vec<&'static str>> {
     let mut changed = Vec::new();
@@ -265,6 +281,9 @@ impl Resource for Token {
             Ok(found) => found,
             Err(error) if error.is_absence() => {
                 response.state.remove();
+                let name = request.state.string("name")?.unwrap_or(id);
+                let by = journal::ender(&backend, Subject::Token(id)).await;
+                response.diagnostics.push(out_of_sight(id, name, by));
                 return Ok(());
             }
             Err(error) if is_denied(&error) => {

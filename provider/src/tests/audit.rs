@@ -160,6 +160,47 @@ async fn who_destroyed_it_is_told_with_the_way_back() {
     assert!(told.contains("restore_from"), "{told}");
 }
 
+/// A token that is bound to another project, or whose user was taken out of this one, is answered
+/// as if nothing had ever been there.
+#[tokio::test]
+async fn a_database_out_of_reach_is_told_before_an_empty_one_takes_its_place() {
+    let stage = Stage::start().await;
+    let config = tagged(&stage, "us");
+    for known in [true, false] {
+        let mut instance = stage.created(&config).await;
+        let key = id(&instance);
+        stage.fake.change(|world| {
+            world.databases.clear();
+            world.people.events.clear();
+            if known {
+                world.people.happened(("database_id", &key), "anna", &[]);
+                world.people.events[0]["kind"] = json!("database.destroyed");
+            }
+        });
+        // Where it was last, there is nothing to be seen of its project either.
+        let hidden = Fault::refusal("GET /v1/snapshot", 404, "project_not_found");
+        stage.fake.fail(hidden);
+        let run = stage.next_run().await;
+        let told = run.host.refresh(&mut instance).await.unwrap();
+        let told = warnings(&told).join("\n");
+        let by = match known {
+            true => "anna with token annas laptop (tok_anna) from 10.0.0.7 destroyed it at 2026",
+            false => "Who did it is not in the part of the journal that the provider's token may",
+        };
+        for part in [
+            &format!("sees no database orders ({key})"),
+            "is not bound to or its user is no member of",
+            by,
+            "makes a new one, which is empty",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert_eq!(instance.state, None);
+        let plan = run.host.plan(&instance, &config).await.unwrap();
+        assert_eq!(plan.action, Action::Create);
+    }
+}
+
 /// What befalls it by itself does not push out who changed it.
 #[tokio::test]
 async fn a_database_that_sleeps_and_falls_hides_nobody() {

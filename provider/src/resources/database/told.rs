@@ -149,6 +149,21 @@ pub(super) fn note_late_restore(
     Ok(())
 }
 
+/// What is said of a database that is not found any more, and who ended it. One that the token
+/// does not reach is answered as if there were none.
+pub(super) fn out_of_sight(id: &str, name: &str, by: Option<String>) -> Diagnostic {
+    let by = by.map(|by| format!(" {by}")).unwrap_or_default();
+    Diagnostic::warning(
+        "A database is not found any more",
+        format!(
+            "The provider's token sees no database {name} ({id}): it was destroyed, or it is in \
+             a project that the token is not bound to or its user is no member of.{by} The plan \
+             makes a new one, which is empty. Where the old one may still be there, do not apply \
+             it: a token that reaches the old one finds it as before."
+        ),
+    )
+}
+
 /// How to bring a destroyed database back, in words that can be pasted.
 pub(super) fn undo(answer: &Answer) -> String {
     let until = answer
