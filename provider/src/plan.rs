@@ -5,6 +5,7 @@
 //! table of [`Field`]s says which.
 
 mod answer;
+mod found;
 mod names;
 mod order;
 mod preset;
@@ -408,7 +409,7 @@ fn configured(private: &Private) -> Outcome<BTreeSet<String>> {
 }
 
 /// Notes which adopted attributes the configuration gives, for the plan that finds them gone.
-pub fn remember_configured(kind: &Kind, config: &Object, private: &mut Private) -> Outcome {
+fn remember_configured(kind: &Kind, config: &Object, private: &mut Private) -> Outcome {
     let mut configured = BTreeSet::new();
     let adopted = |field: &&Field| field.manner == Manner::Adopted;
     for field in kind.fields.iter().filter(adopted) {

@@ -454,6 +454,11 @@ impl Resource for Database {
         }
         let mut template = Object::null(self.kind.schema.object_type());
         template.set("expose_credentials_in_state", false)?;
-        self.state(&found, &template, response)
+        self.state(&found, &template, response)?;
+        let state = response.state.object();
+        let remember = self
+            .kind
+            .remember_found(&backend, state, &mut response.private);
+        within(request.context, "planning a database", remember).await
     }
 }

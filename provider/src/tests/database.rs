@@ -1,6 +1,7 @@
 //! What an edit of a database does.
 
 use super::*;
+use crate::fake::Fault;
 use serde_json::json;
 
 #[tokio::test]
@@ -154,6 +155,47 @@ async fn what_is_no_longer_configured_returns_to_its_default() {
         .clone();
     assert_eq!(pooler.string("mode").unwrap(), Some("transaction"));
     stage.assert_settled(&mut instance, &none).await;
+}
+
+/// The plan after an import may have no difference, of which a host keeps nothing.
+#[tokio::test]
+async fn what_was_imported_returns_to_its_default_like_what_was_configured() {
+    let stage = Stage::start().await;
+    let mode = |instance: &Instance| {
+        let state = instance.state.as_ref().unwrap();
+        let pooler = state.object("pooler").unwrap().unwrap();
+        pooler.string("mode").unwrap().map(str::to_owned)
+    };
+    let session = Value::object([("mode", Value::from("session"))]);
+    let given = stage.database(&[("pooler", session)]);
+    let id = {
+        let made = stage.created(&given).await;
+        let state = made.state.as_ref().unwrap();
+        state.string("id").unwrap().unwrap().to_owned()
+    };
+    let none = stage.database(&[]);
+    for is_given in [true, false] {
+        let run = stage.next_run().await;
+        let mut instance = run.host.import("berth_database", &id).await.unwrap();
+        run.host.refresh(&mut instance).await.unwrap();
+        if is_given {
+            let plan = run.host.apply(&mut instance, &given).await.unwrap();
+            assert_eq!(plan.action, Action::NoOp, "{:?}", plan.planned);
+        }
+        assert_eq!(mode(&instance).as_deref(), Some("session"));
+        let plan = run.host.apply(&mut instance, &none).await.unwrap();
+        assert_eq!(plan.action, Action::Update);
+        assert_eq!(mode(&instance).as_deref(), Some("transaction"));
+        stage.assert_settled(&mut instance, &none).await;
+        run.host.apply(&mut instance, &given).await.unwrap();
+    }
+    // Whoever may not plan imports it all the same, and what is not known to be given stays.
+    let run = stage.next_run().await;
+    let refusal = Fault::refusal("POST /v1/plan", 403, "scope_missing");
+    run.fake.fail(refusal);
+    let mut instance = run.host.import("berth_database", &id).await.unwrap();
+    stage.assert_settled(&mut instance, &none).await;
+    assert_eq!(mode(&instance).as_deref(), Some("session"));
 }
 
 #[tokio::test]
