@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod containers;
+mod fronted;
 mod kills;
 mod life;
 mod limits;

@@ -3,6 +3,7 @@
 
 mod berth;
 mod docker;
+mod front;
 mod ground;
 pub mod http;
 pub mod needles;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use berth::{Runtime, TestBerth, data_root};
 pub use docker::Docker;
+pub use front::Front;
 pub use proxy::{Moment, Proxy, Verdict};
 pub use stack::{Ran, Stack, flat};
 pub use wait::{until, until_settled};
