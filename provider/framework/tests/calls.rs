@@ -14,8 +14,8 @@ use berth_plugin::proto::tfplugin6 as proto;
 use berth_plugin::types::Type;
 use berth_plugin::value::Value;
 use host::{
-    Channel, Options, PATIENCE, Started, eventually, from_provider, health, object_type, provider,
-    to_provider,
+    Channel, MESSAGE_BYTES_MAX, Options, PATIENCE, Started, eventually, from_provider, health,
+    object_type, provider, to_provider,
 };
 use proto::diagnostic::Severity;
 use proto::provider_client::ProviderClient;
@@ -128,6 +128,49 @@ async fn twenty_megabytes_go_through_in_both_directions() {
     assert_eq!(applied.diagnostics, []);
     let state = berth.state(&applied);
     assert!(*attribute(&state, "text") == Value::from(text));
+}
+
+#[tokio::test]
+async fn a_message_just_below_the_bound_goes_through_in_both_directions() {
+    let berth = Configured::new().await;
+    let text = "x".repeat(MESSAGE_BYTES_MAX - MESSAGE_BYTES_MAX / 64);
+    let state = to_provider(&fault("none", text.as_str()), &berth.fault);
+    let mut client = berth.client.clone();
+    let request = proto::read_resource::Request {
+        type_name: "echo_fault".into(),
+        current_state: state,
+        ..Default::default()
+    };
+    let read = client.read_resource(request).await.unwrap().into_inner();
+    assert_eq!(read.diagnostics, []);
+    let state = from_provider(read.new_state.as_ref(), &berth.fault);
+    // Not compared by a macro, which would print both.
+    assert!(*attribute(&state, "text") == Value::from(text));
+}
+
+#[tokio::test]
+async fn a_message_above_the_bound_is_refused_and_the_next_one_is_answered() {
+    let berth = Configured::new().await;
+    let mut client = berth
+        .client
+        .clone()
+        .max_encoding_message_size(2 * MESSAGE_BYTES_MAX);
+    let request = |bytes: usize| proto::validate_resource_config::Request {
+        type_name: "echo_fault".into(),
+        config: Some(proto::DynamicValue {
+            msgpack: vec![0; bytes].into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let above = client.validate_resource_config(request(MESSAGE_BYTES_MAX));
+    let refused = above.await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::OutOfRange, "{refused}");
+    let told = refused.message();
+    assert!(told.contains(&MESSAGE_BYTES_MAX.to_string()), "{told}");
+    // Another one is not valid either, but it is read.
+    let small = client.validate_resource_config(request(1)).await;
+    assert_ne!(small.unwrap().into_inner().diagnostics, []);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ use tonic::codegen::http::{Request, Response, Uri};
 pub const PROVIDER: &str = env!("CARGO_BIN_EXE_terraform-provider-echo");
 
 /// As large as the host's own limit.
-const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const POLL: Duration = Duration::from_millis(10);
 
