@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::shape;
+use super::shape::{self, Difference};
 use crate::harness::http;
 
 /// How long one answer may take.
@@ -35,7 +35,8 @@ pub struct Expected {
     headers: BTreeMap<String, Json>,
     /// The shape of the body; nothing means an empty one.
     body: Option<Json>,
-    /// For how long the same request is sent again until it is answered like this.
+    /// For how long the same request is sent again until a status that is on its way has come
+    /// there, containers run, and the database has that in it. Nothing else is waited for.
     #[serde(default)]
     pub repeat_seconds_max: u64,
     /// Containers that must run.
@@ -43,6 +44,8 @@ pub struct Expected {
     pub containers: Vec<String>,
     /// What the database then has in it.
     pub sql: Option<Statements>,
+    /// What a pooler then says of itself.
+    pub pooler: Option<PoolerSettings>,
     /// Variables for later cases, and where in the body their values are.
     #[serde(default)]
     pub capture: BTreeMap<String, String>,
@@ -59,6 +62,16 @@ pub struct Statements {
     /// The first column of the rows that they give.
     #[serde(default)]
     pub rows: Vec<String>,
+}
+
+/// What a pooler goes by, in its own words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolerSettings {
+    /// The container that it runs in.
+    pub container: String,
+    /// Its settings at least.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// An answer.
@@ -166,10 +179,11 @@ impl Answer {
     }
 
     /// Where it is not what was expected.
-    pub fn differences(&self, expected: &Expected) -> Vec<String> {
+    pub fn differences(&self, expected: &Expected) -> Vec<Difference> {
         let mut found = Vec::new();
         if self.status != expected.status {
-            found.push(format!("{} instead of {}", self.status, expected.status));
+            let reason = format!("{} instead of {}", self.status, expected.status);
+            found.push(Difference::lasting(reason));
         }
         for (name, shape) in &expected.headers {
             let value = self

@@ -4,13 +4,49 @@
 //! element of that shape, or none where it stands under `<none like>`. A text in angle brackets is a rule; everything else is itself:
 //! `<string>` a text that is not empty, `<empty>` a list that is, `<integer>`, `<boolean>`, `<time>` RFC 3339 in UTC,
 //! `<hex N>` N lower-case hexadecimal digits, `<one of a b>` one of these words, `<like a*b>` a
-//! text in which `*` stands for any, `<absent>` a field that must not be there.
+//! text in which `*` stands for any that is not empty, `<absent>` a field that must not be there.
 
 use serde_json::Value as Json;
 
+/// Statuses that are on their way to another.
+const PASSING: [&str; 3] = ["provisioning", "running", "stopped"];
+
+/// One place where a value is not of its shape.
+#[derive(Debug)]
+pub struct Difference {
+    /// Where, and what is wrong.
+    pub reason: String,
+    /// Whether it may pass by itself: a status that another one follows.
+    pub may_pass: bool,
+}
+
+impl Difference {
+    /// One that stays.
+    pub fn lasting(reason: String) -> Self {
+        Self {
+            reason,
+            may_pass: false,
+        }
+    }
+
+    /// One that may pass by itself.
+    pub fn passing(reason: String) -> Self {
+        Self {
+            reason,
+            may_pass: true,
+        }
+    }
+}
+
+/// Whether `found` is a status that becomes another one, as `expected` is.
+fn is_on_its_way(expected: &Json, found: &Json, path: &str) -> bool {
+    let is_status = |value: &Json| value.as_str().is_some_and(|word| PASSING.contains(&word));
+    path.ends_with(".status") && is_status(expected) && is_status(found)
+}
+
 /// Where `found` is not of the shape `expected`; empty when it is.
-pub fn differences(expected: &Json, found: Option<&Json>, path: &str) -> Vec<String> {
-    let wrong = |what: String| vec![format!("{path} {what}")];
+pub fn differences(expected: &Json, found: Option<&Json>, path: &str) -> Vec<Difference> {
+    let wrong = |what: String| vec![Difference::lasting(format!("{path} {what}"))];
     let Some(found) = found else {
         return match expected.as_str() {
             Some("<absent>") => Vec::new(),
@@ -36,6 +72,10 @@ pub fn differences(expected: &Json, found: Option<&Json>, path: &str) -> Vec<Str
         },
         Json::String(text) => match text.strip_prefix('<').and_then(|t| t.strip_suffix('>')) {
             Some(rule) if !holds(rule, found) => wrong(format!("is {found}, not <{rule}>")),
+            None if is_on_its_way(expected, found, path) && expected != found => {
+                let reason = format!("{path} is {found}, not {expected}");
+                vec![Difference::passing(reason)]
+            }
             None if expected != found => wrong(format!("is {found}, not {expected}")),
             _ => Vec::new(),
         },
@@ -44,26 +84,32 @@ pub fn differences(expected: &Json, found: Option<&Json>, path: &str) -> Vec<Str
     }
 }
 
-/// Why no element of a list is of that shape, the reason being that of the nearest one; or that
-/// there is one, where none may be.
-fn none_like(shape: &Json, elements: &[Json], path: &str) -> Option<String> {
+/// Why no element of a list is of that shape, the reason being that of the nearest one, which is
+/// one that may become like it if there is such a one; or that there is one, where none may be.
+fn none_like(shape: &Json, elements: &[Json], path: &str) -> Option<Difference> {
     if let Some(unwanted) = shape.get("<none like>") {
         let is_like = |found: &&Json| differences(unwanted, Some(found), path).is_empty();
         let found = elements.iter().find(is_like)?;
-        return Some(format!("{path} has {found}"));
+        return Some(Difference::lasting(format!("{path} has {found}")));
     }
-    let mut nearest: Option<Vec<String>> = None;
-    for element in elements {
-        let found = differences(shape, Some(element), &format!("{path}[]"));
-        if found.is_empty() {
-            return None;
-        }
-        if nearest.as_ref().is_none_or(|n| found.len() < n.len()) {
-            nearest = Some(found);
-        }
-    }
-    let reason = nearest.map_or_else(|| "it is empty".to_owned(), |n| n.join(", "));
-    Some(format!("{path} has no element like {shape}: {reason}"))
+    let each = elements
+        .iter()
+        .map(|element| differences(shape, Some(element), &format!("{path}[]")));
+    let distance = |found: &Vec<Difference>| (!all_may_pass(found), found.len());
+    let nearest = each.min_by_key(distance);
+    let Some(nearest) = nearest else {
+        let reason = format!("{path} has no element like {shape}: it is empty");
+        return Some(Difference::lasting(reason));
+    };
+    let may_pass = all_may_pass(&nearest);
+    let reasons: Vec<_> = nearest.into_iter().map(|one| one.reason).collect();
+    let reason = format!("{path} has no element like {shape}: {}", reasons.join(", "));
+    (!reasons.is_empty()).then_some(Difference { reason, may_pass })
+}
+
+/// Whether nothing is wrong that stays so.
+pub fn all_may_pass(differences: &[Difference]) -> bool {
+    differences.iter().all(|one| one.may_pass)
 }
 
 fn holds(rule: &str, found: &Json) -> bool {
@@ -101,7 +147,7 @@ fn is_time(text: &str) -> bool {
         })
 }
 
-/// Whether `pattern`, in which `*` stands for any text, fits all of `text`.
+/// Whether `pattern`, in which `*` stands for any text that is not empty, fits all of `text`.
 fn is_like(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == text;
@@ -112,12 +158,17 @@ fn is_like(pattern: &str, text: &str) -> bool {
     let mut parts: Vec<&str> = rest.split('*').collect();
     let last = parts.pop().unwrap_or_default();
     for part in parts {
-        match left.split_once(part) {
+        match without_first(left).and_then(|left| left.split_once(part)) {
             Some((_, after)) => left = after,
             None => return false,
         }
     }
-    left.ends_with(last)
+    without_first(left).is_some_and(|left| left.ends_with(last))
+}
+
+fn without_first(text: &str) -> Option<&str> {
+    let mut characters = text.chars();
+    characters.next().map(|_| characters.as_str())
 }
 
 /// The value at a path such as `data.0.id`.
@@ -168,4 +219,32 @@ fn a_shape_takes_more_and_never_less_or_other() {
         "postgresql://a:b@h:5432/d?x"
     ));
     assert!(!is_like("postgresql://a:*@h/d", "postgresql://a:b@other/d"));
+    assert!(is_like("*@*", "a@b"));
+    for empty in ["postgresql://a:@h/d", "postgresql://a:b@/d"] {
+        assert!(!is_like("postgresql://a:*@*/d", empty), "{empty}");
+    }
+    assert!(!is_like("db_*", "db_"));
+}
+
+#[test]
+fn only_a_status_on_its_way_may_pass() {
+    use serde_json::json;
+    let running = json!({"data": [{"id": "db_1", "status": "running"}]});
+    for (found, may_pass) in [
+        (json!({"id": "db_1", "status": "provisioning"}), true),
+        (json!({"id": "db_1", "status": "stopped"}), true),
+        (json!({"id": "db_1", "status": "error"}), false),
+        (json!({"id": "db_1", "status": "destroyed"}), false),
+        (json!({"id": "db_1", "status": "starting"}), false),
+        (json!({"id": "db_1", "status": null}), false),
+        (json!({"id": "db_1"}), false),
+        (json!({"id": "db_2", "status": "running"}), false),
+    ] {
+        let body = json!({"data": [{"id": "db_3", "status": "running"}, found]});
+        let found = differences(&running, Some(&body), "body");
+        assert!(!found.is_empty(), "{body}");
+        assert_eq!(all_may_pass(&found), may_pass, "{body}");
+    }
+    let empty = differences(&running, Some(&json!({"data": []})), "body");
+    assert!(!all_may_pass(&empty));
 }

@@ -152,3 +152,53 @@ fn host_rules(setup: &Setup<'_>) -> String {
     }
     rules
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_domain::PoolMode;
+    use std::collections::BTreeMap;
+
+    /// What PgBouncer takes from its section: of a name that stands there twice, the last value.
+    fn written(pooler: &Pooler) -> BTreeMap<String, String> {
+        let text = settings(pooler);
+        let (_, section) = text.split_once("[pgbouncer]\n").unwrap();
+        let lines = section.lines().map(|line| line.split_once(" = ").unwrap());
+        lines
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_nobody_says_is_pooling_by_transactions_for_a_hundred_clients() {
+        let found = written(&Pooler::default());
+        assert_eq!(found["pool_mode"], "transaction");
+        assert_eq!(found["default_pool_size"], "20");
+        assert_eq!(found["max_client_conn"], "100");
+        for left_to_it in ["reserve_pool_size", "server_idle_timeout"] {
+            assert!(!found.contains_key(left_to_it), "{left_to_it}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_says_is_what_is_written() {
+        let found = written(&Pooler {
+            mode: PoolMode::Session,
+            default_pool_size: 7,
+            max_client_connections: 321,
+            reserve_pool_size: Some(3),
+            server_idle_timeout_seconds: Some(45),
+            parameters: BTreeMap::from([("query_wait_timeout".to_owned(), "9".to_owned())]),
+        });
+        for (name, value) in [
+            ("pool_mode", "session"),
+            ("default_pool_size", "7"),
+            ("max_client_conn", "321"),
+            ("reserve_pool_size", "3"),
+            ("server_idle_timeout", "45"),
+            ("query_wait_timeout", "9"),
+        ] {
+            assert_eq!(found[name], value, "{name}");
+        }
+    }
+}
