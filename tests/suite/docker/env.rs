@@ -1,16 +1,37 @@
 //! What applications find: the env files, the command line's `run`, and the first use of a
 //! project that makes its database.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Docker, Runtime, TestBerth, not_run, program, until, until_settled};
+use crate::harness::{
+    Docker, Runtime, TestBerth, not_run, not_to_be_had, program, until, until_settled,
+};
 
 /// Has the clients of a database in it, and nothing that this test would have to build.
 const CLIENT_IMAGE: &str = "berth/postgresql:17";
+/// Values of one line that have to come out of every format.
+const HARD_LINES: [(&str, &str); 7] = [
+    ("QUOTES", r#"it's "five" o'clock"#),
+    ("DOLLARS", "$HOME $$ $5 $"),
+    ("BACKSLASHES", r"C:\temp\new \$x"),
+    ("SHARE", r"\\host\it's"),
+    ("BLANKS", " a\t#b "),
+    ("BRACES", "${HOME} ${X:-y}"),
+    ("ALL_OF_IT", r#"'it's "$5" `\\` # no"#),
+];
+/// Values that no env file of Docker can hold.
+const HARDER: [(&str, &str); 3] = [
+    ("LINES", "first\n\n\"second\" $3 \\n\n"),
+    ("QUOTED_LINES", "it's\n\"second\" \\n \\\\ x"),
+    ("WINDOWS", "a\r\nb"),
+];
+/// Those that the Compose of Debian 12 reads as something else, however they are written.
+const ONLY_BY_THE_SECOND: [&str; 2] = ["BRACES", "ALL_OF_IT"];
 /// The guide whose snippet is run as it stands.
 const GUIDE: &str = include_str!("../../../docs/guides/environment.md");
 
@@ -99,10 +120,17 @@ fn compose() -> Option<Command> {
     })
 }
 
-/// Starts what the guide's snippet starts; what it prints. None, with the reason printed, where
-/// there is no Compose.
-fn composed(directory: &Path, network: &str, env_directory: &Path) -> Option<String> {
-    let yaml = directory.join("compose.yaml");
+/// Whether it is the first one, written in Python, which Debian 12 still has.
+fn compose_is_the_first() -> bool {
+    let output = compose().unwrap().arg("version").output().unwrap();
+    String::from_utf8_lossy(&output.stdout).contains("version 1.")
+}
+
+/// Starts what the guide's snippet starts, and each of `more` in its place; what they print.
+/// None, with the reason printed, where there is no Compose.
+fn composed(network: &str, env_directory: &Path, more: &[&[&str]]) -> Option<Vec<String>> {
+    let directory = tempfile::tempdir().unwrap();
+    let yaml = directory.path().join("compose.yaml");
     std::fs::write(&yaml, snippet()).unwrap();
     let run = |arguments: &[&str]| {
         let mut command = compose()?;
@@ -114,14 +142,18 @@ fn composed(directory: &Path, network: &str, env_directory: &Path) -> Option<Str
             .env("BERTH_ENV_DIR", env_directory);
         Some(command.output().unwrap())
     };
-    let Some(output) = run(&["run", "--rm", "app"]) else {
-        not_run("there is no Compose, so the guide's snippet was not tried");
-        return None;
-    };
+    let mut printed = Vec::new();
+    for instead in [&[][..]].iter().chain(more) {
+        let Some(output) = run(&[&["run", "-T", "--rm", "app"], *instead].concat()) else {
+            not_run("there is no Compose, so the guide's snippet was not tried");
+            return None;
+        };
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        printed.push(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
     run(&["down"]);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    Some(printed)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -235,6 +267,76 @@ fn nothing_shows_the_password(env_file: &Path) {
     }
 }
 
+/// Prints the environment, whatever is in it.
+const PRINT: [&str; 2] = ["env", "-0"];
+
+/// What a program had in its environment, of these variables.
+fn found(printed: &str, values: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let all = printed.split('\0').filter_map(|line| line.split_once('='));
+    all.filter(|(name, _)| values.iter().any(|(hard, _)| hard == name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn told(values: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let each = values.iter();
+    each.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// What is hard to write into a file comes out of it as it was, read by the programs that the
+/// files are for.
+fn hard_values_are_themselves(berth: &TestBerth, network: &str, directory: &Path) {
+    let give = |values: &[(&str, &str)]| {
+        for (name, value) in values {
+            put(berth, name, json!({"value": value}));
+        }
+        until("the files have them", || {
+            let text = read(&directory.join("dotenv"))?;
+            let missing = values.iter().find(|(name, _)| {
+                let line = format!("\n{name}=");
+                !format!("\n{text}").contains(&line)
+            });
+            missing.map_or(Ok(()), |(name, _)| Err(format!("{name} is missing")))
+        });
+    };
+    give(&HARD_LINES);
+    let inside = ran(run(
+        berth,
+        &[&["--image", CLIENT_IMAGE, "--"], &PRINT[..]].concat(),
+    ));
+    assert_eq!(inside.code, Some(0));
+    assert_eq!(
+        found(&inside.printed, &HARD_LINES),
+        told(&HARD_LINES),
+        "by --image"
+    );
+
+    give(&HARDER);
+    let all = [&HARD_LINES[..], &HARDER].concat();
+    let on_host = ran(run(berth, &[&["--"], &PRINT[..]].concat()));
+    assert_eq!(found(&on_host.printed, &all), told(&all), "on the host");
+    if let Some(printed) = composed(network, directory, &[&PRINT]) {
+        assert_eq!(printed[0].trim(), "composed");
+        let (mut found, mut all) = (found(&printed[1], &all), told(&all));
+        if compose_is_the_first() {
+            let lost =
+                "Compose 1 reads a dollar in double quotes, and ${ anywhere, as something else";
+            not_to_be_had(&format!("{ONLY_BY_THE_SECOND:?} through Compose: {lost}"));
+            found.retain(|name, _| !ONLY_BY_THE_SECOND.contains(&name.as_str()));
+            all.retain(|name, _| !ONLY_BY_THE_SECOND.contains(&name.as_str()));
+        }
+        assert_eq!(found, all, "by Compose");
+    }
+    for (name, _) in HARDER {
+        let path = format!("/v1/projects/shop/env/{name}");
+        assert_eq!(berth.call("DELETE", &path, None).0, 204);
+    }
+    until_file(&directory.join("docker"), "is back", |text| {
+        text.contains("DATABASE_URL=")
+    });
+}
+
 fn signals_are_passed_on(berth: &TestBerth, directory: &Path) {
     let scratch = tempfile::tempdir().unwrap();
     for (signal, word) in [("-TERM", "TERM"), ("-INT", "INT")] {
@@ -342,10 +444,7 @@ fn applications_find_their_databases() {
     let (network, directory) = the_first_run_makes_the_database(&berth);
     files_follow_every_change(&berth, &directory);
     signals_are_passed_on(&berth, &directory);
-    let scratch = tempfile::tempdir().unwrap();
-    if let Some(printed) = composed(scratch.path(), &network, &directory) {
-        assert_eq!(printed, "composed");
-    }
+    hard_values_are_themselves(&berth, &network, &directory);
     files_are_there_again_after_a_start(&mut berth, &directory);
 
     let (status, answer) = berth.call("DELETE", "/v1/projects/shop", None);

@@ -79,16 +79,20 @@ fn unfit_for_docker(name: &str, value: &str) -> Option<&'static str> {
 
 /// A value as Compose reads it back.
 ///
-/// In single quotes everything is itself, but a quote ends them, a backslash before one keeps it
-/// there together with itself, and the two bytes of a Windows line's end become one. What has any
-/// of these stands in double quotes, where a backslash makes the next character itself and a
-/// dollar would begin a variable.
+/// In single quotes everything is itself, but a quote ends them, a backslash does something to a
+/// quote and, in Compose 1, to a backslash, and the two bytes of a Windows line's end become one.
+/// What has any of these stands in double quotes, where a backslash makes the next character
+/// itself and a dollar would begin a variable.
+///
+/// Compose 1 has no way to write a dollar there, and takes `${` for a variable even in single
+/// quotes. Hence these whenever they will do.
 fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
     if !value.is_empty() && value.chars().all(is_plain) {
         return value.to_owned();
     }
-    if !value.contains(['\'', '\r', '\\']) {
+    let ends_or_escapes = value.contains(['\'', '\r']) || value.contains(r"\\");
+    if !ends_or_escapes && !value.ends_with('\\') {
         return format!("'{value}'");
     }
     let mut text = String::with_capacity(value.len() + 8);
@@ -127,7 +131,8 @@ mod tests {
         match rest.as_bytes().first() {
             Some(b'\'') => {
                 let inner = rest[1..].strip_suffix('\'').unwrap();
-                assert!(!inner.contains('\''), "{rest}");
+                let means_more = inner.contains('\'') || inner.contains(r"\\");
+                assert!(!means_more && !inner.ends_with('\\'), "{rest}");
                 inner.to_owned()
             }
             Some(b'"') => {
@@ -170,7 +175,10 @@ mod tests {
             ("say \"it\"", "V='say \"it\"'\n"),
             ("it's", "V=\"it's\"\n"),
             ("it's $5", "V=\"it's \\$5\"\n"),
-            ("C:\\temp", "V=\"C:\\\\temp\"\n"),
+            ("C:\\temp", "V='C:\\temp'\n"),
+            ("C:\\", "V=\"C:\\\\\"\n"),
+            ("\\\\host", "V=\"\\\\\\\\host\"\n"),
+            ("\\$5", "V='\\$5'\n"),
             ("a\r\nb", "V=\"a\\r\nb\"\n"),
         ] {
             assert_eq!(dotenv(value), line);
