@@ -1,19 +1,25 @@
 //! What sleeps is there for whoever comes, and nobody notices but by the wait.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
 use super::{Login, shop, stage};
-use crate::harness::{Docker, Stack, TestBerth, until, until_settled};
+use crate::harness::{Docker, Stack, TestBerth, pooler_settings, until, until_settled};
 
 const ADDRESS: &str = "berth_database.orders";
 const ROWS: &str = "SELECT word FROM kept ORDER BY word";
+/// What sleeps as soon as anything may, behind a pooler that goes by other rules than usual.
+const IMPATIENT: &str = "sleep_after_minutes = 1
+  pooler = { mode = \"session\", default_pool_size = 7, max_client_connections = 321 }";
+const MINUTE: Duration = Duration::from_secs(60);
+/// More than the moments between two looks for what nobody uses, in which a minute may begin.
+const USED_AGAIN_AFTER: Duration = Duration::from_secs(20);
 
-/// A database with rows in it, and its login.
-fn kept() -> Option<(TestBerth, Stack, String, Login)> {
+/// A database of which `more` is said, with rows in it, and its login.
+fn kept(more: &str) -> Option<(TestBerth, Stack, String, Login)> {
     let (berth, stack) = stage(&[])?;
-    stack.write(&shop(""));
+    stack.write(&shop(more));
     stack.apply().ok();
     let id = stack.resource(ADDRESS)["id"].as_str().unwrap().to_owned();
     let login = Login::of(&berth, &id);
@@ -50,7 +56,7 @@ fn assert_asleep(berth: &TestBerth, id: &str) {
 
 #[test]
 fn a_client_wakes_what_sleeps_and_a_crash_of_berthd_loses_no_client() {
-    let Some((mut berth, stack, id, login)) = kept() else {
+    let Some((mut berth, stack, id, login)) = kept("") else {
         return;
     };
     say(&berth, "/v1/projects/shop/sleep");
@@ -104,17 +110,23 @@ fn a_client_wakes_what_sleeps_and_a_crash_of_berthd_loses_no_client() {
 
 #[test]
 fn what_nobody_uses_for_a_minute_sleeps_by_itself() {
-    let Some((berth, stack, id, login)) = kept() else {
+    let Some((berth, stack, id, login)) = kept(IMPATIENT) else {
         return;
     };
-    stack.write(&shop("sleep_after_minutes = 1"));
-    stack.apply().ok();
-    // Used again and again it stays awake for longer than that.
-    for _ in 0..8 {
-        std::thread::sleep(Duration::from_secs(10));
-        login.query(ROWS).unwrap();
+    // Before it waits, the pooler goes by what it was told.
+    let settings = pooler_settings(&berth.containers(Some("pooler"))[0]).unwrap();
+    for (name, value) in [
+        ("pool_mode", "session"),
+        ("default_pool_size", "7"),
+        ("max_client_conn", "321"),
+    ] {
+        assert_eq!(settings[name], value, "{name}");
     }
-    assert_eq!(database(&berth, &id)["status"], "running");
+    // The minute begins anew with each client: had it not with this one, the database would
+    // sleep before a minute has passed from now on.
+    std::thread::sleep(USED_AGAIN_AFTER);
+    let used = Instant::now();
+    login.query(ROWS).unwrap();
     until("it sleeps", || {
         let row = database(&berth, &id);
         match row["stop_reason"] == "sleep" && row["status"] == "stopped" {
@@ -122,6 +134,8 @@ fn what_nobody_uses_for_a_minute_sleeps_by_itself() {
             false => Err(row.to_string()),
         }
     });
+    let awake = used.elapsed();
+    assert!(awake >= MINUTE, "it slept {awake:?} after it was used");
     assert_asleep(&berth, &id);
     stack.assert_settled();
     assert_eq!(login.query(ROWS).unwrap(), ["a", "b"]);
@@ -129,7 +143,7 @@ fn what_nobody_uses_for_a_minute_sleeps_by_itself() {
 
 #[test]
 fn who_takes_too_long_is_cut_off_and_the_next_one_is_served() {
-    let Some((berth, _stack, id, login)) = kept() else {
+    let Some((berth, _stack, id, login)) = kept("") else {
         return;
     };
     let endless = Login::of(&berth, &id);
