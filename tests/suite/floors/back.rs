@@ -11,40 +11,37 @@ use super::pipeline::Pipeline;
 const FLOOR_SECONDS: i64 = 24 * 3600;
 
 impl Pipeline<'_> {
-    /// Asks for one back, if it is gone; whether it was.
-    fn bring_back(&mut self, id: &str, number: usize) -> bool {
+    /// Asks for one back that is gone.
+    fn bring_back(&mut self, id: &str, number: usize) {
         let (status, answer) = self.ask("GET", &format!("/v1/databases/{id}"), None);
         assert_eq!(status, 200, "{id} is lost: {answer}");
         let row = &answer["database"];
-        let was_gone = row["status"] == "destroyed";
-        let (path, body) = if was_gone {
-            let (gone, until) = (&row["destroyed_at"], &row["recoverable_until"]);
-            let kept = seconds(until) - seconds(gone);
-            assert!(kept >= FLOOR_SECONDS, "{id} is kept for {kept} s: {row}");
-            let path = format!("/v1/databases/{id}/undelete");
-            (path, json!({"name": format!("back-{number}")}))
-        } else {
-            (format!("/v1/databases/{id}/start"), json!({}))
-        };
+        assert_eq!(row["status"], "destroyed", "{row}");
+        let (gone, until) = (&row["destroyed_at"], &row["recoverable_until"]);
+        let kept = seconds(until) - seconds(gone);
+        assert!(kept >= FLOOR_SECONDS, "{id} is kept for {kept} s: {row}");
+        let path = format!("/v1/databases/{id}/undelete");
+        let body = json!({"name": format!("back-{number}")});
         let (status, answer) = self.ask("POST", &path, Some(&body));
         assert!(status < 300, "{id} does not come back: {status} {answer}");
         assert_eq!(answer["database"]["id"], *id);
-        was_gone
+        self.expect_rotations(&answer);
     }
 
     /// Waits until all run again, and looks whether they are what they were.
     pub(super) fn expect_back(&mut self, ids: &[String], first: usize) {
-        let mut gone = Vec::new();
         for (number, id) in ids.iter().enumerate() {
-            gone.push(self.bring_back(id, first + number));
+            self.bring_back(id, first + number);
         }
-        for (id, was_gone) in ids.iter().zip(gone) {
-            let row = self.await_running(id);
-            assert_eq!(self.credentials(id), self.seen[id], "{id} is another");
-            self.expect_mark(&row, was_gone);
-        }
+        let mut rows = Vec::new();
         for id in ids {
-            self.leave(id);
+            let row = self.await_running(id);
+            self.await_last_password(id);
+            self.expect_mark(&row);
+            rows.push(row);
+        }
+        for row in &rows {
+            self.leave(row);
         }
     }
 
@@ -57,17 +54,23 @@ impl Pipeline<'_> {
                 return row.clone();
             }
             assert!(Instant::now() < patience, "{id} does not run: {row}");
+            // Answered when it has ended.
+            let operation = row["operation_id"].as_str().unwrap_or_default();
+            self.ask("GET", &format!("/v1/operations/{operation}?wait=30"), None);
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     /// Makes room, as the administrator: what was seen back need not stay.
-    fn leave(&self, id: &str) {
-        let path = format!("/v1/databases/{id}");
-        let free = json!({"deletion_protection": false, "recovery_window_days": 7});
-        let (status, answer) = self.berth.call("PATCH", &path, Some(&free));
-        assert_eq!(status, 200, "{answer}");
-        self.berth.call("DELETE", &path, None);
+    fn leave(&self, row: &Json) {
+        let path = format!("/v1/databases/{}", row["id"].as_str().unwrap());
+        if row["deletion_protection"] == true {
+            let free = json!({"deletion_protection": false});
+            let (status, answer) = self.berth.call("PATCH", &path, Some(&free));
+            assert_eq!(status, 200, "{answer}");
+        }
+        let (status, answer) = self.berth.call("DELETE", &path, None);
+        assert!(status < 300, "{path}: {status} {answer}");
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::dice::Dice;
 use super::gifts::Gifts;
+use super::logins::Seen;
 use super::marks::Marks;
 use super::token;
 use crate::harness::TestBerth;
@@ -15,13 +16,6 @@ use crate::harness::TestBerth;
 const LOOK_EVERY: u32 = 20;
 /// How often a request is said again that came too soon after others.
 const TRIES_MAX: u32 = 200;
-
-/// What a database had when it was first seen.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Seen {
-    username: String,
-    password: String,
-}
 
 /// The pipeline, what it has seen, and what it believes.
 pub(super) struct Pipeline<'a> {
@@ -36,6 +30,8 @@ pub(super) struct Pipeline<'a> {
     /// Where there are engines that hold rows.
     pub(super) marks: Option<Marks>,
     pub(super) refused: BTreeMap<(String, u16, String), u32>,
+    /// Destroys right after a new password was ordered.
+    pub(super) rotations_cut_short: u32,
     living_max: usize,
     number: u32,
 }
@@ -58,6 +54,7 @@ impl<'a> Pipeline<'a> {
             gifts: Gifts::default(),
             marks,
             refused: BTreeMap::new(),
+            rotations_cut_short: 0,
             living_max,
             number: 0,
         };
@@ -127,6 +124,21 @@ impl<'a> Pipeline<'a> {
         if self.dice.one_in(8) {
             words["sleep_after_minutes"] = (1 + self.dice.below(9)).into();
         }
+        if self.dice.one_in(8) {
+            words["expose"] = self.dice.one_in(2).into();
+        }
+        if self.dice.one_in(8) {
+            words["pooler"] = match self.dice.one_in(2) {
+                true => json!({"enabled": self.dice.one_in(2)}),
+                false => json!({"mode": "session", "default_pool_size": 1 + self.dice.below(30)}),
+            };
+        }
+        if self.dice.one_in(8) {
+            words["tls_mode"] = json!(["allow", "require"][self.dice.below(2)]);
+        }
+        if self.dice.one_in(8) {
+            words["plan"] = json!(["db-s-1vcpu-1gb", "db-s-2vcpu-4gb"][self.dice.below(2)]);
+        }
         words
     }
 
@@ -139,31 +151,6 @@ impl<'a> Pipeline<'a> {
             order["project_id"] = self.any_project().into();
         }
         order
-    }
-
-    /// Learns of a database that was just made, and keeps what must come back one day.
-    fn learn(&mut self, answer: &Json) {
-        let id = answer["database"]["id"].as_str().unwrap().to_owned();
-        let seen = self.credentials(&id);
-        match self.seen.get(&id) {
-            Some(before) => assert_eq!(*before, seen, "{id} is another than it was"),
-            None => {
-                self.seen.insert(id.clone(), seen);
-                self.databases.push(id);
-            }
-        }
-    }
-
-    /// The login of one, as the API gives it.
-    pub(super) fn credentials(&mut self, id: &str) -> Seen {
-        let path = format!("/v1/databases/{id}/credentials");
-        let (status, answer) = self.ask("GET", &path, None);
-        assert_eq!(status, 200, "{id}: {answer}");
-        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
-        Seen {
-            username: text("username"),
-            password: text("password"),
-        }
     }
 
     fn create(&mut self, more: Json) {
@@ -258,10 +245,10 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// Destroys the oldest of too many. A person turns the protection of those off.
-    fn make_room(&mut self) {
+    /// Destroys all but a few. A person turns the protection of those off.
+    pub(super) fn make_room(&mut self, kept: usize) {
         let living = self.berth.databases();
-        for row in living.iter().rev().skip(self.living_max / 2) {
+        for row in living.iter().rev().skip(kept) {
             let path = format!("/v1/databases/{}", row["id"].as_str().unwrap());
             if row["deletion_protection"] == true {
                 let free = json!({"deletion_protection": false});
@@ -274,9 +261,9 @@ impl<'a> Pipeline<'a> {
 
     /// Says the next thing.
     pub(super) fn step(&mut self) {
+        self.leave_marks();
         if self.number.is_multiple_of(LOOK_EVERY) {
-            self.leave_marks();
-            self.make_room();
+            self.make_room(self.living_max / 2);
         }
         self.number += 1;
         let (id, project) = (self.any_database(), self.any_project());
@@ -312,14 +299,15 @@ impl<'a> Pipeline<'a> {
                 let body = json!({"name": name, "quota": {"databases": 5 + self.dice.below(40)}});
                 self.ask("PATCH", &format!("/v1/projects/{project}"), Some(&body));
             }
-            89..=92 => {
+            89..=91 => {
                 let verb = ["sleep", "wake"][self.dice.below(2)];
                 self.ask("POST", &format!("/v1/projects/{project}/{verb}"), None);
             }
-            93..=94 => {
+            92..=93 => {
                 let verb = ["start", "stop", "restart"][self.dice.below(3)];
                 self.ask("POST", &format!("/v1/databases/{id}/{verb}"), None);
             }
+            94..=96 => self.rotate(&id),
             _ => self.try_to_lose(),
         }
     }
