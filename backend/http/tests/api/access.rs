@@ -1,76 +1,9 @@
+use crate::calls::{CALLS, Scene};
 use crate::support::{TestBerth, postgres, read, request};
 use axum::http::Method;
 use serde_json::json;
 use tower::ServiceExt;
 
-/// Every route and what a caller without the right is answered. The list of routes is the
-/// document's, so that a new one without a line here is found.
-const CLOSED: &[(&str, &str, &str)] = &[
-    ("get", "/v1/server", "read"),
-    ("get", "/v1/catalogue", "read"),
-    ("post", "/v1/plan", "plan"),
-    ("get", "/v1/snapshot", "read"),
-    ("get", "/v1/events", "read"),
-    ("get", "/v1/operations/{operation}", "read"),
-    ("get", "/v1/projects", "read"),
-    ("post", "/v1/projects", "write"),
-    ("get", "/v1/projects/{project}", "read"),
-    ("patch", "/v1/projects/{project}", "write"),
-    ("delete", "/v1/projects/{project}", "write"),
-    ("post", "/v1/projects/{project}/claim", "write"),
-    ("post", "/v1/projects/{project}/undelete", "write"),
-    ("get", "/v1/projects/{project}/env_versions", "read"),
-    ("post", "/v1/projects/{project}/env/{name}/restore", "write"),
-    ("post", "/v1/projects/{project}/sleep", "write"),
-    ("post", "/v1/projects/{project}/wake", "write"),
-    ("get", "/v1/projects/{project}/env", "read"),
-    ("put", "/v1/projects/{project}/env/{name}", "write"),
-    ("delete", "/v1/projects/{project}/env/{name}", "write"),
-    ("post", "/v1/projects/{project}/database", "write"),
-    ("get", "/v1/projects/{project}/database", "read"),
-    ("delete", "/v1/projects/{project}/database", "write"),
-    ("get", "/v1/addon_providers", "read"),
-    ("get", "/api/v1/databases", "read"),
-    ("post", "/api/v1/databases", "write"),
-    ("get", "/api/v1/databases/{database}", "read"),
-    ("delete", "/api/v1/databases/{database}", "write"),
-    (
-        "get",
-        "/api/v1/databases/{database}/credentials",
-        "credentials",
-    ),
-    ("get", "/v1/databases", "read"),
-    ("post", "/v1/databases", "write"),
-    ("get", "/v1/databases/{database}", "read"),
-    ("patch", "/v1/databases/{database}", "write"),
-    ("delete", "/v1/databases/{database}", "write"),
-    ("post", "/v1/databases/{database}/claim", "write"),
-    ("get", "/v1/databases/{database}/credentials", "credentials"),
-    ("post", "/v1/databases/{database}/rotate", "write"),
-    ("post", "/v1/databases/{database}/undelete", "write"),
-    ("post", "/v1/databases/{database}/start", "write"),
-    ("post", "/v1/databases/{database}/stop", "write"),
-    ("post", "/v1/databases/{database}/restart", "write"),
-    ("get", "/v1/databases/{database}/operations", "read"),
-    ("get", "/v1/trash", "read"),
-    ("get", "/v1/trash/projects", "read"),
-    ("delete", "/v1/trash/{database}", "unprotect"),
-    ("get", "/v1/tokens", "admin"),
-    ("post", "/v1/tokens", "admin"),
-    ("get", "/v1/tokens/{token}", "admin"),
-    ("patch", "/v1/tokens/{token}", "admin"),
-    ("delete", "/v1/tokens/{token}", "admin"),
-    ("get", "/v1/tokens/{token}/secret", "admin"),
-    ("get", "/v1/projects/{project}/members", "read"),
-    ("get", "/v1/projects/{project}/members/{user}", "read"),
-    ("put", "/v1/projects/{project}/members/{user}", "admin"),
-    ("delete", "/v1/projects/{project}/members/{user}", "admin"),
-    ("get", "/v1/users", "admin"),
-    ("post", "/v1/users", "admin"),
-    ("get", "/v1/users/{user}", "admin"),
-    ("patch", "/v1/users/{user}", "admin"),
-    ("delete", "/v1/users/{user}", "admin"),
-];
 const OPEN: [&str; 5] = [
     "/healthz",
     "/readyz",
@@ -87,12 +20,13 @@ async fn every_documented_route_is_closed_or_on_the_list_of_open_ones() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             found += 1;
-            let closed = CLOSED.iter().any(|(m, p, _)| m == method && p == path);
+            let mut calls = CALLS.iter();
+            let closed = calls.any(|call| call.method == method && call.path == path);
             let open = OPEN.contains(&path.as_str());
             assert!(closed != open, "{method} {path}");
         }
     }
-    assert_eq!(found, CLOSED.len() + OPEN.len());
+    assert_eq!(found, CALLS.len() + OPEN.len());
     for path in OPEN {
         assert!(
             berth
@@ -117,9 +51,10 @@ async fn every_closed_route_needs_a_token_and_its_right() {
         "unprotect" => json!(["read", "plan", "write", "credentials", "fork"]),
         _ => json!(["read", "plan", "write", "credentials", "fork", "unprotect"]),
     };
-    for (method, path, right) in CLOSED {
-        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-        let path = path.replace(['{', '}'], "");
+    for (number, call) in CALLS.iter().enumerate() {
+        let right = call.right;
+        let what = format!("{} {}", call.method, call.path);
+        let scene = Scene::set(&berth, &berth.admin, number, call).await;
         let made = berth
             .post(
                 "/v1/tokens",
@@ -128,16 +63,16 @@ async fn every_closed_route_needs_a_token_and_its_right() {
             .await;
         let less = made.expect(201)["secret"].as_str().unwrap().to_owned();
         let before = berth.store.version().await.unwrap();
-        let none = berth.call("", method.clone(), &path, None).await;
-        assert_eq!(none.line(), "401 unauthenticated", "{method} {path}");
+        let none = scene.send(&berth, "", call).await;
+        assert_eq!(none.line(), "401 unauthenticated", "{what}");
         assert_eq!(none.header("www-authenticate"), "Bearer");
-        let wrong = berth.call("berth_0", method.clone(), &path, None).await;
-        assert_eq!(wrong.line(), "401 unauthenticated", "{method} {path}");
-        let refused = berth.call(&less, method.clone(), &path, None).await;
+        let wrong = scene.send(&berth, "berth_0", call).await;
+        assert_eq!(wrong.line(), "401 unauthenticated", "{what}");
+        let refused = scene.send(&berth, &less, call).await;
         assert_eq!(
             refused.line(),
             "403 scope_missing",
-            "{method} {path} without {right}"
+            "{what} without {right}"
         );
         assert!(
             refused.text.contains(&format!("\\\"{right}\\\"")),
@@ -145,7 +80,7 @@ async fn every_closed_route_needs_a_token_and_its_right() {
             refused.text
         );
         let after = berth.store.version().await.unwrap();
-        assert_eq!(after, before, "{method} {path} changed something");
+        assert_eq!(after, before, "{what} changed something");
     }
 }
 

@@ -8,6 +8,7 @@
 mod access;
 mod audit;
 mod authorisation;
+mod calls;
 mod claims;
 #[expect(
     dead_code,
