@@ -88,13 +88,13 @@ pub struct EnvVersion {
     pub recoverable_until: String,
 }
 
-/// All that is kept of what variables were.
+/// Some of what is kept of what variables were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnvVersionList {
     /// The earlier values, the last that ended first.
     pub versions: Vec<EnvVersion>,
-    /// Always `null`: they are answered whole.
+    /// By which the next page is asked for.
     pub next_page_token: Option<String>,
 }
 

@@ -108,15 +108,24 @@ fn project_line(project: &DestroyedProject) -> String {
 }
 
 async fn variables(local: &Local, project: &str) -> Result<(), Error> {
-    let path = format!("/v1/projects/{project}/env_versions");
-    let kept: EnvVersionList = local.get(&path).await?;
-    for one in &kept.versions {
-        say(format_args!(
-            "{}  {}  given {}  ended {}  recoverable until {}",
-            one.version, one.name, one.given_at, one.ended_at, one.recoverable_until
-        ));
+    let first = format!("/v1/projects/{project}/env_versions");
+    let mut path = first.clone();
+    let mut any = false;
+    loop {
+        let page: EnvVersionList = local.get(&path).await?;
+        for one in &page.versions {
+            any = true;
+            say(format_args!(
+                "{}  {}  given {}  ended {}  recoverable until {}",
+                one.version, one.name, one.given_at, one.ended_at, one.recoverable_until
+            ));
+        }
+        match page.next_page_token {
+            Some(next) => path = format!("{first}?page_token={next}"),
+            None => break,
+        }
     }
-    if kept.versions.is_empty() {
+    if !any {
         say(format_args!("No earlier value is kept."));
     }
     Ok(())

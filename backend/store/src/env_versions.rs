@@ -3,7 +3,7 @@
 use crate::kept::Touches;
 use crate::sealing::Place;
 use crate::sql::{Fields, Link};
-use crate::{Error, Tx};
+use crate::{Error, Page, Tx};
 use berth_domain::{EnvName, EnvVariable, ProjectId, Timestamp};
 use sqlx::any::AnyRow;
 
@@ -34,21 +34,35 @@ pub struct EnvVersionUse {
 }
 
 reads! {
-    /// What the variables of a project were, the last that ended first.
-    fn env_versions(project: &ProjectId) -> Vec<EnvVersion>;
+    /// A page of what the variables of a project were, the last that ended first; after the one
+    /// of a number, if one is given.
+    fn env_versions_page(
+        project: &ProjectId,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Page<EnvVersion>;
+    /// The number of what a variable was last.
+    fn latest_env_version(project: &ProjectId, name: &EnvName) -> Option<i64>;
     /// One of them, opened.
     fn env_version(project: &ProjectId, version: i64) -> Option<EnvVariable>;
     /// How much is kept of them.
     fn env_version_use(project: &ProjectId) -> EnvVersionUse;
 }
 
-async fn env_versions(link: &mut Link<'_>, project: &ProjectId) -> Result<Vec<EnvVersion>, Error> {
-    sql!(
-        "env_versions",
+async fn env_versions_page(
+    link: &mut Link<'_>,
+    project: &ProjectId,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Page<EnvVersion>, Error> {
+    let rows = sql!(
+        "env_versions_page",
         "SELECT version, name, sensitive, updated_at, ended_at FROM env_versions \
-         WHERE project_id = $1 ORDER BY version DESC"
+         WHERE project_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3"
     )
     .bind(project.as_str())
+    .bind(after.unwrap_or(i64::MAX))
+    .bind(i64::from(limit) + 1)
     .each(link, |row| {
         let fields = Fields::of(TABLE, row);
         Ok(EnvVersion {
@@ -59,7 +73,26 @@ async fn env_versions(link: &mut Link<'_>, project: &ProjectId) -> Result<Vec<En
             ended_at: fields.time("ended_at")?,
         })
     })
-    .await
+    .await?;
+    Ok(Page::cut(rows, limit))
+}
+
+async fn latest_env_version(
+    link: &mut Link<'_>,
+    project: &ProjectId,
+    name: &EnvName,
+) -> Result<Option<i64>, Error> {
+    sql!(
+        "latest_env_version",
+        "SELECT version FROM env_versions WHERE project_id = $1 AND name = $2 \
+         ORDER BY version DESC LIMIT 1"
+    )
+    .bind(project.as_str())
+    .bind(name.as_str())
+    .optional(link)
+    .await?
+    .map(|row| Fields::of(TABLE, &row).integer("version"))
+    .transpose()
 }
 
 async fn env_version(

@@ -119,10 +119,7 @@ impl Pipeline<'_> {
         let mut found = BTreeSet::new();
         for project in self.projects.clone() {
             self.collect(&project, &mut found);
-            let kept = self
-                .berth
-                .get(&format!("/v1/projects/{project}/env_versions"));
-            for one in kept["versions"].as_array().unwrap() {
+            for one in self.kept_of(&project) {
                 let name = one["name"].as_str().unwrap();
                 let path = env(&project, &format!("/{name}/restore"));
                 let body = json!({"version": one["version"]});
@@ -138,6 +135,20 @@ impl Pipeline<'_> {
             self.projects.len()
         );
         assert!(lost.is_empty(), "lost for good: {lost:?}");
+    }
+
+    /// All that is kept of what variables of a project were.
+    fn kept_of(&self, project: &str) -> Vec<Json> {
+        let first = format!("/v1/projects/{project}/env_versions");
+        let (mut path, mut kept) = (first.clone(), Vec::new());
+        loop {
+            let page = self.berth.get(&path);
+            kept.extend(page["versions"].as_array().unwrap().clone());
+            let Some(next) = page["next_page_token"].as_str() else {
+                return kept;
+            };
+            path = format!("{first}?page_token={next}");
+        }
     }
 
     /// The values that variables of a project have now.

@@ -1,10 +1,10 @@
 //! `/v1/projects/{project}/env`.
 
-use super::{Answer, Shared, Who, json, text};
+use super::{Answer, Paged, Shared, Who, json, text};
 use crate::body::{JsonObject, Params, Segment, opened, typed};
 use crate::error::Refusal;
 use crate::keyed::{RequestKey, reply};
-use crate::wire;
+use crate::{page, wire};
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -102,7 +102,7 @@ pub(crate) async fn read(
 /// Gives the project a variable of its own, or another value to the one of that name. The answer
 /// has no value where that is sensitive.
 #[utoipa::path(put, path = "/v1/projects/{project}/env/{name}", tag = "environment", request_body = EnvVariableBody,
-    params(("project" = String, Path), ("name" = String, Path, description = "At most 128 letters, digits and underscores, not beginning with a digit")),
+    params(("project" = String, Path), ("name" = String, Path, example = "MAIL_FROM", description = "At most 128 letters, digits and underscores, not beginning with a digit")),
     responses((status = 200, body = EnvVariableEnvelope), (status = 201, body = EnvVariableEnvelope),
         (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn put(
@@ -138,7 +138,7 @@ pub(crate) async fn put(
 
 /// Takes a variable of the project's own away.
 #[utoipa::path(delete, path = "/v1/projects/{project}/env/{name}", tag = "environment",
-    params(("project" = String, Path), ("name" = String, Path)),
+    params(("project" = String, Path), ("name" = String, Path, example = "MAIL_FROM")),
     responses((status = 204), (status = 404, body = ApiError), (status = 409, body = ApiError)))]
 pub(crate) async fn remove(
     State(state): Shared,
@@ -157,21 +157,28 @@ pub(crate) async fn remove(
 /// that ended first, without the values. They are kept for 7 days, but
 /// only for the recovery floor where a project has more than 1,000 of them or 16 MiB.
 #[utoipa::path(get, path = "/v1/projects/{project}/env_versions", tag = "environment",
-    params(("project" = String, Path)),
+    params(("project" = String, Path), ("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query)),
     responses((status = 200, body = EnvVersionList), (status = 404, body = ApiError)))]
 pub(crate) async fn versions(
     State(state): Shared,
     Extension(caller): Who,
     Segment(project): Segment,
+    Params(paged): Params<Paged>,
 ) -> Answer {
+    let after = page::after(paged.page_token.as_deref(), str::parse::<i64>)?;
+    let size = page::size(paged.page_size)?;
     let services = &state.services;
-    let kept = services.variable_versions(&caller, &project).await?;
+    let found = services
+        .variable_versions(&caller, &project, after, size)
+        .await?;
+    let last = found.rows.last().filter(|_| found.more);
     let body = EnvVersionList {
-        versions: kept
+        next_page_token: last.map(|one| page::token(&one.version.to_string())),
+        versions: found
+            .rows
             .iter()
             .map(|one| wire::variable_version(one, services.value_kept_until(one.ended_at)))
             .collect(),
-        next_page_token: None,
     };
     json(StatusCode::OK, &body)
 }
@@ -179,7 +186,7 @@ pub(crate) async fn versions(
 /// Gives a variable the value again that it had before it was replaced or removed: the last one
 /// that ended, or the one of the number in the body. The value that it has now is kept in turn.
 #[utoipa::path(post, path = "/v1/projects/{project}/env/{name}/restore", tag = "environment", request_body = EnvRestoreBody,
-    params(("project" = String, Path), ("name" = String, Path)),
+    params(("project" = String, Path), ("name" = String, Path, example = "MAIL_FROM")),
     responses((status = 200, body = EnvVariableEnvelope),
         (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn restore(

@@ -197,6 +197,52 @@ async fn a_destroyed_project_comes_back_with_all_that_people_gave_it() {
     );
 }
 
+/// All that is kept of what variables were, read in pages of that size: each but the last is
+/// full, and they are in one order.
+async fn kept_versions(berth: &TestBerth, size: usize) -> Vec<Value> {
+    let first = format!("/v1/projects/shop/env_versions?page_size={size}");
+    let (mut path, mut kept) = (first.clone(), Vec::new());
+    loop {
+        let page = berth.get(&path).await.expect(200);
+        let rows = page["versions"].as_array().unwrap();
+        kept.extend(rows.clone());
+        let Some(next) = page["next_page_token"].as_str() else {
+            assert!(rows.len() <= size, "{}", rows.len());
+            let number = |one: &Value| one["version"].as_i64();
+            assert!(kept.is_sorted_by(|a, b| number(a) > number(b)), "{kept:?}");
+            return kept;
+        };
+        assert_eq!(rows.len(), size);
+        path = format!("{first}&page_token={next}");
+    }
+}
+
+#[tokio::test]
+async fn what_variables_were_is_paged_like_any_list() {
+    let berth = TestBerth::start().await;
+    shop(&berth, json!({})).await;
+    for number in 0..=101 {
+        let reply = put(&berth, &berth.admin, "KEY", &format!("{number}")).await;
+        assert!(reply.status.is_success(), "{}", reply.text);
+    }
+    let path = "/v1/projects/shop/env_versions";
+    let page = berth.get(path).await.expect(200);
+    assert_eq!(page["versions"].as_array().unwrap().len(), 100);
+    assert!(page["next_page_token"].is_string());
+    assert_eq!(kept_versions(&berth, 100).await.len(), 101);
+    // A page that ends with the list is the last.
+    assert_eq!(kept_versions(&berth, 1).await.len(), 101);
+    for (query, line) in [
+        ("page_size=0", "422 invalid_field [page_size]"),
+        ("page_size=101", "422 invalid_field [page_size]"),
+        ("page_token=no", "422 invalid_field [page_token]"),
+        ("limit=1", "400 invalid_request"),
+    ] {
+        let reply = berth.get(&format!("{path}?{query}")).await;
+        assert_eq!(reply.line(), line, "{query}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_variable_was_comes_back() {
     let berth = TestBerth::start().await;
@@ -217,11 +263,9 @@ async fn what_a_variable_was_comes_back() {
         .call(&apply, Method::DELETE, &path, None)
         .await
         .expect(204);
-    let kept = berth.get("/v1/projects/shop/env_versions").await;
-    assert!(!kept.text.contains("sk_live"), "{}", kept.text);
-    let kept = kept.expect(200);
-    let versions: Vec<_> = kept["versions"].as_array().unwrap().iter().collect();
-    assert_eq!(versions.len(), 2, "{kept}");
+    let versions = kept_versions(&berth, 1).await;
+    assert_eq!(versions.len(), 2, "{versions:?}");
+    assert!(!format!("{versions:?}").contains("sk_live"));
     assert_eq!(versions[0]["recoverable_until"], "2026-03-04T10:00:00Z");
     let first = json!({"version": versions[1]["version"]});
     let restore = format!("{path}/restore");
@@ -265,22 +309,17 @@ async fn nobody_drowns_what_a_variable_was() {
     let path = format!("{ENV}/STRIPE_KEY");
     let removed = berth.call(&apply, Method::DELETE, &path, None).await;
     assert_eq!(removed.line(), "409 environment_full");
-    let kept = berth
-        .get("/v1/projects/shop/env_versions")
-        .await
-        .expect(200);
-    let first = kept["versions"].as_array().unwrap().last().unwrap().clone();
+    let kept = kept_versions(&berth, 100).await;
+    assert!(kept.len() > 100, "{}", kept.len());
+    let first = kept.last().unwrap();
     // A person who may give data up goes on, and so does everybody once the floor has passed.
     put(&berth, &berth.admin, "STRIPE_KEY", "sk_new")
         .await
         .expect(200);
     berth.pass_days(2);
     put(&berth, &apply, "STRIPE_KEY", "newer").await.expect(200);
-    let kept = berth
-        .get("/v1/projects/shop/env_versions")
-        .await
-        .expect(200);
-    let last = kept["versions"].as_array().unwrap().last().unwrap().clone();
+    let kept = kept_versions(&berth, 100).await;
+    let last = kept.last().unwrap();
     assert!(
         last["version"].as_i64() > first["version"].as_i64(),
         "{last} {first}"

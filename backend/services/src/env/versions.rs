@@ -8,7 +8,7 @@ use crate::services::{Answered, Begun, Keyed, Writing};
 use crate::view::View;
 use crate::{Caller, Code, Error, Services};
 use berth_domain::{ENDED_VALUE_DAYS, EnvName, EnvVariable, Timestamp};
-use berth_store::{EnvVersion, EnvVersionUse};
+use berth_store::{EnvVersion, EnvVersionUse, Page};
 
 /// The most values of a project that are kept after they ended.
 pub const VERSIONS_MAX: u64 = 1000;
@@ -16,17 +16,19 @@ pub const VERSIONS_MAX: u64 = 1000;
 pub const VERSIONS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 impl Services {
-    /// What the variables of a project were before they were replaced or removed, the last that
-    /// ended first, without the values.
+    /// A page of what the variables of a project were before they were replaced or removed, the
+    /// last that ended first, without the values.
     pub async fn variable_versions(
         &self,
         caller: &Caller,
         project: &str,
-    ) -> Result<Vec<EnvVersion>, Error> {
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Page<EnvVersion>, Error> {
         let mut view = View::Store(&self.store);
         let project = self.project_row(&mut view, caller, project).await?;
         self.store
-            .env_versions(&project.id)
+            .env_versions_page(&project.id, after, limit)
             .await
             .doing("list what variables were")
     }
@@ -50,14 +52,17 @@ impl Services {
             let mut view = View::Tx(&mut writing.tx);
             self.project_row(&mut view, caller, project).await?
         };
-        let kept = writing.tx.env_versions(&row.id).await;
-        let kept = kept.doing("list what variables were")?;
-        let found = kept
-            .iter()
-            .find(|one| one.name == name && version.is_none_or(|wanted| one.version == wanted))
-            .ok_or_else(no_such_version)?;
-        let value = writing.tx.env_version(&row.id, found.version).await;
+        let version = match version {
+            Some(version) => Some(version),
+            None => {
+                let latest = writing.tx.latest_env_version(&row.id, &name).await;
+                latest.doing("look for what a variable was")?
+            }
+        };
+        let version = version.ok_or_else(no_such_version)?;
+        let value = writing.tx.env_version(&row.id, version).await;
         let value = value.doing("open what a variable was")?;
+        let value = value.filter(|value| value.name == name);
         let value = value.ok_or_else(no_such_version)?;
         let sensitive = Some(value.sensitive);
         self.put_in(

@@ -96,9 +96,20 @@ on_both! {
         assert_eq!(tx.keep_env_version(&theirs, later).await.unwrap(), 1);
         tx.commit().await.unwrap();
         let store = bench.reopened().await;
-        let kept = store.env_versions(&shop.id).await.unwrap();
-        let numbers: Vec<_> = kept.iter().map(|one| (one.version, one.ended_at)).collect();
-        assert_eq!(numbers, [(2, later), (1, NOON)]);
+        let page = async |after, limit| {
+            let page = store.env_versions_page(&shop.id, after, limit).await.unwrap();
+            let rows: Vec<_> = page.rows.iter().map(|one| (one.version, one.ended_at)).collect();
+            (rows, page.more)
+        };
+        assert_eq!(page(None, 2).await, (vec![(2, later), (1, NOON)], false));
+        assert_eq!(page(None, 1).await, (vec![(2, later)], true));
+        assert_eq!(page(Some(2), 1).await, (vec![(1, NOON)], false));
+        for (project, latest) in [(&shop, Some(2)), (&other, Some(1))] {
+            let found = store.latest_env_version(&project.id, &theirs.name).await.unwrap();
+            assert_eq!(found, latest);
+        }
+        let absent = EnvName::parse("OTHER").unwrap();
+        assert_eq!(store.latest_env_version(&shop.id, &absent).await.unwrap(), None);
         for (version, value) in [(1, Some(&values[0])), (2, Some(&values[1])), (3, None)] {
             let found = store.env_version(&shop.id, version).await.unwrap();
             assert!(found.as_ref() == value, "{version}");
