@@ -201,6 +201,35 @@ async fn old_rows_are_forgotten_and_the_younger_ones_stay() {
 }
 
 #[tokio::test]
+async fn an_answer_is_forgotten_no_sooner_than_its_key_is() {
+    const HOUR: i64 = 3_600;
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let record = berth_store::IdempotencyRecord {
+        caller: "local".to_owned(),
+        key: "k1".to_owned(),
+        request_hash: "hash".to_owned(),
+        status: 201,
+        body: berth_domain::Secret::new("{}"),
+        created_at: bench.clock.now(),
+    };
+    let mut tx = bench.store.begin().await.unwrap();
+    tx.insert_idempotency_record(&record).await.unwrap();
+    tx.commit().await.unwrap();
+    let is_kept = async || {
+        control.forget_old_rows().await.unwrap();
+        let found = bench.store.idempotency_record("local", "k1").await;
+        found.unwrap().is_some()
+    };
+    bench.clock.forward_seconds(23 * HOUR);
+    assert!(is_kept().await);
+    bench.clock.forward_seconds(HOUR);
+    assert!(is_kept().await);
+    bench.clock.forward_seconds(1);
+    assert!(!is_kept().await);
+}
+
+#[tokio::test]
 async fn what_people_gave_a_project_is_forgotten_no_sooner_than_it_may_be_lost() {
     const DAY: i64 = 86_400;
     for (floor_days, first) in [(1, 7), (40, 40)] {
@@ -230,9 +259,9 @@ async fn what_people_gave_a_project_is_forgotten_no_sooner_than_it_may_be_lost()
         tx.commit().await.unwrap();
         let kept = async || {
             control.forget_old_rows().await.unwrap();
-            let versions = bench.store.env_versions(&project.id).await.unwrap();
+            let kept = bench.store.env_version_use(&project.id).await.unwrap();
             let row = bench.store.project_by_id(&project.id).await.unwrap();
-            (versions.len(), row.is_some())
+            (kept.versions, row.is_some())
         };
         bench.clock.forward_seconds(first * DAY);
         assert_eq!(kept().await, (1, true), "{floor_days}");

@@ -126,6 +126,8 @@ async fn no_body_and_an_empty_object_are_the_same_request() {
     }
 }
 
+const DAY_SECONDS: i64 = 86_400;
+
 #[tokio::test]
 async fn the_same_key_gets_the_same_answer() {
     let berth = TestBerth::start().await;
@@ -160,7 +162,14 @@ async fn the_same_key_gets_the_same_answer() {
         .send(keyed("/v1/databases", postgres("bills"), &apply))
         .await;
     assert_eq!(theirs.status, 201);
-    berth.pass_days(2);
+    // It is kept for a day, and no longer.
+    berth.pass_seconds(DAY_SECONDS - 60);
+    let still = berth
+        .send(keyed("/v1/databases", postgres("orders"), &berth.admin))
+        .await;
+    assert_eq!(still.header("idempotency-replayed"), "true");
+    assert_eq!(still.body, first.body);
+    berth.pass_seconds(61);
     let late = berth
         .send(keyed("/v1/databases", postgres("orders"), &berth.admin))
         .await;

@@ -256,7 +256,11 @@ impl TestBerth {
     }
 
     pub fn pass_days(&self, days: i64) {
-        self.hands.0.fetch_add(days * 86_400_000, Ordering::SeqCst);
+        self.pass_seconds(days * 86_400);
+    }
+
+    pub fn pass_seconds(&self, seconds: i64) {
+        self.hands.0.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
