@@ -334,6 +334,7 @@ fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::must_run::not_run;
     use berth_domain::{Name, Secret, Slug};
     use berth_services::env::{Format, Unwritable};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -368,8 +369,7 @@ mod tests {
         };
         // Whoever may not mount has no directory in memory, and this test no other way.
         if let Err(error) = in_memory(&directory.run_root) {
-            println!("not run: {error}");
-            return;
+            return not_run(&format!("nothing can be mounted: {error}"));
         }
         let own = directory.all().join("shop");
         // What an earlier version wrote beside the keys stays until it is written anew.

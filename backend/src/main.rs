@@ -16,6 +16,8 @@ mod env_files;
 mod images;
 mod local;
 mod logging;
+#[cfg(test)]
+mod must_run;
 mod outgoing;
 mod ports;
 mod registry;

@@ -80,6 +80,7 @@ fn wanted(named: Option<&str>, is_root: bool, by_sudo: Option<String>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::must_run::not_run;
 
     #[test]
     fn a_command_through_sudo_is_its_callers() {
@@ -107,8 +108,7 @@ mod tests {
     #[tokio::test]
     async fn the_rights_are_given_up_before_the_command_begins() {
         if !rustix::process::geteuid().is_root() {
-            println!("not run: only root can give rights up");
-            return;
+            return not_run("only root can give rights up");
         }
         let account = Account::find("65534").await.unwrap();
         let mut command = Command::new("sh");
