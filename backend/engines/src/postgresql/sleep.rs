@@ -44,6 +44,7 @@ pub(super) fn ask_activity() -> Vec<Statement> {
 /// Reads pools, and totals where they were asked for.
 pub(super) fn activity(answers: &[Vec<Vec<Option<String>>>]) -> PoolerActivity {
     let mut found = PoolerActivity::default();
+    let mut all_clients = 0;
     let text = |row: &[Option<String>], column: usize| {
         row.get(column).cloned().flatten().unwrap_or_default()
     };
@@ -57,6 +58,7 @@ pub(super) fn activity(answers: &[Vec<Vec<Option<String>>>]) -> PoolerActivity {
         found.busy += number(row, SERVERS_ACTIVE);
         let key = format!("pool {} {}", text(row, DATABASE), text(row, USER));
         let clients = number(row, CLIENTS_ACTIVE) + number(row, CLIENTS_WAITING);
+        all_clients += clients;
         found.trace.insert(key, vec![clients.to_string()]);
     }
     for row in rows(1) {
@@ -64,11 +66,14 @@ pub(super) fn activity(answers: &[Vec<Vec<Option<String>>>]) -> PoolerActivity {
         let key = format!("totals {}", text(row, DATABASE));
         found.trace.insert(key, totals.collect());
     }
-    // A pool that nobody used for long is forgotten, which is no use of it.
+    // A pool without clients says no more than one that is not there.
     found.trace = std::mem::take(&mut found.trace)
         .into_iter()
         .filter(|(_, values)| values.iter().any(|v| v != "0"))
         .collect::<BTreeMap<_, _>>();
+    // Always there, so that the last client who goes is seen, too.
+    let clients = ("clients".to_owned(), vec![all_clients.to_string()]);
+    found.trace.extend([clients]);
     found
 }
 
@@ -119,6 +124,25 @@ mod tests {
         ]);
         assert_eq!((found.waiting, found.busy), (2, 1));
         assert!(found.trace.keys().all(|key| !key.contains("pgbouncer")));
+    }
+
+    #[test]
+    fn what_the_pooler_forgets_is_no_use_of_it() {
+        let before = activity(&[rows(&["orders app 0 0 0 0 0"]), rows(&["orders 17 9"])]);
+        // Its servers were closed, then the database itself was forgotten with its totals.
+        let forgotten = activity(&[rows(&[]), rows(&[])]);
+        assert!(!forgotten.is_used_since(&before));
+        let comes_back = activity(&[rows(&["orders app 0 0 0 0 0"]), rows(&["orders 1 1"])]);
+        assert!(comes_back.is_used_since(&forgotten));
+    }
+
+    #[test]
+    fn the_last_client_that_goes_is_seen() {
+        let before = activity(&[rows(&["orders app 1 0 0 0 0"]), rows(&["orders 17 9"])]);
+        let gone = activity(&[rows(&["orders app 0 0 0 0 0"]), rows(&["orders 17 9"])]);
+        assert!(gone.is_used_since(&before));
+        let forgotten = activity(&[rows(&[]), rows(&[])]);
+        assert!(forgotten.is_used_since(&before), "and at once forgotten");
     }
 
     #[test]
