@@ -165,8 +165,9 @@ impl Step {
             ],
             (OperationKind::Restart, _) => &[
                 Self::StoreCredentials,
-                Self::StopInstance,
+                // Before the stop, which binds the instance to the images that are there.
                 Self::ObtainImages,
+                Self::StopInstance,
                 Self::EnsureInstance,
                 Self::AwaitEngine,
                 Self::Bootstrap,

@@ -157,6 +157,20 @@ async fn replacements(bench: &Bench) -> usize {
 }
 
 #[tokio::test]
+async fn a_restart_under_another_image_says_so() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    bench.run_until_idle(&control).await;
+    bench.runtime.build_image(IMAGE);
+    bench.runtime.prune_images();
+    bench.change(&id, OperationKind::Restart, |_| ()).await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.latest(&id).await.state, OperationState::Succeeded);
+    assert_eq!(replacements(&bench).await, 1);
+}
+
+#[tokio::test]
 async fn data_that_goes_on_under_another_image_says_so() {
     let bench = Bench::new().await;
     let control = bench.control();
