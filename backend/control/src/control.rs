@@ -134,6 +134,8 @@ pub struct Control {
     /// When the next operation is due.
     pub(crate) next_due: Known<Option<Timestamp>>,
     closing: watch::Sender<bool>,
+    /// The longest that anything is asked of the platform; tests do not wait so long.
+    pub(crate) silence_max: Duration,
     pub(crate) failpoints: Failpoints,
 }
 
@@ -160,6 +162,7 @@ impl Control {
             spares_wanted: Notify::new(),
             busy: AtomicUsize::new(0),
             closing: watch::Sender::new(false),
+            silence_max: Duration::MAX,
             failpoints: Failpoints::default(),
         }
     }
@@ -197,7 +200,7 @@ impl Control {
         loops.shutdown().await;
         let close = self.parts.platform.close();
         if let Err(error) = self
-            .within(CLOSE_SECONDS_MAX, "end what nobody waits for", close)
+            .of_platform(CLOSE_SECONDS_MAX, "end what nobody waits for", close)
             .await
         {
             tracing::info!(
@@ -240,7 +243,22 @@ impl Control {
         u32::from_le_bytes(random(self.parts.entropy.as_ref()))
     }
 
-    /// Runs a call to the outside with a bound.
+    /// Asks something of the platform with a bound. One that takes requests and answers none is
+    /// as silent as one that takes none: nobody knows what became of the call.
+    pub(crate) async fn of_platform<T>(
+        &self,
+        seconds: u64,
+        act: &'static str,
+        call: impl Future<Output = Result<T, berth_platform::Error>>,
+    ) -> Result<T, Error> {
+        let limit = Duration::from_secs(seconds).min(self.silence_max);
+        match tokio::time::timeout(limit, call).await {
+            Ok(answer) => answer.map_err(crate::error::platform(act)),
+            Err(_) => Err(Error::PlatformSilent { act, seconds }),
+        }
+    }
+
+    /// Asks something of an engine or a pooler with a bound.
     pub(crate) async fn within<T>(
         &self,
         seconds: u64,

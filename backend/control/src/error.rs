@@ -23,9 +23,17 @@ pub enum Error {
         /// Why.
         source: berth_platform::Error,
     },
-    /// A call took longer than it may.
+    /// An engine or a pooler took longer than it may.
     #[error("could not {act} within {seconds} seconds")]
     TookTooLong {
+        /// What was being done.
+        act: &'static str,
+        /// How long it was given.
+        seconds: u64,
+    },
+    /// The platform took longer than it may.
+    #[error("could not {act}: the platform did not answer within {seconds} seconds")]
+    PlatformSilent {
         /// What was being done.
         act: &'static str,
         /// How long it was given.
@@ -139,6 +147,7 @@ impl Error {
                 }
                 (ErrorKind::Permanent, _) => Class::Permanent("platform_refused"),
             },
+            Self::PlatformSilent { .. } => Class::Unreachable,
             Self::Store { .. }
             | Self::TookTooLong { .. }
             | Self::Certificate { .. }

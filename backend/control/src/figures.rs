@@ -174,7 +174,10 @@ impl Control {
     /// Whether there is a newer image than the one it runs from; none when that is not known.
     async fn is_outdated(&self, instance: &InstanceId) -> Option<bool> {
         let newer = self.parts.platform.has_newer_image(instance);
-        match self.within(ASK_SECONDS_MAX, "compare images", newer).await {
+        match self
+            .of_platform(ASK_SECONDS_MAX, "compare images", newer)
+            .await
+        {
             Ok(newer) => Some(newer),
             Err(error) => {
                 tracing::debug!(instance.id = %instance, error = chain(&error), "could not compare images");

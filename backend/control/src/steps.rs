@@ -134,7 +134,7 @@ impl Control {
             endpoints,
         );
         match self
-            .within(ASK_SECONDS_MAX, "look for its images", obtain)
+            .of_platform(ASK_SECONDS_MAX, "look for its images", obtain)
             .await?
         {
             Supply::Here => Ok(Next::Go),
@@ -162,7 +162,7 @@ impl Control {
             Power::Running => {}
         }
         let ensure = self.parts.platform.ensure(spec);
-        self.within(ENSURE_SECONDS_MAX, "make the instance", ensure)
+        self.of_platform(ENSURE_SECONDS_MAX, "make the instance", ensure)
             .await?;
         Ok(Next::Go)
     }
@@ -277,7 +277,7 @@ impl Control {
         let instance = &subject.database.instance;
         self.charts.forget_sessions(instance);
         let remove = self.parts.platform.remove(instance, fate);
-        self.within(REMOVE_SECONDS_MAX, "take the instance away", remove)
+        self.of_platform(REMOVE_SECONDS_MAX, "take the instance away", remove)
             .await?;
         Ok(Next::Go)
     }
@@ -315,7 +315,7 @@ impl Control {
     /// What exists of an instance.
     pub(crate) async fn look(&self, instance: &InstanceId) -> Result<Observed, Error> {
         let observe = self.parts.platform.observe(instance);
-        self.within(ASK_SECONDS_MAX, "look at the instance", observe)
+        self.of_platform(ASK_SECONDS_MAX, "look at the instance", observe)
             .await
     }
 

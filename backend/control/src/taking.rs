@@ -56,7 +56,7 @@ impl Control {
             None => DataFate::Trash,
         };
         let remove = self.parts.platform.remove(&database.instance, fate);
-        self.within(SWEEP_SECONDS_MAX, "take remains away", remove)
+        self.of_platform(SWEEP_SECONDS_MAX, "take remains away", remove)
             .await
     }
 }

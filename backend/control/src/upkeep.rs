@@ -186,7 +186,7 @@ impl Control {
     pub(crate) async fn sweep(&self, strangers: &mut HashSet<InstanceId>) -> Result<(), Error> {
         let found = self.parts.platform.instances();
         let found = self
-            .within(SWEEP_SECONDS_MAX, "list the instances", found)
+            .of_platform(SWEEP_SECONDS_MAX, "list the instances", found)
             .await?;
         for instance in found {
             let row = self
@@ -207,7 +207,7 @@ impl Control {
             }
         }
         let unused = self.parts.platform.take_unused_away();
-        self.within(SWEEP_SECONDS_MAX, "take away what is unused", unused)
+        self.of_platform(SWEEP_SECONDS_MAX, "take away what is unused", unused)
             .await
     }
 

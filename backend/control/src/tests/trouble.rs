@@ -1,14 +1,26 @@
 //! Bad days: silence, broken promises, things that go down.
 
 use super::bench::{Bench, Count, fail_always};
+use crate::Control;
 use crate::samples::addresses;
 use berth_containers::{Containers, Fault, Role};
-use berth_domain::{Observed, OperationState, Status, Truth};
+use berth_domain::{Database, Observed, OperationKind, OperationState, Status, Truth};
+use std::time::Duration;
+
+/// How long a berthd of a test waits for a platform that answers nobody. As soon as one answers,
+/// it is a berthd with the usual patience that asks.
+const SILENCE: Duration = Duration::from_millis(20);
 
 #[tokio::test]
 async fn silence_fails_nothing_and_changes_no_status() {
+    for fault in [Fault::Unreachable, Fault::Hangs] {
+        outlasts_silence(fault).await;
+    }
+}
+
+async fn outlasts_silence(fault: Fault) {
     let bench = Bench::new().await;
-    let control = bench.control();
+    let mut control = bench.control();
     let ran = bench.order("orders").await;
     bench.run_until_idle(&control).await;
     bench.clock.forward_seconds(5);
@@ -16,7 +28,8 @@ async fn silence_fails_nothing_and_changes_no_status() {
     let answered_at = bench.now();
     // The engine's end goes with that of the runtime.
     knock_over(&bench).await;
-    bench.runtime.reachable(false);
+    bench.runtime.falls_silent(fault);
+    control.silence_max = SILENCE;
     let waits = bench.order("bills").await;
     for _ in 0..60 {
         bench.work_once(&control).await;
@@ -38,12 +51,78 @@ async fn silence_fails_nothing_and_changes_no_status() {
         }
     );
     assert_eq!(seen.observed_at, answered_at);
-    bench.runtime.reachable(true);
+    bench.runtime.answers_again();
+    control.silence_max = Duration::MAX;
     bench.run_until_idle(&control).await;
     bench.look_after(&control).await;
     assert_eq!(bench.status(&waits).await, Status::Running);
     assert_eq!(bench.status(&ran).await, Status::Running);
     assert_eq!(bench.count().containers, 4);
+}
+
+/// A berthd that starts while nobody answers and soon takes that for silence.
+fn impatient(bench: &Bench) -> Control {
+    let mut control = bench.control();
+    control.silence_max = SILENCE;
+    control
+}
+
+#[tokio::test]
+async fn what_answers_by_itself_is_in_no_error_while_its_platform_is_silent() {
+    for fault in [Fault::Unreachable, Fault::Hangs] {
+        let bench = Bench::new().await;
+        let id = bench.order("orders").await;
+        bench.run_until_idle(&bench.control()).await;
+        bench.runtime.falls_silent(fault);
+        // Each look would put right what a restarted berthd does not know yet.
+        let control = impatient(&bench);
+        for look in 1..=5 {
+            bench.look_after(&control).await;
+            let (status, seen) = (bench.status(&id).await, bench.seen(&id).await);
+            assert_eq!(status, Status::Running, "{fault:?} {look}: {seen:?}");
+            assert_eq!(seen.conditions[0].truth, Truth::Unknown, "{fault:?} {look}");
+            bench.clock.forward_seconds(60);
+        }
+        bench.runtime.answers_again();
+        bench.look_after(&bench.control()).await;
+        assert_eq!(bench.seen(&id).await.observed, Observed::Ready, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_work_waits_for_a_platform_that_hangs() {
+    for kind in [
+        OperationKind::Change,
+        OperationKind::Rotate,
+        OperationKind::Restart,
+        OperationKind::Destroy,
+    ] {
+        let bench = Bench::new().await;
+        let id = bench.order("orders").await;
+        bench.run_until_idle(&bench.control()).await;
+        match kind {
+            OperationKind::Destroy => bench.destroy(&id, 7).await,
+            OperationKind::Rotate => {
+                let rotate = |row: &mut Database| row.credential_version += 1;
+                bench.change(&id, kind, rotate).await
+            }
+            _ => bench.change(&id, kind, |_| ()).await,
+        };
+        let before = bench.status(&id).await;
+        bench.runtime.falls_silent(Fault::Hangs);
+        let control = impatient(&bench);
+        for _ in 0..20 {
+            bench.work_once(&control).await;
+            bench.clock.forward_seconds(60);
+        }
+        let waits = bench.latest(&id).await;
+        assert_eq!(waits.state, OperationState::Pending, "{kind:?}: {waits:?}");
+        assert_eq!(bench.status(&id).await, before, "{kind:?}");
+        bench.runtime.answers_again();
+        bench.run_until_idle(&bench.control()).await;
+        let done = bench.latest(&id).await;
+        assert_eq!(done.state, OperationState::Succeeded, "{kind:?}: {done:?}");
+    }
 }
 
 #[tokio::test]

@@ -342,9 +342,9 @@ async fn silence_is_unknown_and_leads_to_nothing() {
     let instance = &spec.instance;
     assert_eq!(platform.observe(instance).await.unwrap(), Observed::Ready);
     // The engine is not asked whether a database answers: the database is.
-    fake.reachable(false);
+    fake.falls_silent(Fault::Unreachable);
     assert_eq!(platform.observe(instance).await.unwrap(), Observed::Ready);
-    fake.reachable(true);
+    fake.answers_again();
     let stopped = InstanceSpec {
         power: berth_platform::Power::Stopped,
         origin: Origin::MustExist,
@@ -352,7 +352,7 @@ async fn silence_is_unknown_and_leads_to_nothing() {
     };
     platform.ensure(&stopped).await.unwrap();
     assert_eq!(platform.observe(instance).await.unwrap(), Observed::Stopped);
-    fake.reachable(false);
+    fake.falls_silent(Fault::Unreachable);
     let last = Status::Stopped;
     assert_eq!(
         platform.observe(instance).await.unwrap(),
@@ -366,7 +366,7 @@ async fn silence_is_unknown_and_leads_to_nothing() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
-    fake.reachable(true);
+    fake.answers_again();
     platform.ensure(&stopped).await.unwrap();
     assert_eq!(
         fake.calls("create"),

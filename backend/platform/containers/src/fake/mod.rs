@@ -25,6 +25,8 @@ pub enum Fault {
     AnswerLost,
     /// It takes no effect, and nobody answers.
     Unreachable,
+    /// It takes no effect, and whoever calls waits for ever.
+    Hangs,
     /// It takes no effect, and the answer is an error.
     Fails,
 }
@@ -65,14 +67,15 @@ impl FakeRuntime {
         self.state().faults.push((verb, nth, fault));
     }
 
-    /// From now on nobody answers, or everybody does again.
-    pub fn reachable(&self, reachable: bool) {
-        let mut state = self.state();
-        state.unreachable = !reachable;
-        drop(state);
-        if reachable {
-            self.tell(RuntimeEvent::Gap);
-        }
+    /// From now on every call meets `fault`.
+    pub fn falls_silent(&self, fault: Fault) {
+        self.state().silence = Some(fault);
+    }
+
+    /// Everybody is answered again.
+    pub fn answers_again(&self) {
+        self.state().silence = None;
+        self.tell(RuntimeEvent::Gap);
     }
 
     /// The engine ends and comes up again: what was running and restarts runs again, the
@@ -167,24 +170,30 @@ impl FakeRuntime {
     }
 
     /// Runs a verb with the fault that waits for it, if any.
-    fn verb<T>(
+    async fn verb<T>(
         &self,
         verb: &'static str,
-        effect: impl FnOnce(&mut State) -> Result<T, RuntimeError>,
+        effect: impl FnOnce(&mut State) -> Result<T, RuntimeError> + Send,
     ) -> Result<T, RuntimeError> {
-        let mut state = self.state();
-        match state.meet(verb) {
-            None => effect(&mut state),
-            Some(Fault::AnswerLost) => {
-                effect(&mut state)?;
-                Err(silence())
+        {
+            let mut state = self.state();
+            match state.meet(verb) {
+                None => return effect(&mut state),
+                Some(Fault::AnswerLost) => {
+                    effect(&mut state)?;
+                    return Err(silence());
+                }
+                Some(Fault::Unreachable) => return Err(silence()),
+                Some(Fault::Fails) => {
+                    return Err(RuntimeError::Failed {
+                        act: verb,
+                        source: Cause::from("a fault was planted here"),
+                    });
+                }
+                Some(Fault::Hangs) => {}
             }
-            Some(Fault::Unreachable) => Err(silence()),
-            Some(Fault::Fails) => Err(RuntimeError::Failed {
-                act: verb,
-                source: Cause::from("a fault was planted here"),
-            }),
         }
+        std::future::pending().await
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) struct State {
     pub rebuilt: BTreeMap<String, u32>,
     /// Ids that are gone with the images that they were of.
     pub pruned: BTreeSet<String>,
-    pub unreachable: bool,
+    /// What every call meets while nobody answers any.
+    pub silence: Option<Fault>,
     pub faults: Vec<(&'static str, u32, Fault)>,
     pub calls: BTreeMap<&'static str, u32>,
     made: u32,
@@ -87,8 +88,8 @@ impl State {
     /// Counts a call and hands out the fault that waited for it.
     pub(super) fn meet(&mut self, verb: &'static str) -> Option<Fault> {
         *self.calls.entry(verb).or_default() += 1;
-        if self.unreachable {
-            return Some(Fault::Unreachable);
+        if self.silence.is_some() {
+            return self.silence;
         }
         let mut met = None;
         self.faults.retain_mut(|(waiting, countdown, fault)| {

@@ -161,40 +161,48 @@ impl State {
 #[async_trait]
 impl Containers for FakeRuntime {
     async fn create(&self, workload: &Workload) -> Result<ContainerId, RuntimeError> {
-        self.verb("create", |state| state.create(workload))
+        self.verb("create", |state| state.create(workload)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let registry = &self.inner.registry;
-        let instance = self.verb("start", |state| {
-            state.start(id, |container| engine::start(registry, container))
-        })?;
+        let instance = self
+            .verb("start", |state| {
+                state.start(id, |container| engine::start(registry, container))
+            })
+            .await?;
         self.tell(RuntimeEvent::Instance(instance));
         Ok(())
     }
 
     async fn stop(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let instance = self.verb("stop", |state| {
-            let container = state.container(id)?;
-            if container.runs() {
-                container.state = ContainerState::Exited;
-                container.forget_clients();
-                container.exit_code = Some(0);
-            }
-            Ok(container.instance().to_owned())
-        })?;
+        let instance = self
+            .verb("stop", |state| {
+                let container = state.container(id)?;
+                if container.runs() {
+                    container.state = ContainerState::Exited;
+                    container.forget_clients();
+                    container.exit_code = Some(0);
+                }
+                Ok(container.instance().to_owned())
+            })
+            .await?;
         self.tell(RuntimeEvent::Instance(instance));
         Ok(())
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let instance = self.verb("remove", |state| {
-            let number = state.number(id)?;
-            match state.get(number) {
-                Some(container) if container.runs() => Err(broken("remove a container", "it runs")),
-                _ => Ok(state.remove(number).map(|c| c.instance().to_owned())),
-            }
-        })?;
+        let instance = self
+            .verb("remove", |state| {
+                let number = state.number(id)?;
+                match state.get(number) {
+                    Some(container) if container.runs() => {
+                        Err(broken("remove a container", "it runs"))
+                    }
+                    _ => Ok(state.remove(number).map(|c| c.instance().to_owned())),
+                }
+            })
+            .await?;
         if let Some(instance) = instance {
             self.tell(RuntimeEvent::Instance(instance));
         }
@@ -217,6 +225,7 @@ impl Containers for FakeRuntime {
                 None => state.containers().filter(ours).map(found).collect(),
             })
         })
+        .await
     }
 
     async fn jobs(&self, installation: &str) -> Result<Vec<Found>, RuntimeError> {
@@ -226,6 +235,7 @@ impl Containers for FakeRuntime {
                 .filter(|(_, c)| c.role() == Role::Initialise && c.installation() == installation);
             Ok(jobs.map(found).collect())
         })
+        .await
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Option<Details>, RuntimeError> {
@@ -239,10 +249,12 @@ impl Containers for FakeRuntime {
                 labels: Some(c.labels()),
             }))
         })
+        .await
     }
 
     async fn limit(&self, id: &ContainerId, _limits: &Limits) -> Result<(), RuntimeError> {
         self.verb("limit", |state| state.container(id).map(drop))
+            .await
     }
 
     async fn signal(&self, id: &ContainerId, _signal: Signal) -> Result<(), RuntimeError> {
@@ -253,6 +265,7 @@ impl Containers for FakeRuntime {
                 Err(broken("signal a container", "it does not run"))
             }
         })
+        .await
     }
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), RuntimeError> {
@@ -268,6 +281,7 @@ impl Containers for FakeRuntime {
             state.rename(number, name);
             Ok(())
         })
+        .await
     }
 
     async fn exec(&self, id: &ContainerId, exec: &Exec) -> Result<ExecOutcome, RuntimeError> {
@@ -277,6 +291,7 @@ impl Containers for FakeRuntime {
             }
             Ok(engine::exec(exec))
         })
+        .await
     }
 
     async fn wait(&self, id: &ContainerId) -> Result<i64, RuntimeError> {
@@ -287,10 +302,12 @@ impl Containers for FakeRuntime {
                 .map(i64::from)
                 .ok_or_else(|| broken("wait for a container", "it would never end"))
         })
+        .await
     }
 
     async fn logs(&self, id: &ContainerId, _lines_max: usize) -> Result<Vec<String>, RuntimeError> {
         self.verb("logs", |state| state.container(id).map(|_| Vec::new()))
+            .await
     }
 }
 
@@ -298,12 +315,14 @@ impl Containers for FakeRuntime {
 impl Networks for FakeRuntime {
     async fn create_network(&self, plan: &NetworkPlan) -> Result<NetworkId, RuntimeError> {
         self.verb("create_network", |state| state.create_network(plan))
+            .await
     }
 
     async fn networks(&self) -> Result<Vec<FoundNetwork>, RuntimeError> {
         self.verb("networks", |state| {
             Ok(state.networks.values().cloned().collect())
         })
+        .await
     }
 
     async fn remove_network(&self, id: &NetworkId) -> Result<(), RuntimeError> {
@@ -316,6 +335,7 @@ impl Networks for FakeRuntime {
             let gone = state.networks.remove(&number);
             gone.map(drop).ok_or_else(|| absent(&id.0))
         })
+        .await
     }
 
     async fn attach(&self, id: &ContainerId, attachment: &Attachment) -> Result<(), RuntimeError> {
@@ -326,6 +346,7 @@ impl Networks for FakeRuntime {
             state.container(id)?.join(number);
             Ok(())
         })
+        .await
     }
 
     async fn is_network_used(&self, id: &NetworkId) -> Result<bool, RuntimeError> {
@@ -335,6 +356,7 @@ impl Networks for FakeRuntime {
                 containers.any(|(_, c)| c.is_in(number))
             }))
         })
+        .await
     }
 }
 
@@ -354,6 +376,7 @@ impl Images for FakeRuntime {
                 engine::image_id(name, rebuilt)
             }))
         })
+        .await
     }
 
     async fn pull(&self, reference: &str) -> Result<(), RuntimeError> {
@@ -364,6 +387,7 @@ impl Images for FakeRuntime {
             state.images.insert(reference.to_owned());
             Ok(())
         })
+        .await
     }
 
     async fn tag(&self, reference: &str, name: &str) -> Result<(), RuntimeError> {
@@ -374,6 +398,7 @@ impl Images for FakeRuntime {
             state.name_image(name, reference);
             Ok(())
         })
+        .await
     }
 }
 
@@ -401,6 +426,7 @@ impl Events for FakeRuntime {
                 memory_mb: FAKE_MEMORY_MB,
             })
         })
+        .await
     }
 }
 
