@@ -123,12 +123,14 @@ pub async fn open(
         catalogue: Arc::new(config.catalogue.clone()),
         addresses,
         clock,
+        outside: Arc::clone(&world) as Arc<dyn Outside>,
         entropy: Arc::new(SystemEntropy),
         certificates: Arc::new(Signer(Arc::clone(&authority))),
         wake,
         limits: berth_control::Limits {
             spares: config.spares as usize,
             spare_versions: default_versions(),
+            public_ports: config.publish_ports.clone(),
             recovery_floor_days: config.recovery_floor_days,
             ..berth_control::Limits::default()
         },

@@ -13,9 +13,10 @@ use crate::{Certificates, Error};
 use berth_domain::{Addresses, Catalogue, Clock, EngineName, ProjectId, Timestamp};
 use berth_engines::Registry;
 use berth_platform::Platform;
-use berth_services::{Entropy, random};
+use berth_services::{Entropy, Outside, random};
 use berth_store::{Follower, Store};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub addresses: Addresses,
     /// The present.
     pub clock: Arc<dyn Clock>,
+    /// What is seen of the host.
+    pub outside: Arc<dyn Outside>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Server certificates.
@@ -70,6 +73,8 @@ pub struct Limits {
     pub spares: usize,
     /// Versions that have spares from the start, before any database uses them.
     pub spare_versions: Vec<(EngineName, String)>,
+    /// Ports on which databases may be published.
+    pub public_ports: RangeInclusive<u16>,
     /// Days for which nothing is forgotten that a pipeline may have destroyed.
     pub recovery_floor_days: u32,
     /// Seconds that work under way is given when the program ends.
@@ -87,6 +92,7 @@ impl Default for Limits {
             storage_seconds: 60,
             spares: 2,
             spare_versions: Vec::new(),
+            public_ports: 15_000..=15_999,
             recovery_floor_days: 1,
             shutdown_seconds: 3,
         }

@@ -11,6 +11,10 @@ pub const READY: &str = Condition::READY;
 pub fn fold(before: &Observation, observed: Observed, now: Timestamp) -> Observation {
     let mut after = before.clone();
     put(&mut after.conditions, ready(&observed, now));
+    // Clients may know the port by now: it is for life.
+    if observed == Observed::Ready {
+        clear(&mut after.conditions, Condition::PORT_MAY_CHANGE);
+    }
     after.observed = observed;
     // Who asks how old an answer is means the last one that there was.
     if !matches!(after.observed, Observed::Unknown { .. }) {

@@ -19,6 +19,7 @@ mod hold;
 mod known;
 mod locks;
 mod operations;
+mod ports;
 mod repair;
 mod roster;
 #[cfg(test)]

@@ -353,6 +353,12 @@ impl Control {
             operation.id = %operation.id, database.id = %operation.database_id,
             step = step.as_str(), attempt, error = chain(&error), "a step failed",
         );
+        let class = match class {
+            Class::Permanent(_) if self.draws_another_port(subject, &error).await? => {
+                Class::Transient
+            }
+            class => class,
+        };
         let overdue = may_be_given_up(operation.kind)
             && self.now() >= operation.deadline_at
             && attempt + 1 >= LAST_ATTEMPTS;

@@ -1,11 +1,13 @@
 //! Rows for tests.
 
 use crate::certificates::{Certificates, ServerCertificate};
+use async_trait::async_trait;
 use berth_domain::{
     Addresses, Claim, Database, DatabaseId, EngineName, InstallationId, InstanceId, Intent, Name,
     OnDestroy, Plan, Pooler, Project, ProjectId, Secret, Slug, Timestamp, TlsMode,
 };
 use berth_platform::Cause;
+use berth_services::{HostCapacity, ImageState, Outside};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const DAWN: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -100,6 +102,24 @@ pub(crate) fn certificate() -> ServerCertificate {
         chain: "chain\n".to_owned(),
         key: Secret::new("key\n"),
         valid_until: DAWN.plus_days(800),
+    }
+}
+
+/// A host on which everything is to be had and of which nothing is known.
+pub(crate) struct Somewhere;
+
+#[async_trait]
+impl Outside for Somewhere {
+    async fn image(&self, _engine: &EngineName, _version: &str) -> ImageState {
+        ImageState::Available
+    }
+
+    async fn host(&self) -> Option<HostCapacity> {
+        None
+    }
+
+    fn port_is_free(&self, _port: u16) -> bool {
+        true
     }
 }
 

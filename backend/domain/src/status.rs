@@ -169,6 +169,30 @@ pub struct Condition {
 impl Condition {
     /// The kind that says whether clients are served.
     pub const READY: &'static str = "Ready";
+    /// The kind that says that the public port is not for life yet.
+    pub const PORT_MAY_CHANGE: &'static str = "PortMayChange";
+
+    /// That `port` was drawn, not asked for, and that no client has been served there yet.
+    pub fn port_may_change(port: u16, since: Timestamp) -> Self {
+        Self {
+            kind: Self::PORT_MAY_CHANGE.to_owned(),
+            truth: Truth::True,
+            reason: "NotPublishedYet".to_owned(),
+            message: port_sentence(port),
+            since,
+        }
+    }
+
+    /// Whether it says that `port` may be replaced by another one.
+    pub fn lets_change(&self, port: u16) -> bool {
+        self.kind == Self::PORT_MAY_CHANGE && self.message == port_sentence(port)
+    }
+}
+
+fn port_sentence(port: u16) -> String {
+    format!(
+        "the port {port} was drawn and is not published yet: if something else on this host has it, another one is drawn"
+    )
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! What the tests of the loop stand on.
 
 use crate::failpoint::Trap;
-use crate::samples::{DAWN, PaperAuthority, addresses, database, plan, project};
+use crate::samples::{DAWN, PaperAuthority, Somewhere, addresses, database, plan, project};
 use crate::step::BEGIN;
 use crate::{Control, Error, Limits, Parts};
 use berth_containers::{ContainerPlatform, FakeRuntime, ImageSource, Layout, Settings};
 use berth_domain::{
-    Catalogue, Clock, Database, DatabaseId, InstanceId, Intent, Observation, Operation,
+    Catalogue, Clock, Condition, Database, DatabaseId, InstanceId, Intent, Observation, Operation,
     OperationId, OperationKind, OperationState, Status, Timestamp,
 };
 use berth_engines::Registry;
 use berth_platform::{Endpoint, Login};
-use berth_services::{Entropy, SystemEntropy, random};
+use berth_services::{Entropy, Outside, SystemEntropy, random};
 use berth_store::{CredentialState, CredentialVersion, Keys, Store};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -111,6 +111,7 @@ impl Bench {
             }),
             addresses: addresses(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            outside: Arc::new(Somewhere) as Arc<dyn Outside>,
             entropy: Arc::new(SystemEntropy) as Arc<dyn Entropy>,
             certificates: Arc::new(PaperAuthority),
             wake: Arc::new(Notify::new()),
@@ -128,7 +129,11 @@ impl Bench {
 
     /// Orders a database as the services do: row, password and operation in one transaction.
     pub(crate) async fn order(&self, name: &str) -> DatabaseId {
-        let row = database(name);
+        self.order_row(database(name), Vec::new()).await
+    }
+
+    /// The same for that row, with what is told of it from the beginning.
+    pub(crate) async fn order_row(&self, row: Database, told: Vec<Condition>) -> DatabaseId {
         let mut tx = self.store.begin().await.unwrap();
         tx.insert_database(&row).await.unwrap();
         let password = berth_services::random_password(&SystemEntropy);
@@ -141,6 +146,9 @@ impl Bench {
             state: CredentialState::Current,
         };
         tx.put_credentials(&row.id, &credentials).await.unwrap();
+        let mut observation = Observation::none_yet(self.now());
+        observation.conditions = told;
+        tx.put_observation(&row.id, &observation).await.unwrap();
         tx.insert_operation(&self.operation(&row, OperationKind::Provision))
             .await
             .unwrap();

@@ -4,6 +4,7 @@ mod bench;
 mod crashes;
 mod images;
 mod life;
+mod ports;
 mod sleep;
 mod taking;
 mod trouble;

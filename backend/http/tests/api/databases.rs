@@ -158,7 +158,7 @@ async fn a_change_touches_only_what_it_names() {
     ];
     let follows = |field: &str| -> &[&str] {
         match field {
-            "expose" => &["public_host", "public_port"],
+            "expose" => &["public_host", "public_port", "conditions"],
             "tls_mode" => &["uri_template"],
             "pooler" => &["pooler_host", "pooler_port", "uri_template"],
             _ => &[],
@@ -335,7 +335,8 @@ async fn start_stop_restart_and_rotate_are_orders() {
 #[tokio::test]
 async fn public_ports_are_given_for_life_and_end() {
     let berth = TestBerth::start().await;
-    for (name, port) in [("one", 15_000), ("two", 15_001)] {
+    // This installation begins with the second of the three.
+    for (name, port) in [("one", 15_001), ("two", 15_002)] {
         let made = berth
             .database(json!({"name": name, "engine": "postgresql", "expose": true}))
             .await;
@@ -343,13 +344,14 @@ async fn public_ports_are_given_for_life_and_end() {
             (&made["public_port"], &made["public_host"]),
             (&json!(port), &json!("127.0.0.1"))
         );
+        assert_eq!(made["conditions"][0]["type"], "PortMayChange", "{made}");
     }
     let hidden = berth
         .patch("/v1/databases/one", json!({"expose": false}))
         .await
         .expect(200);
     assert_eq!(hidden["database"]["public_host"], json!(null));
-    let taken = json!({"name": "three", "engine": "postgresql", "public_port": 15_000});
+    let taken = json!({"name": "three", "engine": "postgresql", "public_port": 15_001});
     assert_eq!(
         berth.post("/v1/databases", taken).await.line(),
         "409 port_taken [public_port]"
@@ -358,10 +360,11 @@ async fn public_ports_are_given_for_life_and_end() {
         .patch("/v1/databases/one", json!({"expose": true}))
         .await
         .expect(200);
-    assert_eq!(shown["database"]["public_port"], 15_000);
-    berth
+    assert_eq!(shown["database"]["public_port"], 15_001);
+    let third = berth
         .database(json!({"name": "three", "engine": "postgresql", "expose": true}))
         .await;
+    assert_eq!(third["public_port"], 15_000);
     let reply = berth
         .post(
             "/v1/databases",
@@ -405,7 +408,7 @@ async fn credentials_are_the_only_answer_with_a_password() {
     assert_eq!(public["password"], password.reveal());
     assert_eq!(
         (&public["network"], &public["port"]),
-        (&json!("public"), &json!(15_000))
+        (&json!("public"), &made["public_port"])
     );
     assert_eq!(public["ssl_mode"], "require");
     let project = berth

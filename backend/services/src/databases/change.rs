@@ -8,8 +8,11 @@ use crate::expected::tag_of_database;
 use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};
 use crate::view::View;
 use crate::{Caller, Code, Error, Expected, FieldError, Given, Services};
-use berth_domain::{Claim, Database, FieldChange, Intent, OperationId, OperationKind};
-use berth_store::DatabaseRecord;
+use berth_domain::{
+    Claim, Condition, Database, FieldChange, Intent, Observation, OperationId, OperationKind,
+    Timestamp,
+};
+use berth_store::{DatabaseRecord, Tx};
 
 /// A change that is not of attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +111,10 @@ impl Services {
             .await?;
         let mut changed = row.clone();
         evaluation.planned.write_into(&mut changed)?;
-        self.draw_port(&mut writing.tx, &mut changed).await?;
+        let drawn = self.draw_port(&mut writing.tx, &mut changed, now).await?;
+        if let Some(drawn) = drawn {
+            tell(&mut writing.tx, &row, drawn, now).await?;
+        }
         if changed.intent == Intent::Sleep && alteration.wakes(&row, &changed) {
             changed.intent = Intent::Run;
         }
@@ -302,6 +308,24 @@ impl Alteration<'_> {
             },
         }
     }
+}
+
+/// Adds a condition to what is known of a database.
+async fn tell(
+    tx: &mut Tx,
+    row: &Database,
+    condition: Condition,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let known = tx.observation(&row.id).await.doing("read an observation")?;
+    let mut known = known.unwrap_or_else(|| Observation::none_yet(now));
+    known
+        .conditions
+        .retain(|found| found.kind != condition.kind);
+    known.conditions.push(condition);
+    tx.put_observation(&row.id, &known)
+        .await
+        .doing("store what is known of a database")
 }
 
 /// The work that a change leaves; none when only the row says something else.

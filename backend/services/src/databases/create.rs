@@ -135,10 +135,13 @@ impl Services {
             now,
         );
         evaluation.planned.write_into(&mut row)?;
-        self.draw_port(tx, &mut row).await?;
+        let mut observation = Observation::none_yet(now);
+        observation
+            .conditions
+            .extend(self.draw_port(tx, &mut row, now).await?);
         tx.insert_database(&row).await.doing("store a database")?;
         self.first_password(tx, &row).await?;
-        tx.put_observation(&row.id, &Observation::none_yet(now))
+        tx.put_observation(&row.id, &observation)
             .await
             .doing("store what is known of a database")?;
         let operation = self.order(tx, &row, OperationKind::Provision, now).await?;
@@ -209,12 +212,13 @@ impl Services {
         row.claim = claim;
         row.updated_at = now;
         row.generation += 1;
-        self.draw_port(tx, &mut row).await?;
+        let drawn = self.draw_port(tx, &mut row, now).await?;
         tx.update_database(&row)
             .await
             .doing("bring a database back")?;
         let known = tx.observation(&row.id).await.doing("read an observation")?;
-        let observation = Observation::of_restored(known.as_ref(), now);
+        let mut observation = Observation::of_restored(known.as_ref(), now);
+        observation.conditions.extend(drawn);
         tx.put_observation(&row.id, &observation)
             .await
             .doing("store what is known of a database")?;
@@ -275,43 +279,6 @@ impl Services {
             audit::changes(&before, &audit::project(project)),
         )
         .await
-    }
-
-    /// Gives an exposed database a port for life: the lowest that nobody has, of those that no
-    /// destroyed database may want back if there is one.
-    pub(super) async fn draw_port(&self, tx: &mut Tx, row: &mut Database) -> Result<(), Error> {
-        if !row.expose {
-            return Ok(());
-        }
-        let used = tx.used_public_ports().await.doing("list ports in use")?;
-        if let Some(port) = row.public_port {
-            // Its own is among those in use when the row lives already.
-            let others = tx.database_by_id(&row.id).await.doing("read a database")?;
-            let own = others
-                .filter(Database::is_living)
-                .and_then(|found| found.public_port);
-            if own == Some(port) || !used.contains(&port) {
-                return Ok(());
-            }
-        }
-        let kept = tx
-            .kept_public_ports()
-            .await
-            .doing("list ports in the trash")?;
-        let range = self.rules.limits.public_ports.clone();
-        let free = |port: &u16| !used.contains(port) && self.outside.port_is_free(*port);
-        let port = range
-            .clone()
-            .find(|port| !kept.contains(port) && free(port))
-            .or_else(|| range.clone().find(free));
-        row.public_port = Some(port.ok_or_else(|| {
-            Error::fields(vec![FieldError::of(
-                Code::PortsExhausted,
-                "expose",
-                "every public port is taken",
-            )])
-        })?);
-        Ok(())
     }
 
     pub(super) async fn reread(

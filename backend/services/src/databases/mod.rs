@@ -12,6 +12,7 @@ mod first_use;
 mod gather;
 mod of_project;
 mod planned;
+mod ports;
 mod rules;
 
 pub use berth_engines::UriTls;
@@ -24,6 +25,7 @@ pub(crate) use evaluate::{addresses_of, addresses_planned};
 pub use facts::{Authority, Facts, Holder, ProjectFact, RestoreFact};
 pub use find::DatabaseList;
 pub use planned::{Derived, PlannedDatabase, PlannedPooler, uri_tls};
+pub use ports::next_port;
 pub use rules::{Limits, Rules};
 
 pub(crate) use create::claim_of;

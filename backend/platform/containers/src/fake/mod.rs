@@ -85,6 +85,11 @@ impl FakeRuntime {
         self.tell(RuntimeEvent::Gap);
     }
 
+    /// From now on something that is no container listens on that port.
+    pub fn holds_port(&self, port: u16) {
+        self.state().held_ports.insert(port);
+    }
+
     /// Takes an image away.
     pub fn forget_image(&self, reference: &str) {
         self.state().images.remove(reference);

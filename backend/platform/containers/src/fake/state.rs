@@ -24,6 +24,8 @@ pub(super) struct State {
     /// Names of containers that answer no question.
     pub hanging: HashSet<String>,
     pub images: BTreeSet<String>,
+    /// Ports that something else on the host listens on.
+    pub held_ports: BTreeSet<u16>,
     /// What registries have.
     pub published: BTreeSet<String>,
     /// How often an image was built anew.

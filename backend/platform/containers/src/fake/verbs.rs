@@ -125,7 +125,9 @@ impl State {
             .containers()
             .filter(|(other, c)| *other != number && c.runs())
             .filter_map(|(_, c)| c.published());
-        if others.any(|taken| taken.bind == port.bind && taken.port == port.port) {
+        if self.held_ports.contains(&port.port)
+            || others.any(|taken| taken.bind == port.bind && taken.port == port.port)
+        {
             return Err(RuntimeError::PortTaken { port: port.port });
         }
         Ok(())
