@@ -24,6 +24,7 @@ mod registry;
 mod serve;
 mod tls;
 mod wiring;
+mod world;
 
 use clap::Parser;
 use cli::{Cli, Command};

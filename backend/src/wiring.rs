@@ -7,8 +7,7 @@ use crate::connections;
 use crate::data_root::{self, DataRoot};
 use crate::env_files;
 use crate::images::{Obtainer, Recipes};
-use crate::ports;
-use async_trait::async_trait;
+use crate::world::World;
 use axum::Router;
 use berth_containers::{
     ContainerPlatform, ContainerRuntime, FakeRuntime, Layout, Room, RuntimeError, Settings,
@@ -20,22 +19,16 @@ use berth_domain::{
     Addresses, Clock, EngineName, InstanceId, Preset, Secret, Timestamp, Token, TokenId, UserId,
 };
 use berth_engines::Registry;
-use berth_platform::{Capabilities, Cause, Platform};
-use berth_services::{HostCapacity, ImageState, Outside, Services, SystemEntropy};
+use berth_platform::{Cause, Platform};
+use berth_services::{Outside, Services, SystemEntropy};
 use berth_store::{Keys, Store, TokenFilter};
 use sha2::{Digest, Sha256};
-use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 /// Where directories in memory are.
 pub const RUN_BASE: &str = "/run/berth";
-/// Seconds between two looks at what the platform has.
-const CAPABILITIES_SECONDS: u64 = 30;
-/// Seconds that the first look may take; serving does not wait longer for a silent engine.
-const FIRST_LOOK_SECONDS_MAX: u64 = 3;
 /// The store's names of the authority's halves.
 const AUTHORITY_CERTIFICATE: &str = "authority/certificate";
 const AUTHORITY_KEY: &str = "authority/key";
@@ -339,87 +332,6 @@ impl Certificates for Signer {
             key: pair.key,
             valid_until,
         })
-    }
-}
-
-/// What the services ask of the world: answered from the last look, so that no request waits.
-struct World {
-    platform: Arc<dyn Platform>,
-    /// Where ports are published; none when nothing is published for real.
-    published_on: Option<IpAddr>,
-    seen: RwLock<Option<Capabilities>>,
-}
-
-impl World {
-    fn new(platform: Arc<dyn Platform>, published_on: Option<IpAddr>) -> Self {
-        Self {
-            platform,
-            published_on,
-            seen: RwLock::new(None),
-        }
-    }
-
-    async fn look(&self) {
-        match self.platform.capabilities().await {
-            Ok(found) => *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(found),
-            Err(error) => tracing::warn!(
-                error = crate::chain(&error),
-                "could not ask what the platform has"
-            ),
-        }
-    }
-
-    async fn first_look(&self) {
-        if tokio::time::timeout(Duration::from_secs(FIRST_LOOK_SECONDS_MAX), self.look())
-            .await
-            .is_err()
-        {
-            tracing::warn!("the platform is slow to say what it has; serving goes on without");
-        }
-    }
-
-    async fn keep_looking(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(Duration::from_secs(CAPABILITIES_SECONDS));
-        tick.tick().await;
-        loop {
-            tick.tick().await;
-            self.look().await;
-        }
-    }
-
-    fn seen(&self) -> Option<Capabilities> {
-        self.seen
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-#[async_trait]
-impl Outside for World {
-    async fn image(&self, engine: &EngineName, version: &str) -> ImageState {
-        let seen = self.seen();
-        let offer = seen
-            .iter()
-            .flat_map(|c| &c.offers)
-            .find(|o| o.engine == *engine && o.version == version);
-        match offer.map(|o| (o.unavailable.clone(), o.delay.clone())) {
-            Some((Some(reason), _)) => ImageState::Unavailable { reason },
-            Some((None, Some(delay))) => ImageState::Absent { delay },
-            Some((None, None)) | None => ImageState::Available,
-        }
-    }
-
-    async fn host(&self) -> Option<HostCapacity> {
-        self.seen().map(|c| HostCapacity {
-            cpu_millis: c.cpu_millis,
-            memory_mb: c.memory_mb,
-        })
-    }
-
-    fn port_is_free(&self, port: u16) -> bool {
-        self.published_on
-            .is_none_or(|address| ports::is_free(address, port))
     }
 }
 
