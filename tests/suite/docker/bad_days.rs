@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -13,8 +12,6 @@ use super::Login;
 use super::engine::Engine;
 use crate::harness::{Docker, Runtime, TestBerth, not_run, until, until_settled};
 
-/// How long an engine is silent.
-const SILENT_SECONDS: u32 = 5;
 const ROWS: &str = "SELECT count(*) FROM kept";
 
 /// Orders a database through the API; its id.
@@ -351,7 +348,7 @@ fn an_engine_that_is_silent_or_stops_in_the_middle_is_waited_for() {
     let Some(mut engine) = Engine::start(&["berth/postgresql:17", "berth/pgbouncer:1"]) else {
         return;
     };
-    let Some(berth) = TestBerth::start_with(Runtime::Docker, engine.docker(), &[]) else {
+    let Some(mut berth) = TestBerth::start_with(Runtime::Docker, engine.docker(), &[]) else {
         return;
     };
     let first = provision(&berth, "orders", &json!({}));
@@ -361,18 +358,16 @@ fn an_engine_that_is_silent_or_stops_in_the_middle_is_waited_for() {
     let table = "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('first')";
     within(&engine.docker(), network, &login, table);
 
-    // The engine takes requests and answers none: berthd goes on answering, takes orders, and
-    // does not take silence for failure.
+    // The engine takes requests and answers none: a berthd that starts then answers, takes
+    // orders, and does not take silence for failure, neither of what runs nor of what is made.
     engine.freeze();
+    berth.kill();
+    berth.resume();
     order(&berth, "third");
-    for _ in 0..SILENT_SECONDS * 10 {
-        std::thread::sleep(Duration::from_millis(100));
-        let database = &berth.get(&path(&first))["database"];
-        assert_eq!(database["status"], "running", "{database}");
-    }
-    let third = &berth.get(&path("third"))["database"];
-    assert_eq!(third["status"], "provisioning", "{third}");
+    until_silence_is_told(&berth, &first, "running");
+    until_silence_is_told(&berth, "third", "provisioning");
     engine.thaw();
+    until_ready(&berth, &first);
 
     // A second one is under way when the engine stops.
     let second = order(&berth, "second");
@@ -389,14 +384,7 @@ fn an_engine_that_is_silent_or_stops_in_the_middle_is_waited_for() {
     engine.stop();
 
     // Nobody can be asked: the last status stands, and that it may be old is told.
-    until("Ready is Unknown", || {
-        let database = &berth.get(&path(&first))["database"];
-        assert_eq!(database["status"], "running", "{database}");
-        match condition(database, "Ready") {
-            Some(ready) if ready["status"] == "Unknown" => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    });
+    until_silence_is_told(&berth, &first, "running");
     let database = &berth.get(&path(&second))["database"];
     assert_ne!(database["status"], "error", "{database}");
     // Orders are taken down; they are carried out when there is somebody to ask.
@@ -405,18 +393,33 @@ fn an_engine_that_is_silent_or_stops_in_the_middle_is_waited_for() {
     engine.resume();
     for id in [first.as_str(), &second, "third", "fourth"] {
         let database = until_settled(&berth, id, "running");
-        let id = database["id"].as_str().unwrap().to_owned();
-        until("Ready is True", || {
-            let database = &berth.get(&path(&id))["database"];
-            match condition(database, "Ready") {
-                Some(ready) if ready["status"] == "True" => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        });
+        until_ready(&berth, database["id"].as_str().unwrap());
     }
     assert_eq!(berth.containers(Some("engine")).len(), 4);
     assert_eq!(berth.containers(Some("pooler")).len(), 4);
     assert_eq!(within(&engine.docker(), network, &login, ROWS), "1");
+}
+
+/// Waits until it is told that nobody can be asked; the status stands meanwhile.
+fn until_silence_is_told(berth: &TestBerth, name: &str, status: &str) {
+    until("Ready is Unknown", || {
+        let database = &berth.get(&path(name))["database"];
+        assert_eq!(database["status"], status, "{database}");
+        match condition(database, "Ready") {
+            Some(ready) if ready["status"] == "Unknown" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+}
+
+fn until_ready(berth: &TestBerth, id: &str) {
+    until("Ready is True", || {
+        let database = &berth.get(&path(id))["database"];
+        match condition(database, "Ready") {
+            Some(ready) if ready["status"] == "True" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
 }
 
 fn condition<'a>(database: &'a Json, kind: &str) -> Option<&'a Json> {
