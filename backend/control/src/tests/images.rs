@@ -3,11 +3,13 @@
 use super::bench::{Bench, Count};
 use crate::Control;
 use async_trait::async_trait;
-use berth_containers::{FakeRuntime, ImageSource};
+use berth_containers::{FakeRuntime, Fault, ImageSource};
 use berth_domain::{DatabaseId, Intent, OperationKind, OperationState, Status};
 use berth_platform::Cause;
 use berth_store::EventFilter;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -21,7 +23,8 @@ const LOOK_MILLIS: u64 = 5;
 struct Builder {
     fake: FakeRuntime,
     may_go_on: Arc<Semaphore>,
-    fails: bool,
+    /// How often it fails.
+    failures: AtomicU32,
 }
 
 #[async_trait]
@@ -32,7 +35,9 @@ impl ImageSource for Builder {
 
     async fn obtain(&self, reference: &str, _recipe: &str) -> Result<(), Cause> {
         self.may_go_on.acquire().await?.forget();
-        if self.fails {
+        let left = |failures: u32| failures.checked_sub(1);
+        let fails = self.failures.fetch_update(SeqCst, SeqCst, left).is_ok();
+        if fails {
             return Err("no registry has it, and the mirror is silent".into());
         }
         self.fake.build_image(reference);
@@ -41,14 +46,14 @@ impl ImageSource for Builder {
 }
 
 /// An installation without the image, and what lets its builder go on.
-async fn without_image(fails: bool) -> (Bench, Arc<Semaphore>) {
+async fn without_image(failures: u32) -> (Bench, Arc<Semaphore>) {
     let mut bench = Bench::new().await;
     bench.runtime.forget_image(IMAGE);
     let may_go_on = Arc::new(Semaphore::new(0));
     bench.images = Some(Arc::new(Builder {
         fake: bench.runtime.clone(),
         may_go_on: Arc::clone(&may_go_on),
-        fails,
+        failures: AtomicU32::new(failures),
     }));
     (bench, may_go_on)
 }
@@ -76,7 +81,7 @@ async fn until_phase(bench: &Bench, id: &DatabaseId, phase: &str) {
 
 #[tokio::test]
 async fn a_create_waits_for_its_image_beyond_its_deadline() {
-    let (bench, may_go_on) = without_image(false).await;
+    let (bench, may_go_on) = without_image(0).await;
     let control = Arc::new(bench.control());
     let id = bench.order("orders").await;
     let work = working(&control).await;
@@ -98,7 +103,7 @@ async fn a_create_waits_for_its_image_beyond_its_deadline() {
 
 #[tokio::test]
 async fn what_is_made_stopped_gets_its_image_too() {
-    let (bench, may_go_on) = without_image(false).await;
+    let (bench, may_go_on) = without_image(0).await;
     let control = bench.control();
     let id = bench.order("orders").await;
     bench
@@ -114,7 +119,7 @@ async fn what_is_made_stopped_gets_its_image_too() {
 
 #[tokio::test]
 async fn a_create_without_any_image_says_why() {
-    let (bench, may_go_on) = without_image(true).await;
+    let (bench, may_go_on) = without_image(u32::MAX).await;
     let control = bench.control();
     let id = bench.order("orders").await;
     may_go_on.add_permits(1);
@@ -135,8 +140,31 @@ async fn a_create_without_any_image_says_why() {
 }
 
 #[tokio::test]
+async fn a_build_that_ends_while_nobody_answers_begins_anew() {
+    let (bench, may_go_on) = without_image(1).await;
+    let control = Arc::new(bench.control());
+    let id = bench.order("orders").await;
+    let work = working(&control).await;
+    until_phase(&bench, &id, "obtaining_image").await;
+    bench.runtime.falls_silent(Fault::Unreachable);
+    work.await.unwrap();
+    let asked = bench.runtime.calls("image");
+    may_go_on.add_permits(2);
+    for _ in 0..LOOKS_MAX {
+        if bench.runtime.calls("image") > asked {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
+    }
+    bench.runtime.answers_again();
+    bench.run_until_idle(&control).await;
+    let operation = bench.latest(&id).await;
+    assert_eq!(operation.state, OperationState::Succeeded, "{operation:?}");
+}
+
+#[tokio::test]
 async fn who_destroys_does_not_wait_for_the_image() {
-    let (bench, _never) = without_image(false).await;
+    let (bench, _never) = without_image(0).await;
     let control = Arc::new(bench.control());
     let id = bench.order("orders").await;
     let work = working(&control).await;

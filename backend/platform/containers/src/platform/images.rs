@@ -3,7 +3,7 @@
 use super::ContainerPlatform;
 use super::bindings::Bindings;
 use crate::instance::failed;
-use crate::runtime::{Cause, ContainerRuntime};
+use crate::runtime::{Cause, ContainerRuntime, RuntimeError};
 use async_trait::async_trait;
 use berth_domain::{EngineName, InstanceId};
 use berth_engines::{Description, Version};
@@ -279,9 +279,22 @@ async fn obtain(
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("it took more than {OBTAIN_SECONDS_MAX} seconds")),
     };
+    // What ends while nobody answers has not failed: whoever needs the image asks for it again.
+    let is_silent = async || {
+        let asked = runtime.image(reference).await;
+        matches!(asked, Err(RuntimeError::Unreachable { .. }))
+    };
     match why {
         None => {
             tracing::info!(image = reference, "an image was got");
+            attempts.all().remove(reference);
+        }
+        Some(why) if is_silent().await => {
+            tracing::warn!(
+                image = reference,
+                why,
+                "nobody answers who would get an image"
+            );
             attempts.all().remove(reference);
         }
         Some(why) => {
