@@ -56,7 +56,7 @@ const PROVISION: &[&str] = &[
     "control.settle.after",
 ];
 
-/// Places that a destruction passes, its purge included.
+/// Places that a destruction passes, its purge included, which settles after it.
 const DESTROY: &[&str] = &[
     "container.stop.before",
     "container.stop.after",
@@ -82,6 +82,8 @@ const DESTROY: &[&str] = &[
     "data.purge.after",
     "control.settle.before",
     "control.settle.after",
+    "control.settle.before:2",
+    "control.settle.after:2",
 ];
 
 const IN_MEMORY: &str = "the loop's own tests stop it there, and the effects of this step have \
@@ -245,8 +247,9 @@ fn use_it(berth: &TestBerth, database: &Json, why: &str) {
     assert_eq!(rows.unwrap(), ["here"], "after {why}");
 }
 
-fn destroy(berth: &mut TestBerth, name: &str, point: Option<&str>) {
-    let path = format!("/v1/databases/{name}");
+/// Destroys a database and waits until nothing of it is left, outside and in the rows.
+fn destroy(berth: &mut TestBerth, database: &Json, point: Option<&str>) {
+    let path = format!("/v1/databases/{}", database["id"].as_str().unwrap());
     match point {
         Some(point) => die_while(berth, point, |berth| {
             let _ = berth.try_call("DELETE", &path, None);
@@ -256,12 +259,15 @@ fn destroy(berth: &mut TestBerth, name: &str, point: Option<&str>) {
             assert!((200..300).contains(&status), "{answer}");
         }
     }
-    until(&format!("{name} is gone after {point:?}"), || {
+    until(&format!("it is gone after {point:?}"), || {
         let count = Count::of(berth);
-        if count == Count::NONE {
+        let trash = berth.get("/v1/trash")["databases"].clone();
+        let done = berth.get(&format!("{path}/operations"))["operations"][0].clone();
+        let is_purged = done["kind"] == "purge" && done["state"] == "succeeded";
+        if count == Count::NONE && trash == json!([]) && is_purged {
             Ok(())
         } else {
-            Err(format!("{count:?}"))
+            Err(format!("{count:?}, trash {trash}, last {done}"))
         }
     });
 }
@@ -331,6 +337,6 @@ fn killed_at_any_effect_there_is_one_of_each_or_none_in_the_end() {
         let name = format!("crash-{at}");
         let database = provision(&mut berth, &name, made);
         use_it(&berth, &database, made.unwrap_or("nothing"));
-        destroy(&mut berth, &name, gone);
+        destroy(&mut berth, &database, gone);
     }
 }
