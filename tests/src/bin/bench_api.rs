@@ -10,28 +10,25 @@
 mod bench_support;
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::ops::Range;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::http::header;
-use axum::routing::get;
 use bench_support::berthd::{Berthd, Place};
+use bench_support::constants::{self, Constants};
+use bench_support::plain::{Connection, Outcome, Target};
 use bench_support::{Verdict, median, release_binary, resident_bytes, skip};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const DATABASES: u32 = 10_000;
 /// A project's network has addresses for so many engines and poolers.
 const DATABASES_A_PROJECT: u32 = 125;
+/// Databases that are made after the first project's, over which memory is measured.
+const GROWN_BY: u64 = (DATABASES - DATABASES_A_PROJECT) as u64;
 /// Databases of the project whose snapshot is read.
 const DATABASES_OF_ONE: usize = 1_000;
 const CLIENTS: usize = 8;
@@ -51,14 +48,11 @@ const PAGE_MAX: f64 = 6.0;
 const SNAPSHOT_MAX: f64 = 30.0;
 const BYTES_A_DATABASE_MAX: u64 = 2 * 1024;
 
-/// The argument by which this program becomes the server of constants.
-const SERVE: &str = "--serve-constants";
-
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(SERVE) {
+    if arguments.next().as_deref() == Some(constants::SERVE) {
         let folder = arguments.next().ok_or("the constants are in no folder")?;
-        serve_constants(Path::new(&folder))?;
+        constants::serve(Path::new(&folder))?;
         return Ok(ExitCode::SUCCESS);
     }
     let program = match release_binary("berthd") {
@@ -89,10 +83,7 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     let objects = [
         ("one", filled.one.clone()),
         ("page", "/v1/databases?page_size=100".to_owned()),
-        (
-            "snapshot",
-            format!("/v1/snapshot?kind=database&project_id={}", filled.project),
-        ),
+        ("snapshot", snapshot_of(&filled.project)),
     ];
     let folder = tempfile::tempdir()?;
     for (name, path) in &objects {
@@ -121,7 +112,7 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     let grown = resident_bytes(berthd.pid())?.saturating_sub(filled.bytes_before);
     verdict.count(
         "bytes a database",
-        grown / u64::from(DATABASES),
+        grown / GROWN_BY,
         1..=BYTES_A_DATABASE_MAX,
     );
     for ((name, path), limit) in objects[1..].iter().zip([PAGE_MAX, SNAPSHOT_MAX]) {
@@ -136,70 +127,6 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
 }
 
 // --- what is asked --------------------------------------------------------------------
-
-/// A server, and what each request to it says beside its path.
-#[derive(Clone)]
-struct Target {
-    address: String,
-    headers: String,
-}
-
-impl Target {
-    fn connect(&self) -> Outcome<Connection> {
-        let stream = TcpStream::connect(&self.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Connection {
-            reader: BufReader::with_capacity(256 * 1024, stream),
-            target: self.clone(),
-        })
-    }
-}
-
-/// As little HTTP as measures a server rather than a client.
-struct Connection {
-    reader: BufReader<TcpStream>,
-    target: Target,
-}
-
-impl Connection {
-    fn get(&mut self, path: &str) -> Outcome<Vec<u8>> {
-        self.ask("GET", path, "")
-    }
-
-    fn ask(&mut self, method: &str, path: &str, body: &str) -> Outcome<Vec<u8>> {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: bench\r\n{}content-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
-            self.target.headers,
-            body.len()
-        );
-        self.reader.get_mut().write_all(request.as_bytes())?;
-        let mut line = String::new();
-        self.reader.read_line(&mut line)?;
-        let status = line.clone();
-        let mut length = 0;
-        loop {
-            line.clear();
-            self.reader.read_line(&mut line)?;
-            if line.trim().is_empty() {
-                break;
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse()?;
-            }
-        }
-        let mut answer = vec![0; length];
-        self.reader.read_exact(&mut answer)?;
-        if !status.starts_with("HTTP/1.1 2") {
-            let text = String::from_utf8_lossy(&answer);
-            return Err(format!("{method} {path}: {} {text}", status.trim()).into());
-        }
-        Ok(answer)
-    }
-}
 
 /// What several clients at once came to.
 struct Crowd {
@@ -311,8 +238,12 @@ struct Filled {
     one: String,
     /// The paths of all databases.
     all: Vec<String>,
-    /// What berthd had in memory with one database.
+    /// What berthd had in memory with the first project's databases.
     bytes_before: u64,
+}
+
+fn snapshot_of(project: &str) -> String {
+    format!("/v1/snapshot?kind=database&project_id={project}")
 }
 
 /// Orders everything through the API and waits until it is there.
@@ -325,30 +256,22 @@ fn fill(berthd: &Berthd, berth: &Target) -> Outcome<Filled> {
             serde_json::from_slice(&connection.ask("POST", "/v1/projects", &body)?)?;
         projects.push(text(&made["project"]["id"])?);
     }
-    // What the first ones bring with them, such as caches, is no growth.
-    let first = json!({"name": "first", "engine": "postgresql", "project_id": projects[0]});
-    connection.ask("POST", "/v1/databases", &first.to_string())?;
-    settled(berth)?;
+    // What the first ones bring with them, such as caches and the program's own pages, is no
+    // growth; they are read like all the others later.
+    let projects: Arc<[String]> = projects.into();
+    order(berth, &projects, 0..DATABASES_A_PROJECT)?;
+    let first = paths(&mut berth.connect()?)?;
+    for round in 0..ROUNDS {
+        crowd(berth, &first, round)?;
+    }
+    berth.connect()?.get(&snapshot_of(&projects[0]))?;
     let before = resident_bytes(berthd.pid())?;
     let begun = Instant::now();
-    let next = Arc::new(AtomicU32::new(1));
-    let projects = Arc::new(projects);
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|_| {
-            let (next, projects, berth) = (Arc::clone(&next), Arc::clone(&projects), berth.clone());
-            thread::spawn(move || order(&berth, &next, &projects))
-        })
-        .collect();
-    for client in clients {
-        client.join().map_err(|_| "a client ended in a panic")??;
-    }
-    println!("ordered after {:.0} s", begun.elapsed().as_secs_f64());
-    settled(berth)?;
+    order(berth, &projects, DATABASES_A_PROJECT..DATABASES)?;
     println!("made after {:.0} s", begun.elapsed().as_secs_f64());
     gather(berthd, &projects[0])?;
-    let grown = resident_bytes(berthd.pid())?.saturating_sub(before) / u64::from(DATABASES);
-    println!("{grown} bytes a database before any is read");
-    // A new one: berthd has closed what was idle for as long as all that takes.
+    let grown = resident_bytes(berthd.pid())?.saturating_sub(before);
+    println!("{} bytes a database before any is read", grown / GROWN_BY);
     let all = paths(&mut berth.connect()?)?;
     Ok(Filled {
         project: projects[0].clone(),
@@ -356,6 +279,22 @@ fn fill(berthd: &Berthd, berth: &Target) -> Outcome<Filled> {
         all,
         bytes_before: before,
     })
+}
+
+/// Orders the databases of those numbers, of several clients at once, and waits until they are
+/// made.
+fn order(berth: &Target, projects: &Arc<[String]>, numbers: Range<u32>) -> Outcome<()> {
+    let next = Arc::new(AtomicU32::new(numbers.start));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (next, projects, berth) = (Arc::clone(&next), Arc::clone(projects), berth.clone());
+            thread::spawn(move || order_until(&berth, &next, numbers.end, &projects))
+        })
+        .collect();
+    for client in clients {
+        client.join().map_err(|_| "a client ended in a panic")??;
+    }
+    settled(berth)
 }
 
 /// The paths of all databases.
@@ -410,11 +349,11 @@ fn gather(berthd: &Berthd, project: &str) -> Outcome<()> {
     Err(format!("moving databases into one project ended with {done}").into())
 }
 
-fn order(berth: &Target, next: &AtomicU32, projects: &[String]) -> Outcome<()> {
+fn order_until(berth: &Target, next: &AtomicU32, end: u32, projects: &[String]) -> Outcome<()> {
     let mut connection = berth.connect()?;
     loop {
         let number = next.fetch_add(1, Ordering::SeqCst);
-        if number >= DATABASES {
+        if number >= end {
             return Ok(());
         }
         let project = &projects[(number / DATABASES_A_PROJECT) as usize];
@@ -445,61 +384,4 @@ fn text(value: &Value) -> Outcome<String> {
         .as_str()
         .ok_or("there is a text missing in an answer")?;
     Ok(text.to_owned())
-}
-
-// --- what it is measured against ------------------------------------------------------
-
-/// The server of constants, for as long as the bench runs.
-struct Constants {
-    child: Child,
-    target: Target,
-}
-
-impl Constants {
-    fn start(folder: &TempDir) -> Outcome<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(SERVE)
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let told = child.stdout.take().ok_or("it says nothing")?;
-        let mut address = String::new();
-        BufReader::new(told).read_line(&mut address)?;
-        let target = Target {
-            address: address.trim().to_owned(),
-            headers: String::new(),
-        };
-        Ok(Self { child, target })
-    }
-}
-
-impl Drop for Constants {
-    fn drop(&mut self) {
-        // An error means that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Serves each file of the folder under its name, with as many threads as berthd has.
-fn serve_constants(folder: &Path) -> Result<(), Box<dyn Error>> {
-    let mut router = Router::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let body: &'static [u8] = std::fs::read(entry.path())?.leak();
-        let path = format!("/{}", entry.file_name().to_string_lossy());
-        let kind = [(header::CONTENT_TYPE, "application/json")];
-        router = router.route(&path, get(move || async move { (kind, body) }));
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        println!("{}", listener.local_addr()?);
-        axum::serve(listener, router).await?;
-        Ok(())
-    })
 }

@@ -4,7 +4,9 @@
 
 pub mod api;
 pub mod berthd;
+pub mod constants;
 pub mod counter;
+pub mod plain;
 
 use std::io;
 use std::ops::RangeInclusive;
