@@ -82,12 +82,6 @@ impl Charts {
         charts.get_mut(instance).map(change)
     }
 
-    /// Everything is to be compared with its row again.
-    pub(crate) fn distrust_all(&self) {
-        let mut charts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        charts.values_mut().for_each(|chart| chart.adopted = false);
-    }
-
     /// It is as its row says: somebody has just made it so.
     pub(crate) fn sound(&self, instance: &InstanceId) {
         self.with(instance, |chart| {

@@ -28,6 +28,10 @@ const HANDFUL: u64 = VISITS_A_SECOND_MAX * BEAT_MILLIS / 1000;
 /// The shortest time between two databases that are compared with what is wanted although
 /// nothing is wrong with them, in milliseconds.
 const RESYNC_MILLIS_MIN: u64 = 200;
+/// So many are compared in a second after events were missed: each comparison repeats all that made
+/// the database, its login included, and ten thousand at once would take the program's processors
+/// for themselves. What does not answer is found by its probe without that.
+const HURRIED_A_SECOND: usize = 100;
 /// Instances that are remembered as changed; with more, all are looked at.
 const CHANGED_MAX: usize = 1_024;
 
@@ -154,6 +158,45 @@ impl Round {
     }
 }
 
+/// How far the comparison with what is wanted is.
+struct Resync {
+    due: Instant,
+    /// The last one that was chosen; none before the first.
+    last: Option<DatabaseId>,
+    /// How many are to follow without a rest, since events were missed.
+    hurried: usize,
+}
+
+impl Resync {
+    fn at(due: Instant) -> Self {
+        Self {
+            due,
+            last: None,
+            hurried: 0,
+        }
+    }
+
+    /// Events were missed: all of so many are to be compared, and the end from which the first
+    /// follows is passed on the way.
+    fn hurry(&mut self, count: usize, now: Instant) {
+        self.hurried = count + 1;
+        self.due = now;
+    }
+
+    /// How many steps to take now: one, and then a rest of `pause`, or as many as a hurry makes in
+    /// a second.
+    fn take(&mut self, now: Instant, pause: Duration) -> usize {
+        let count = self.hurried.clamp(1, HURRIED_A_SECOND);
+        self.hurried = self.hurried.saturating_sub(count);
+        self.due = now
+            + match self.hurried {
+                0 => pause,
+                _ => Duration::from_secs(1),
+            };
+        count
+    }
+}
+
 impl Control {
     /// Looks after everything, in rounds and when the platform says that something changed,
     /// until the program ends.
@@ -161,11 +204,11 @@ impl Control {
         let limits = &self.parts.limits;
         let seats = limits.instances_at_once.max(1);
         let mut round = Round::at(Instant::now());
-        let mut resync = (Instant::now() + self.resync_pause(), None);
+        let mut resync = Resync::at(Instant::now() + self.resync_pause());
         let mut visits = JoinSet::new();
         loop {
             if self.news.take_gap() {
-                self.charts.distrust_all();
+                resync.hurry(self.roster().len(), Instant::now());
                 round.hurry(Instant::now());
             }
             while visits.len() < seats {
@@ -187,9 +230,10 @@ impl Control {
                 () = tokio::time::sleep_until(round.next_beat), if round.handful.is_empty() => {
                     self.beat(&mut round).await;
                 }
-                () = tokio::time::sleep_until(resync.0) => {
-                    resync.1 = self.distrust_next(resync.1);
-                    resync.0 = Instant::now() + self.resync_pause();
+                () = tokio::time::sleep_until(resync.due) => {
+                    for _ in 0..resync.take(Instant::now(), self.resync_pause()) {
+                        resync.last = self.distrust_next(resync.last.take());
+                    }
                 }
             }
         }
@@ -402,6 +446,25 @@ mod tests {
         assert_eq!(visited(&mut round), [50]);
         round.take(&roster, now, REST);
         assert_eq!(visited(&mut round).len(), 50);
+    }
+
+    #[test]
+    fn events_that_were_missed_hurry_the_comparison_and_not_all_of_it_at_once() {
+        let now = Instant::now();
+        let mut resync = Resync::at(now);
+        assert_eq!(resync.take(now, REST), 1);
+        assert_eq!(resync.due, now + REST);
+        let second = now + Duration::from_secs(1);
+        resync.hurry(2 * HURRIED_A_SECOND, now);
+        for due in [second, second] {
+            assert_eq!(resync.take(now, REST), HURRIED_A_SECOND);
+            assert_eq!(resync.due, due);
+        }
+        // The end is passed, and afterwards it is one at a time again.
+        for _ in 0..2 {
+            assert_eq!(resync.take(now, REST), 1);
+            assert_eq!(resync.due, now + REST);
+        }
     }
 
     #[test]

@@ -142,7 +142,8 @@ async fn an_image_that_was_built_anew_is_told_and_restarts_nothing() {
     let since = tells().await.unwrap();
     assert_eq!(tells().await, Some(since), "it is told once");
     // Whoever ensures it again leaves it on its own image.
-    control.charts.distrust_all();
+    let instance = bench.row(&id).await.instance;
+    control.charts.distrust(&instance);
     assert_eq!(tells().await, Some(since));
     assert_eq!(bench.runtime.calls("start"), started);
     assert_eq!(bench.count(), Count::ONE);
