@@ -79,27 +79,25 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
         headers: format!("authorization: Bearer {}\r\n", token.trim()),
     };
     let filled = fill(&berthd, &berth)?;
-
-    let objects = [
-        ("one", filled.one.clone()),
-        ("page", "/v1/databases?page_size=100".to_owned()),
-        ("snapshot", snapshot_of(&filled.project)),
-    ];
-    let folder = tempfile::tempdir()?;
-    for (name, path) in &objects {
-        let body = berth.connect()?.get(path)?;
-        println!("{name}: {} bytes", body.len());
-        if *name == "snapshot" {
-            assert_whole(&body)?;
-        }
-        std::fs::write(folder.path().join(name), body)?;
-    }
-    let constants = Constants::start(&folder)?;
     let mut verdict = Verdict::default();
+    one_by_one(&berthd, &berth, &filled, &mut verdict)?;
+    gather(&berthd, &filled.project)?;
+    many_at_once(&berth, &filled.project, &mut verdict)?;
+    Ok(verdict.end())
+}
+
+/// Requests for one database each, of all of them; and what berthd has in memory then.
+fn one_by_one(
+    berthd: &Berthd,
+    berth: &Target,
+    filled: &Filled,
+    verdict: &mut Verdict,
+) -> Outcome<()> {
+    let one = filled.all.first().ok_or("there are no databases")?;
+    let constants = constants_of(berth, &[("one", one)])?;
     let constant = ["/one".to_owned()];
-    // The first of each object is read from the store: what that costs stands beside.
-    compared(&constants.target, &constant, &berth, &filled.all, 3)?.say("of all, at first");
-    let of_all = compared(&constants.target, &constant, &berth, &filled.all, ROUNDS)?;
+    compared(&constants.target, &constant, berth, &filled.all, 3)?.say("of all, at first");
+    let of_all = compared(&constants.target, &constant, berth, &filled.all, ROUNDS)?;
     of_all.say("of all, again and again");
     verdict.ratio(
         "the bare handler's rate over a GET by id's",
@@ -110,20 +108,40 @@ fn measured(program: &Path) -> Outcome<ExitCode> {
     verdict.ratio("p99 of a GET by id", of_all.p99, 1.0, P99_MAX);
     // With what is kept of each for those who read it.
     let grown = resident_bytes(berthd.pid())?.saturating_sub(filled.bytes_before);
-    verdict.count(
-        "bytes a database",
-        grown / GROWN_BY,
-        1..=BYTES_A_DATABASE_MAX,
-    );
-    for ((name, path), limit) in objects[1..].iter().zip([PAGE_MAX, SNAPSHOT_MAX]) {
+    let limits = 1..=BYTES_A_DATABASE_MAX;
+    verdict.count("bytes a database", grown / GROWN_BY, limits);
+    Ok(())
+}
+
+/// Requests for a page, and for all of a large project.
+fn many_at_once(berth: &Target, project: &str, verdict: &mut Verdict) -> Outcome<()> {
+    let page = "/v1/databases?page_size=100";
+    let snapshot = snapshot_of(project);
+    assert_whole(&berth.connect()?.get(&snapshot)?)?;
+    let constants = constants_of(berth, &[("page", page), ("snapshot", &snapshot)])?;
+    for (name, path, limit) in [
+        ("page", page, PAGE_MAX),
+        ("snapshot", &snapshot, SNAPSHOT_MAX),
+    ] {
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
             let bare = alone(&constants.target, &format!("/{name}"))?;
-            ratios.push(alone(&berth, path)? / bare);
+            ratios.push(alone(berth, path)? / bare);
         }
         verdict.ratio(name, median(ratios), 1.0, limit);
     }
-    Ok(verdict.end())
+    Ok(())
+}
+
+/// A server of what berthd answers to those paths now, under those names.
+fn constants_of(berth: &Target, objects: &[(&str, &str)]) -> Outcome<Constants> {
+    let folder = tempfile::tempdir()?;
+    for (name, path) in objects {
+        let body = berth.connect()?.get(path)?;
+        println!("{name}: {} bytes", body.len());
+        std::fs::write(folder.path().join(name), body)?;
+    }
+    Constants::start(&folder)
 }
 
 // --- what is asked --------------------------------------------------------------------
@@ -234,8 +252,6 @@ fn alone(target: &Target, path: &str) -> Outcome<f64> {
 
 struct Filled {
     project: String,
-    /// The path of one of that project's databases.
-    one: String,
     /// The paths of all databases.
     all: Vec<String>,
     /// What berthd had in memory with the first project's databases.
@@ -269,13 +285,11 @@ fn fill(berthd: &Berthd, berth: &Target) -> Outcome<Filled> {
     let begun = Instant::now();
     order(berth, &projects, DATABASES_A_PROJECT..DATABASES)?;
     println!("made after {:.0} s", begun.elapsed().as_secs_f64());
-    gather(berthd, &projects[0])?;
     let grown = resident_bytes(berthd.pid())?.saturating_sub(before);
     println!("{} bytes a database before any is read", grown / GROWN_BY);
     let all = paths(&mut berth.connect()?)?;
     Ok(Filled {
         project: projects[0].clone(),
-        one: all.first().cloned().ok_or("there are no databases")?,
         all,
         bytes_before: before,
     })
