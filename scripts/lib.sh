@@ -31,7 +31,13 @@ need_amd64() {
     [ "$machine" = x86_64 ] || die "berth runs on amd64 only, and this machine is $machine"
 }
 
-cargo_answers() { cargo --version >/dev/null 2>&1; }
+# Whether there is a cargo that can build this tree: it answers, and is new enough.
+cargo_answers() {
+    local least found
+    least=$(sed -nE 's/^rust-version = "([0-9.]+)"$/\1/p' "${CARGO_TARGET_DIR%/target}/Cargo.toml") || return 1
+    found=$(cargo --version 2>/dev/null | sed -nE 's/^cargo ([0-9]+\.[0-9]+).*/\1/p') || return 1
+    [ -n "$found" ] && [ "$(printf '%s\n' "$least" "$found" | sort -V | first_line)" = "$least" ]
+}
 
 # Finds a Rust toolchain. Through sudo both PATH and HOME are root's, while the toolchain is
 # usually the caller's own: it is used where it is. What cargo fetches stays root's, so that
@@ -39,9 +45,10 @@ cargo_answers() { cargo --version >/dev/null 2>&1; }
 find_cargo() {
     local home
     cargo_answers && return 0
-    [ -n "${SUDO_USER:-}" ] || die "a Rust toolchain is needed: cargo is not on the path, or does not run"
+    [ -n "${SUDO_USER:-}" ] || die "a Rust toolchain of the version in Cargo.toml (rust-version) or later is needed: cargo is not on the path, does not run, or is older"
     home=$(getent passwd "$SUDO_USER" | cut -d: -f6) || home=
-    if [ -n "$home" ] && [ -x "$home/.cargo/bin/cargo" ]; then
+    # The programs of rustup may be Debian's, and only its toolchains the caller's.
+    if [ -n "$home" ] && [ -d "$home/.rustup" ]; then
         export PATH="$home/.cargo/bin:$PATH" RUSTUP_HOME="$home/.rustup"
         cargo_answers && return 0
     fi
@@ -51,7 +58,7 @@ find_cargo() {
 
 # Whether a Docker engine answers. One that is stuck does not, however long it is waited for.
 engine_answers() {
-    timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+    timeout 30 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
 }
 
 # Runs a command and shows its output only when it fails, so that progress stays readable.

@@ -165,26 +165,37 @@ fn the_toolchain_of_who_called_sudo_is_used_or_asked_for() {
     let mut demo = up_that_tells_of_the_engine(folder.path());
     let programs = folder.path().join("programs");
     let home = folder.path().join("home");
-    // As rustup's stand-in for cargo is where it has no toolchain.
-    stand_in(&programs, "cargo", "exit 1");
+    fs::write(
+        folder.path().join("Cargo.toml"),
+        "rust-version = \"1.95\"\n",
+    )
+    .unwrap();
     let entry = format!("echo \"$2:x:1000:1000::{}:/bin/sh\"", home.display());
     stand_in(&programs, "getent", &entry);
     demo.env("SUDO_USER", "ada")
         .env("CARGO_TARGET_DIR", folder.path().join("elsewhere"));
 
-    let said = told(&demo.output().unwrap());
     let command = "env \"PATH=$PATH\" \"RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}\"";
-    assert!(
-        said.contains("that of ada") && said.contains(command),
-        "{said}"
-    );
-    assert!(!folder.path().join("engine").exists(), "{said}");
+    // Rustup's cargo where it has no toolchain, and one that is too old for this tree.
+    for cargo in ["exit 1", "echo 'cargo 1.85.1 (0123456 2025-01-01)'"] {
+        stand_in(&programs, "cargo", cargo);
+        let said = told(&demo.output().unwrap());
+        assert!(
+            said.contains("that of ada") && said.contains(command),
+            "{said}"
+        );
+        assert!(!folder.path().join("engine").exists(), "{said}");
+    }
 
-    let own = home.join(".cargo/bin");
-    fs::create_dir_all(&own).unwrap();
+    // Rustup's cargo is on everybody's path, and what it starts is the caller's own.
+    fs::create_dir_all(home.join(".rustup")).unwrap();
     let built = folder.path().join("built");
-    let cargo = format!("[ \"$1\" = --version ] || env >{}", built.display());
-    stand_in(&own, "cargo", &cargo);
+    let cargo = format!(
+        "[ -n \"${{RUSTUP_HOME:-}}\" ] || exit 1\n\
+         [ \"$1\" = --version ] && echo 'cargo 1.95.0 (0123456 2026-01-01)' || env >{}",
+        built.display()
+    );
+    stand_in(&programs, "cargo", &cargo);
     let said = told(&demo.output().unwrap());
     assert!(folder.path().join("engine").exists(), "{said}");
     let environment = fs::read_to_string(built).unwrap();

@@ -79,8 +79,8 @@ fn shut(database: &Database, credentials: &Credentials) -> Option<Diagnostic> {
                  ordered, and once it is in force this one is refused: run again then."
             ),
         )
-    } else if status == "running" || database.stop_reason.as_deref() == Some("sleep") {
-        // Whoever comes to one that sleeps wakes it.
+    } else if status == "running" || status == "stopped" && database.stop_reason.is_some() {
+        // Whoever comes to one that sleeps wakes it, and one that was stopped is as it was wanted.
         return None;
     } else {
         let reasons = database.conditions.iter();
@@ -134,7 +134,16 @@ impl EphemeralResource for DatabaseCredentials {
                 }
                 // Whoever may only read credentials has them.
                 Err(error) if is_denied(&error) => {}
-                Err(error) => return Err(error.about(&"database_id".into(), at)),
+                Err(error) => response.diagnostics.push(
+                    Diagnostic::warning(
+                        "Credentials that were not checked",
+                        format!(
+                            "They are handed over, and whether the database serves could not \
+                             be asked: {error}"
+                        ),
+                    )
+                    .at("database_id"),
+                ),
             }
         }
         let mut fields = fields_of(&credentials).map_err(misfit)?;

@@ -46,6 +46,10 @@ impl Kind {
             Err(error) if is_denied(&error) => return Ok(()),
             answer => answer.map_err(|error| error.diagnostics(|field| self.path(field)))?,
         };
+        if answer.planned.is_none() {
+            // What is refused as it is says nothing of what would be chosen.
+            return Ok(());
+        }
         let types = self.schema.object_type();
         let mut given = silent;
         for name in adopted {

@@ -245,20 +245,21 @@ async fn credentials_that_let_nobody_in_are_told_as_such() {
     set_row(&stage, "stop_reason", json!("sleep"));
     assert_eq!(opened().await, "", "the next client wakes it");
     set_row(&stage, "stop_reason", json!("user"));
-    let told = opened().await;
-    assert!(told.contains("Nobody can log in to orders now"), "{told}");
-    assert!(told.contains("status is \"stopped\""), "{told}");
+    assert_eq!(opened().await, "", "it is as it was wanted");
 
     set_row(&stage, "status", json!("error"));
+    set_row(&stage, "stop_reason", json!("sleep"));
     let full = json!([{
         "type": "Ready", "status": "False", "reason": "DiskFull",
         "message": "The disk is full.", "since": "t",
     }]);
     set_row(&stage, "conditions", full);
     let told = opened().await;
+    assert!(told.contains("Nobody can log in to orders now"), "{told}");
     assert!(told.contains("The disk is full."), "{told}");
 
     set_row(&stage, "status", json!("running"));
+    set_row(&stage, "stop_reason", json!(null));
     set_row(&stage, "credential_version", json!(2));
     stage.fake.change(|world| world.version_in_force = Some(1));
     let told = opened().await;
@@ -268,20 +269,25 @@ async fn credentials_that_let_nobody_in_are_told_as_such() {
     );
     assert!(told.contains("Version 2 is ordered"), "{told}");
 
-    // Who may read credentials and nothing else has them all the same.
+    // They are handed over also where the database cannot be read; who may read credentials and
+    // nothing else hears nothing of that.
     let path = "/v1/databases/db_0001/credentials";
-    let (status, read) = stage
-        .fake
-        .change(|world| world.answer("GET", path, &json!(null)));
-    stage.fake.fail(Fault {
-        status,
-        body: read.to_string(),
-        ..Fault::refusal("GET /v1/databases/db_0001/credentials", 200, "")
-    });
-    stage.fake.fail(Fault::refusal(
-        "GET /v1/databases/db_0001",
-        403,
-        "scope_missing",
-    ));
-    assert_eq!(opened().await, "");
+    for (refused, code, expected) in [
+        (403, "scope_missing", ""),
+        (409, "odd", "could not be asked"),
+    ] {
+        let (status, read) = stage
+            .fake
+            .change(|world| world.answer("GET", path, &json!(null)));
+        stage.fake.fail(Fault {
+            status,
+            body: read.to_string(),
+            ..Fault::refusal("GET /v1/databases/db_0001/credentials", 200, "")
+        });
+        let fault = Fault::refusal("GET /v1/databases/db_0001", refused, code);
+        stage.fake.fail(fault);
+        let told = opened().await;
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(told.is_empty(), expected.is_empty(), "{told}");
+    }
 }
