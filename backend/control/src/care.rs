@@ -4,7 +4,7 @@
 use crate::charts::Moment;
 use crate::error::Class;
 use crate::figures::{judge, worth_telling};
-use crate::findings::{differs, fold, silence};
+use crate::findings::{differs, fold, settle_port, silence};
 use crate::repair::RECOVERING;
 use crate::roster::{Patient, Told};
 use crate::storage::Pressure;
@@ -297,9 +297,10 @@ impl Control {
     pub(crate) async fn tell(
         &self,
         subject: &Subject,
-        told: Observation,
+        mut told: Observation,
         figures: bool,
     ) -> Result<(), Error> {
+        settle_port(&mut told, &subject.database);
         let before = &subject.observation;
         let news = differs(before, &told) || (figures && worth_telling(before, &told));
         if !news {

@@ -1,6 +1,6 @@
 //! From what was found to what is told: pure folding of findings into an observation.
 
-use berth_domain::{Condition, Observation, Observed, Status, Timestamp, Truth};
+use berth_domain::{Condition, Database, Observation, Observed, Status, Timestamp, Truth};
 
 /// The condition that says whether it can be used.
 pub const READY: &str = Condition::READY;
@@ -11,10 +11,6 @@ pub const READY: &str = Condition::READY;
 pub fn fold(before: &Observation, observed: Observed, now: Timestamp) -> Observation {
     let mut after = before.clone();
     put(&mut after.conditions, ready(&observed, now));
-    // Clients may know the port by now: it is for life.
-    if observed == Observed::Ready {
-        clear(&mut after.conditions, Condition::PORT_MAY_CHANGE);
-    }
     after.observed = observed;
     // Who asks how old an answer is means the last one that there was.
     if !matches!(after.observed, Observed::Unknown { .. }) {
@@ -27,6 +23,15 @@ pub fn fold(before: &Observation, observed: Observed, now: Timestamp) -> Observa
         after.connections = None;
     }
     after
+}
+
+/// Makes the public port one for life where what is told serves clients there, who may know it
+/// from now on: what is ready and not published, or not yet as its row says, serves nobody there.
+pub fn settle_port(told: &mut Observation, database: &Database) {
+    let is_as_wanted = told.generation == database.generation;
+    if told.observed == Observed::Ready && is_as_wanted && database.expose {
+        clear(&mut told.conditions, Condition::PORT_MAY_CHANGE);
+    }
 }
 
 /// What is known of something that nobody could be asked about.
@@ -93,6 +98,7 @@ fn ready(observed: &Observed, now: Timestamp) -> Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::database;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -108,6 +114,30 @@ mod tests {
         assert_eq!(third.conditions.len(), 1);
         assert_eq!(third.conditions[0].since, at(3));
         assert!(differs(&second, &third));
+    }
+
+    #[test]
+    fn a_port_is_for_life_once_clients_are_served_there() {
+        let mut row = database("orders");
+        let mut before = Observation::none_yet(at(0));
+        before.conditions = vec![Condition::port_may_change(15_000, at(0))];
+        let may_change = |observed, generation, row: &Database| {
+            let mut told = fold(&before, observed, at(1));
+            told.generation = generation;
+            settle_port(&mut told, row);
+            told.conditions
+                .iter()
+                .any(|found| found.lets_change(15_000))
+        };
+        let current = row.generation;
+        assert!(may_change(Observed::Ready, current, &row), "not published");
+        row.expose = true;
+        assert!(!may_change(Observed::Ready, current, &row));
+        assert!(
+            may_change(Observed::Ready, current - 1, &row),
+            "an earlier row"
+        );
+        assert!(may_change(Observed::Starting, current, &row));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::certificates::place;
 use crate::failpoint::Side;
-use crate::findings::fold;
+use crate::findings::{fold, settle_port};
 use crate::operations::makes;
 use crate::sleep::ASLEEP;
 use crate::step::Step;
@@ -165,6 +165,7 @@ impl Control {
         if kind != OperationKind::Destroy || !subject.is_new() {
             told.generation = subject.database.generation;
         }
+        settle_port(&mut told, &subject.database);
         told
     }
 }
