@@ -354,7 +354,11 @@ impl Control {
             step = step.as_str(), attempt, error = chain(&error), "a step failed",
         );
         let class = match class {
-            Class::Permanent(_) if self.draws_another_port(subject, &error).await? => {
+            Class::Permanent(_)
+                if self
+                    .draws_another_port(subject, &error, Some(&operation.id))
+                    .await? =>
+            {
                 Class::Transient
             }
             class => class,

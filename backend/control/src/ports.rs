@@ -3,7 +3,9 @@
 use crate::findings;
 use crate::subject::Subject;
 use crate::{Control, Error, error};
-use berth_domain::{Actor, Condition, Database, Event, FieldChange, Timestamp};
+use berth_domain::{
+    Actor, Condition, Database, Event, FieldChange, Observation, OperationId, Timestamp,
+};
 use berth_platform::Error as PlatformError;
 use berth_services::databases::next_port;
 use berth_store::Tx;
@@ -13,11 +15,13 @@ const PORT_TAKEN: &str = "port_taken";
 
 impl Control {
     /// Draws another port where `error` says that somebody else has the drawn one, which nobody
-    /// asked for and no client has ever used; whether it did.
+    /// asked for and no client has ever used; whether it did. `operation` is the one that met it,
+    /// where it was no repair.
     pub(crate) async fn draws_another_port(
         &self,
         subject: &Subject,
         error: &Error,
+        operation: Option<&OperationId>,
     ) -> Result<bool, Error> {
         let Some(taken) = port_to_replace(subject, error) else {
             return Ok(false);
@@ -33,10 +37,11 @@ impl Control {
             let range = &self.parts.limits.public_ports;
             let installation = self.parts.addresses.installation();
             let outside = self.parts.outside.as_ref();
-            let Some(drawn) = next_port(&mut tx, range, installation, outside).await? else {
+            let drawn = next_port(&mut tx, range, installation, Some(taken), outside).await?;
+            let Some(drawn) = drawn else {
                 return tx.rollback().await.map(|()| false);
             };
-            self.give_port(&mut tx, subject, row, (taken, drawn))
+            self.give_port(&mut tx, row, (taken, drawn), operation)
                 .await?;
             tx.commit().await.map(|_| true)
         };
@@ -46,19 +51,25 @@ impl Control {
     async fn give_port(
         &self,
         tx: &mut Tx,
-        subject: &Subject,
         mut row: Database,
         (taken, drawn): (u16, u16),
+        operation: Option<&OperationId>,
     ) -> Result<(), berth_store::Error> {
         let now = self.now();
         row.public_port = Some(drawn);
         row.generation += 1;
         row.updated_at = now;
         tx.update_database(&row).await?;
-        let mut told = subject.observation.clone();
+        // What is known by now, not what was known when the work began.
+        let known = tx.observation(&row.id).await?;
+        let mut told = known.unwrap_or_else(|| Observation::none_yet(now));
         findings::put(&mut told.conditions, Condition::port_may_change(drawn, now));
         tx.put_observation(&row.id, &told).await?;
-        tx.append_event(&told_of(&row, taken, drawn, now)).await?;
+        let event = Event {
+            operation_id: operation.cloned(),
+            ..told_of(&row, taken, drawn, now)
+        };
+        tx.append_event(&event).await?;
         tracing::info!(database.id = %row.id, taken, drawn, "drew another port");
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::sleep::ASLEEP;
 use crate::step::{PATIENCE_SECONDS, Step};
 use crate::subject::Subject;
 use crate::{Control, Error, error};
-use berth_domain::{DatabaseId, InstanceId, Intent, Observation, Observed, OperationKind};
+use berth_domain::{DatabaseId, Intent, Observation, Observed, OperationKind};
 
 /// How often in one repair an instance is made again that went meanwhile.
 const TRIES_IN_ONE_REPAIR: u32 = 3;
@@ -43,7 +43,7 @@ impl Control {
                 Ok(()) => return Ok(()),
                 // It went while it was looked at: what to make of it shows at the next look.
                 Err(Error::Vanished | Error::Down { .. }) if tries < TRIES_IN_ONE_REPAIR => {}
-                Err(error) => return self.repair_failed(id, instance, error).await,
+                Err(error) => return self.repair_failed(subject, error).await,
             }
         }
     }
@@ -112,13 +112,16 @@ impl Control {
         told
     }
 
-    async fn repair_failed(
-        &self,
-        id: &DatabaseId,
-        instance: &InstanceId,
-        error: Error,
-    ) -> Result<(), Error> {
-        let class = error.class();
+    /// Decides what becomes of a repair that failed; `before` is what it began with.
+    async fn repair_failed(&self, before: &Subject, error: Error) -> Result<(), Error> {
+        let (id, instance) = (&before.database.id, &before.database.instance);
+        let class = match error.class() {
+            // The next repair publishes it there.
+            Class::Permanent(_) if self.draws_another_port(before, &error, None).await? => {
+                Class::Transient
+            }
+            class => class,
+        };
         match class {
             Class::Leave => return Err(error),
             Class::Unreachable => return self.tell_silence(id).await,
