@@ -7,7 +7,8 @@ use crate::{Control, Error, error};
 use berth_domain::{InstanceId, Observed, OperationKind, Statement};
 use berth_engines::{Owner, UserVerifier};
 use berth_platform::{
-    DataFate, Endpoint, Error as PlatformError, InstanceSpec, Login, Power, Session, Supply,
+    ANSWER_SECONDS_MAX, DataFate, Endpoint, Error as PlatformError, InstanceSpec, Login, Power,
+    Session, Supply,
 };
 use berth_services::{random, random_password};
 use berth_store::{CredentialState, CredentialVersion};
@@ -20,6 +21,9 @@ const ENSURE_SECONDS_MAX: u64 = 900;
 const REMOVE_SECONDS_MAX: u64 = 300;
 /// The longest that one question to the platform, an engine or a pooler may take.
 pub(crate) const ASK_SECONDS_MAX: u64 = 10;
+/// The longest that a look at an instance may take: the platform's answer comes after that of
+/// the instance's own processes, and one of them that hangs is not the platform's silence.
+const LOOK_SECONDS_MAX: u64 = ANSWER_SECONDS_MAX + ASK_SECONDS_MAX;
 /// The longest that the administrator's statements may take.
 const SAY_SECONDS_MAX: u64 = 60;
 
@@ -315,7 +319,7 @@ impl Control {
     /// What exists of an instance.
     pub(crate) async fn look(&self, instance: &InstanceId) -> Result<Observed, Error> {
         let observe = self.parts.platform.observe(instance);
-        self.of_platform(ASK_SECONDS_MAX, "look at the instance", observe)
+        self.of_platform(LOOK_SECONDS_MAX, "look at the instance", observe)
             .await
     }
 

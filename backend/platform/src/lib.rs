@@ -20,6 +20,10 @@ use async_trait::async_trait;
 use berth_domain::{EngineName, InstanceId, Observed};
 use futures_util::stream::BoxStream;
 
+/// The longest that an instance's own processes are asked, all at once, before the platform is
+/// asked what became of them.
+pub const ANSWER_SECONDS_MAX: u64 = 8;
+
 /// What becomes of the data of an instance that is taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataFate {
@@ -104,7 +108,8 @@ pub trait Platform: Send + Sync {
     async fn ensure(&self, spec: &InstanceSpec) -> Result<(), Error>;
 
     /// Reports what exists now. Absence is an answer, not an error; silence is `Unknown`,
-    /// whose `last` is what this platform itself saw last.
+    /// whose `last` is what this platform itself saw last. The instance's own processes are
+    /// asked first, for `ANSWER_SECONDS_MAX` at most; one of them that hangs is no silence.
     async fn observe(&self, instance: &InstanceId) -> Result<Observed, Error>;
 
     /// Takes the instance away. Succeeds when there was nothing to take. The network of the

@@ -4,7 +4,9 @@ use super::bench::{Bench, Count, fail_always};
 use crate::Control;
 use crate::samples::addresses;
 use berth_containers::{Containers, Fault, Role};
-use berth_domain::{Database, Observed, OperationKind, OperationState, Status, Truth};
+use berth_domain::{
+    Database, DatabaseId, Intent, Observed, OperationKind, OperationState, Status, Truth,
+};
 use std::time::Duration;
 
 /// How long a berthd of a test waits for a platform that answers nobody. As soon as one answers,
@@ -89,25 +91,57 @@ async fn what_answers_by_itself_is_in_no_error_while_its_platform_is_silent() {
     }
 }
 
+/// A database that is to be worked on so, and everything that comes before is done.
+async fn with_work(bench: &Bench, kind: OperationKind) -> DatabaseId {
+    let control = bench.control();
+    let id = bench.order("orders").await;
+    if kind == OperationKind::Provision {
+        return id;
+    }
+    bench.run_until_idle(&control).await;
+    match kind {
+        OperationKind::Provision | OperationKind::Change | OperationKind::Restart => {
+            bench.change(&id, kind, |_| ()).await;
+        }
+        OperationKind::Rotate => {
+            let rotate = |row: &mut Database| row.credential_version += 1;
+            bench.change(&id, kind, rotate).await;
+        }
+        OperationKind::Sleep => {
+            bench
+                .change(&id, kind, |row| row.intent = Intent::Sleep)
+                .await;
+        }
+        OperationKind::Wake => {
+            let sleep = |row: &mut Database| row.intent = Intent::Sleep;
+            bench.change(&id, OperationKind::Sleep, sleep).await;
+            bench.run_until_idle(&control).await;
+            bench
+                .change(&id, kind, |row| row.intent = Intent::Run)
+                .await;
+        }
+        OperationKind::Destroy => {
+            bench.destroy(&id, 7).await;
+        }
+        OperationKind::Restore => {
+            bench.destroy(&id, 7).await;
+            bench.run_until_idle(&control).await;
+            bench.undelete(&id).await;
+        }
+        OperationKind::Purge => {
+            bench.destroy(&id, 0).await;
+            bench.run_until_idle(&control).await;
+            control.order_purges().await.unwrap();
+        }
+    }
+    id
+}
+
 #[tokio::test]
 async fn every_kind_of_work_waits_for_a_platform_that_hangs() {
-    for kind in [
-        OperationKind::Change,
-        OperationKind::Rotate,
-        OperationKind::Restart,
-        OperationKind::Destroy,
-    ] {
+    for kind in OperationKind::ALL {
         let bench = Bench::new().await;
-        let id = bench.order("orders").await;
-        bench.run_until_idle(&bench.control()).await;
-        match kind {
-            OperationKind::Destroy => bench.destroy(&id, 7).await,
-            OperationKind::Rotate => {
-                let rotate = |row: &mut Database| row.credential_version += 1;
-                bench.change(&id, kind, rotate).await
-            }
-            _ => bench.change(&id, kind, |_| ()).await,
-        };
+        let id = with_work(&bench, kind).await;
         let before = bench.status(&id).await;
         bench.runtime.falls_silent(Fault::Hangs);
         let control = impatient(&bench);
@@ -116,6 +150,7 @@ async fn every_kind_of_work_waits_for_a_platform_that_hangs() {
             bench.clock.forward_seconds(60);
         }
         let waits = bench.latest(&id).await;
+        assert_eq!(waits.kind, kind);
         assert_eq!(waits.state, OperationState::Pending, "{kind:?}: {waits:?}");
         assert_eq!(bench.status(&id).await, before, "{kind:?}");
         bench.runtime.answers_again();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use berth_domain::{InstanceId, Secret, Statement};
 use berth_engines::{Description, Socket};
-use berth_platform::{Dialled, Endpoint, Error, Login, Session};
+use berth_platform::{ANSWER_SECONDS_MAX, Dialled, Endpoint, Error, Login, Session};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::net::UnixStream;
 
 /// How long a login may take. A pooler keeps clients waiting while its engine is away.
 const LOGIN_TIMEOUT_SECONDS: u64 = 5;
-/// How long an answer to a probe may take.
-const PROBE_TIMEOUT_SECONDS: u64 = 3;
+/// How long an answer to a probe may take after it.
+const PROBE_TIMEOUT_SECONDS: u64 = ANSWER_SECONDS_MAX - LOGIN_TIMEOUT_SECONDS;
 
 /// A process to talk to.
 pub struct Target<'a> {

@@ -8,18 +8,22 @@
     reason = "helpers of tests fail as tests do, and say why one was skipped"
 )]
 
+use async_trait::async_trait;
 use berth_containers::contract::{self, PlatformGround, RuntimeGround};
 use berth_containers::{
-    Attachment, ContainerId, ContainerPlatform, Containers, FakeRuntime, Fault, Labels, Layout,
-    Limits, NetworkPlan, Networks, Role, Settings, Signal, Stop, Workload,
+    Attachment, ContainerId, ContainerPlatform, Containers, Dialer, FakeRuntime, Fault, Labels,
+    Layout, Limits, NetworkPlan, Networks, Role, Settings, Signal, Stop, Target, Workload,
 };
 use berth_domain::{EngineName, InstallationId, InstanceId, Secret, Statement, TlsMode};
 use berth_domain::{Observed, Status};
 use berth_engines::Registry;
-use berth_platform::{DataFate, ErrorKind, InstanceSpec, Origin, Platform, Tls};
+use berth_platform::{
+    DataFate, Dialled, ErrorKind, InstanceSpec, Login, Origin, Platform, Session, Tls,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Barrier;
 
 fn registry() -> Arc<Registry> {
     Arc::new(Registry::all())
@@ -31,11 +35,19 @@ fn quick_directory() -> tempfile::TempDir {
 }
 
 fn platform_over(fake: &FakeRuntime, root: &std::path::Path) -> ContainerPlatform {
+    platform_through(fake, Arc::new(fake.clone()), root)
+}
+
+fn platform_through(
+    fake: &FakeRuntime,
+    dialer: Arc<dyn Dialer>,
+    root: &std::path::Path,
+) -> ContainerPlatform {
     let installation = InstallationId::parse("0123abcd").unwrap();
     let made = AtomicU64::new(1);
     ContainerPlatform::new(
         Arc::new(fake.clone()),
-        Arc::new(fake.clone()),
+        dialer,
         registry(),
         Settings {
             layout: Layout::new(root.join("data"), root.join("run"), &installation),
@@ -328,6 +340,38 @@ async fn every_verb_may_fail_in_every_way_and_one_of_each_is_left() {
             }
         }
     }
+}
+
+/// Lets one in when another comes, too.
+struct Pairs {
+    fake: FakeRuntime,
+    two: Barrier,
+}
+
+#[async_trait]
+impl Dialer for Pairs {
+    async fn dial(&self, target: &Target<'_>, login: &Login) -> Result<Box<dyn Session>, Dialled> {
+        self.two.wait().await;
+        self.fake.dial(target, login).await
+    }
+}
+
+#[tokio::test]
+async fn engine_and_pooler_are_asked_beside_each_other() {
+    let root = quick_directory();
+    let registry = registry();
+    let fake = FakeRuntime::new(Arc::clone(&registry));
+    let pairs = Pairs {
+        fake: fake.clone(),
+        two: Barrier::new(2),
+    };
+    let platform = platform_through(&fake, Arc::new(pairs), root.path());
+    let engine = registry.get(&EngineName::new("postgresql")).unwrap();
+    let spec = contract::spec(&ground(engine));
+    platform.ensure(&spec).await.unwrap();
+    // One after the other, the first would wait for its whole time and then be given up.
+    let observed = platform.observe(&spec.instance).await.unwrap();
+    assert_eq!(observed, Observed::Ready);
 }
 
 #[tokio::test]

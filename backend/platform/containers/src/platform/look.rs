@@ -62,7 +62,8 @@ impl ContainerPlatform {
             })
     }
 
-    /// Whether engine and pooler answer in their own protocols.
+    /// Whether engine and pooler answer in their own protocols. They are asked beside each other:
+    /// one that is slow leaves the other its time.
     pub(super) async fn answers(
         &self,
         instance: &InstanceId,
@@ -77,10 +78,13 @@ impl ContainerPlatform {
                 .answers(instance, &target, &login, &probe)
                 .await)
         };
-        if !ask(Endpoint::Engine, engine.probe()).await? {
-            return Ok(false);
+        let of_engine = ask(Endpoint::Engine, engine.probe());
+        if !record.has_pooler {
+            return of_engine.await;
         }
-        Ok(!record.has_pooler || ask(Endpoint::Pooler, engine.probe_pooler()).await?)
+        let of_pooler = ask(Endpoint::Pooler, engine.probe_pooler());
+        let (engine_answers, pooler_answers) = tokio::try_join!(of_engine, of_pooler)?;
+        Ok(engine_answers && pooler_answers)
     }
 
     /// What the containers tell of an instance that does not answer.
