@@ -140,7 +140,13 @@ async fn a_create_without_any_image_says_why() {
 }
 
 #[tokio::test]
-async fn a_build_that_ends_while_nobody_answers_begins_anew() {
+async fn a_build_that_an_outage_cut_off_begins_anew() {
+    for ends_before_it_fails in [false, true] {
+        outlasts_an_outage(ends_before_it_fails).await;
+    }
+}
+
+async fn outlasts_an_outage(ends_before_it_fails: bool) {
     let (bench, may_go_on) = without_image(1).await;
     let control = Arc::new(bench.control());
     let id = bench.order("orders").await;
@@ -148,6 +154,9 @@ async fn a_build_that_ends_while_nobody_answers_begins_anew() {
     until_phase(&bench, &id, "obtaining_image").await;
     bench.runtime.falls_silent(Fault::Unreachable);
     work.await.unwrap();
+    if ends_before_it_fails {
+        bench.runtime.answers_again();
+    }
     let asked = bench.runtime.calls("image");
     may_go_on.add_permits(2);
     for _ in 0..LOOKS_MAX {

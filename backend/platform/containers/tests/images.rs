@@ -14,7 +14,8 @@ use berth_containers::{
 };
 use berth_domain::{EngineName, InstallationId, InstanceId};
 use berth_engines::Registry;
-use berth_platform::{Endpoint, Error, ErrorKind, Platform, Supply};
+use berth_platform::{Endpoint, Error, ErrorKind, Platform, Supply, WatchEvent};
+use futures_util::StreamExt;
 use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Arc;
@@ -249,6 +250,33 @@ async fn no_image_is_got_for_spares() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permanent);
     assert_eq!(stage.builder.begun.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_attempt_that_a_restart_of_the_engine_cut_off_is_made_again() {
+    let stage = stage(|builder| builder.fails = true);
+    stage.fake.forget_image(SERVER);
+    let mut changes = stage.platform.watch();
+    assert_eq!(changes.next().await, Some(WatchEvent::Gap), "it begins");
+    assert_eq!(stage.ask(1).await.unwrap(), Supply::OnTheWay);
+    // The engine answers as before by the time the builder ends.
+    stage.fake.restart();
+    assert_eq!(changes.next().await, Some(WatchEvent::Gap));
+    stage.builder.may_go_on.add_permits(1);
+    for _ in 0..LOOKS_MAX {
+        if stage.builder.begun.load(Ordering::SeqCst) == 2 {
+            break;
+        }
+        assert_eq!(stage.ask(1).await.unwrap(), Supply::OnTheWay);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(stage.builder.begun.load(Ordering::SeqCst), 2);
+    // What fails without an outage has failed, until the next outage makes that doubtful.
+    stage.builder.may_go_on.add_permits(1);
+    stage.ask_to_the_end(1).await.unwrap_err();
+    stage.fake.restart();
+    assert_eq!(changes.next().await, Some(WatchEvent::Gap));
+    assert_eq!(stage.ask(1).await.unwrap(), Supply::OnTheWay);
 }
 
 fn container(name: &str, role: Role, instance: &str) -> Workload {

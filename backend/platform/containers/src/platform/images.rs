@@ -7,7 +7,7 @@ use crate::runtime::{Cause, ContainerRuntime, RuntimeError};
 use async_trait::async_trait;
 use berth_domain::{EngineName, InstanceId};
 use berth_engines::{Description, Version};
-use berth_platform::{Endpoint, Error, Offer, Supply};
+use berth_platform::{Endpoint, Error, ErrorKind, Offer, Supply};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -44,10 +44,21 @@ impl ImageSource for NoSource {
     }
 }
 
+/// The longest that the engine is asked whether an image is there now; one that takes longer is
+/// silent.
+const ASK_SECONDS_MAX: u64 = 10;
+
 /// What became of the last attempt to get an image.
 enum Attempt {
-    UnderWay(AbortHandle),
-    Failed { at: Instant, why: String },
+    UnderWay {
+        task: AbortHandle,
+        /// Whether nobody answered at some time since it began: if it fails, that is why.
+        is_doubtful: bool,
+    },
+    Failed {
+        at: Instant,
+        why: String,
+    },
 }
 
 /// The attempts, by the image's reference: one at a time for each.
@@ -71,9 +82,40 @@ impl Attempts {
         }
     }
 
+    /// Somebody did not answer, or may not have: whatever fails or has just failed did so for
+    /// that, and whoever needs the image asks for it again.
+    pub(super) fn doubt(&self) {
+        self.all().retain(|_, attempt| match attempt {
+            Attempt::UnderWay { is_doubtful, .. } => {
+                *is_doubtful = true;
+                true
+            }
+            Attempt::Failed { .. } => false,
+        });
+    }
+
+    /// Writes that an attempt has failed, unless silence is to blame; whether it is.
+    fn fail(&self, reference: &str, why: String, is_silent: bool) -> bool {
+        let mut all = self.all();
+        let doubtful = matches!(
+            all.get(reference),
+            Some(Attempt::UnderWay {
+                is_doubtful: true,
+                ..
+            })
+        );
+        if is_silent || doubtful {
+            all.remove(reference);
+            return true;
+        }
+        let at = Instant::now();
+        all.insert(reference.to_owned(), Attempt::Failed { at, why });
+        false
+    }
+
     fn end_all(&self) {
         for (_, attempt) in self.all().drain() {
-            if let Attempt::UnderWay(task) = attempt {
+            if let Attempt::UnderWay { task, .. } = attempt {
                 task.abort();
             }
         }
@@ -157,7 +199,12 @@ impl ContainerPlatform {
         match found.await {
             Ok(id) => Ok(Some(id)),
             Err(Error::Refused { .. }) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => {
+                if error.kind() == ErrorKind::Unreachable {
+                    self.attempts.doubt();
+                }
+                Err(error)
+            }
         }
     }
 
@@ -172,7 +219,7 @@ impl ContainerPlatform {
             return Err(not_had(wanted, &why));
         }
         let mut attempts = self.attempts.all();
-        if let Some(Attempt::UnderWay(task)) = attempts.get(reference)
+        if let Some(Attempt::UnderWay { task, .. }) = attempts.get(reference)
             && !task.is_finished()
         {
             return Ok(());
@@ -184,7 +231,11 @@ impl ContainerPlatform {
             reference,
             recipe.to_owned(),
         ));
-        attempts.insert(reference.to_owned(), Attempt::UnderWay(task.abort_handle()));
+        let begun = Attempt::UnderWay {
+            task: task.abort_handle(),
+            is_doubtful: false,
+        };
+        attempts.insert(reference.to_owned(), begun);
         Ok(())
     }
 
@@ -275,36 +326,26 @@ async fn obtain(
         }
     });
     let why = match got.await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("it took more than {OBTAIN_SECONDS_MAX} seconds")),
-    };
-    // What ends while nobody answers has not failed: whoever needs the image asks for it again.
-    let is_silent = async || {
-        let asked = runtime.image(reference).await;
-        matches!(asked, Err(RuntimeError::Unreachable { .. }))
-    };
-    match why {
-        None => {
+        Ok(Ok(())) => {
             tracing::info!(image = reference, "an image was got");
             attempts.all().remove(reference);
+            return;
         }
-        Some(why) if is_silent().await => {
-            tracing::warn!(
-                image = reference,
-                why,
-                "nobody answers who would get an image"
-            );
-            attempts.all().remove(reference);
-        }
-        Some(why) => {
-            tracing::warn!(image = reference, why, "an image could not be got");
-            let at = Instant::now();
-            attempts
-                .all()
-                .insert(reference.to_owned(), Attempt::Failed { at, why });
-        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("it took more than {OBTAIN_SECONDS_MAX} seconds"),
+    };
+    tracing::warn!(image = reference, why, "an image could not be got");
+    let is_silent = is_silent(runtime.as_ref(), reference).await;
+    if attempts.fail(reference, why, is_silent) {
+        tracing::warn!(image = reference, "nobody answered who would get an image");
     }
+}
+
+/// Whether nobody answers now.
+async fn is_silent(runtime: &dyn ContainerRuntime, reference: &str) -> bool {
+    let limit = Duration::from_secs(ASK_SECONDS_MAX);
+    let asked = tokio::time::timeout(limit, runtime.image(reference)).await;
+    matches!(asked, Err(_) | Ok(Err(RuntimeError::Unreachable { .. })))
 }
 
 fn not_had(wanted: &Wanted<'_>, why: &str) -> Error {

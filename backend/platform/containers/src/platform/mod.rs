@@ -388,8 +388,15 @@ impl Platform for ContainerPlatform {
     }
 
     fn watch(&self) -> BoxStream<'static, WatchEvent> {
+        let attempts = self.attempts.clone();
         self.runtime
             .events(self.settings.installation.as_str())
+            .inspect(move |event| {
+                // The engine may have been away.
+                if *event == RuntimeEvent::Gap {
+                    attempts.doubt();
+                }
+            })
             .filter_map(async |event| match event {
                 RuntimeEvent::Gap => Some(WatchEvent::Gap),
                 // A job's events are nobody's business here; its id names no instance, and
