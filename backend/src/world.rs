@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Seconds between two looks at what the platform has.
 const CAPABILITIES_SECONDS: u64 = 30;
+/// Seconds that one of them may take.
+const LOOK_SECONDS_MAX: u64 = CAPABILITIES_SECONDS;
 /// Seconds that the first look may take; serving does not wait longer for a silent engine.
 const FIRST_LOOK_SECONDS_MAX: u64 = 3;
 /// Where the kernel tells how much memory there is.
@@ -33,23 +35,26 @@ impl World {
         }
     }
 
-    async fn look(&self) {
-        match self.platform.capabilities().await {
-            Ok(found) => *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(found),
-            Err(error) => tracing::warn!(
+    /// Asks what the platform has, for so long. What was told last stands where nothing is told.
+    async fn look(&self, seconds: u64) {
+        let told = self.platform.capabilities();
+        match tokio::time::timeout(Duration::from_secs(seconds), told).await {
+            Ok(Ok(found)) => {
+                *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            }
+            Ok(Err(error)) => tracing::warn!(
                 error = crate::chain(&error),
                 "could not ask what the platform has"
+            ),
+            Err(_) => tracing::warn!(
+                seconds,
+                "the platform is slow to say what it has; serving goes on without"
             ),
         }
     }
 
     pub(crate) async fn first_look(&self) {
-        if tokio::time::timeout(Duration::from_secs(FIRST_LOOK_SECONDS_MAX), self.look())
-            .await
-            .is_err()
-        {
-            tracing::warn!("the platform is slow to say what it has; serving goes on without");
-        }
+        self.look(FIRST_LOOK_SECONDS_MAX).await;
     }
 
     pub(crate) async fn keep_looking(self: Arc<Self>) {
@@ -57,7 +62,7 @@ impl World {
         tick.tick().await;
         loop {
             tick.tick().await;
-            self.look().await;
+            self.look(LOOK_SECONDS_MAX).await;
         }
     }
 
