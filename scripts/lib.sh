@@ -43,7 +43,7 @@ cargo_answers() {
 # usually the caller's own: it is used where it is. What cargo fetches stays root's, so that
 # nothing in the caller's home becomes so.
 find_cargo() {
-    local home
+    local home found
     cargo_answers && return 0
     [ -n "${SUDO_USER:-}" ] || die "a Rust toolchain of the version in Cargo.toml (rust-version) or later is needed: cargo is not on the path, does not run, or is older"
     home=$(getent passwd "$SUDO_USER" | cut -d: -f6) || home=
@@ -52,6 +52,8 @@ find_cargo() {
         export PATH="$home/.cargo/bin:$PATH" RUSTUP_HOME="$home/.rustup"
         cargo_answers && return 0
     fi
+    found=$(cargo --version 2>/dev/null) &&
+        die "$found is older than this tree needs (rust-version in Cargo.toml): bring it up to date, with rustup update where it is rustup's"
     # shellcheck disable=SC2016  # the caller's shell expands these
     die 'a Rust toolchain is needed, and sudo hides that of '"$SUDO_USER"'; put this between sudo and the command: env "PATH=$PATH" "RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}"'
 }

@@ -56,7 +56,8 @@ impl Demo {
         }
         let stand_ins = top.path().join("stand-ins");
         stand_in(&scripts, "prerequisites", "exit 0");
-        stand_in(&stand_ins, "cargo", "exit 0");
+        stand_in(&stand_ins, "cargo", "echo 'cargo 1.95.0'");
+        fs::copy(root().join("Cargo.toml"), top.path().join("Cargo.toml")).unwrap();
         // An engine that runs is left alone; if it were not, this would tell.
         stand_in(&stand_ins, "dockerd", "exit 1");
         let client = client()?;

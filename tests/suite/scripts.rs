@@ -85,9 +85,10 @@ fn demo_of_stand_ins(top: &Path) {
         format!("[ \"$1\" = serve ] || exit 0; {{ echo \"$*\"; env; }} >{started}; exit 1");
     stand_in(&programs, "berthd", &berthd);
     stand_in(&scripts, "client", "echo true");
-    for name in ["cargo", "docker"] {
-        stand_in(&top.join("programs"), name, "exit 0");
+    for (name, body) in [("cargo", "echo 'cargo 1.95.0'"), ("docker", "exit 0")] {
+        stand_in(&top.join("programs"), name, body);
     }
+    fs::write(top.join("Cargo.toml"), "rust-version = \"1.95\"\n").unwrap();
 }
 
 #[test]
@@ -165,11 +166,6 @@ fn the_toolchain_of_who_called_sudo_is_used_or_asked_for() {
     let mut demo = up_that_tells_of_the_engine(folder.path());
     let programs = folder.path().join("programs");
     let home = folder.path().join("home");
-    fs::write(
-        folder.path().join("Cargo.toml"),
-        "rust-version = \"1.95\"\n",
-    )
-    .unwrap();
     let entry = format!("echo \"$2:x:1000:1000::{}:/bin/sh\"", home.display());
     stand_in(&programs, "getent", &entry);
     demo.env("SUDO_USER", "ada")
@@ -177,13 +173,20 @@ fn the_toolchain_of_who_called_sudo_is_used_or_asked_for() {
 
     let command = "env \"PATH=$PATH\" \"RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}\"";
     // Rustup's cargo where it has no toolchain, and one that is too old for this tree.
-    for cargo in ["exit 1", "echo 'cargo 1.85.1 (0123456 2025-01-01)'"] {
+    let old = "cargo 1.85.1 (0123456 2025-01-01)";
+    for (cargo, advice) in [
+        (
+            "exit 1",
+            format!("that of ada; put this between sudo and the command: {command}"),
+        ),
+        (
+            &format!("echo '{old}'"),
+            format!("{old} is older than this tree needs"),
+        ),
+    ] {
         stand_in(&programs, "cargo", cargo);
         let said = told(&demo.output().unwrap());
-        assert!(
-            said.contains("that of ada") && said.contains(command),
-            "{said}"
-        );
+        assert!(said.contains(&advice), "{said}");
         assert!(!folder.path().join("engine").exists(), "{said}");
     }
 

@@ -353,16 +353,20 @@ impl Control {
             operation.id = %operation.id, database.id = %operation.database_id,
             step = step.as_str(), attempt, error = chain(&error), "a step failed",
         );
+        let mut changed = None;
         let class = match class {
             Class::Permanent(_)
                 if self
                     .draws_another_port(subject, &error, Some(&operation.id))
                     .await? =>
             {
+                // What is told of it from here on is told of the new port.
+                changed = self.subject(&operation.database_id).await?;
                 Class::Transient
             }
             class => class,
         };
+        let subject = changed.as_ref().unwrap_or(subject);
         let overdue = may_be_given_up(operation.kind)
             && self.now() >= operation.deadline_at
             && attempt + 1 >= LAST_ATTEMPTS;

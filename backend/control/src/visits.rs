@@ -177,10 +177,12 @@ impl Resync {
     }
 
     /// Events were missed: all of so many are to be compared, and the end from which the first
-    /// follows is passed on the way.
+    /// follows is passed on the way. Who is hurried already gets no faster by that.
     fn hurry(&mut self, count: usize, now: Instant) {
+        if self.hurried == 0 {
+            self.due = self.due.min(now + Duration::from_secs(1));
+        }
         self.hurried = count + 1;
-        self.due = now;
     }
 
     /// How many steps to take now: one, and then a rest of `pause`, or as many as a hurry makes in
@@ -456,9 +458,13 @@ mod tests {
         assert_eq!(resync.due, now + REST);
         let second = now + Duration::from_secs(1);
         resync.hurry(2 * HURRIED_A_SECOND, now);
-        for due in [second, second] {
+        assert_eq!(resync.due, second);
+        assert_eq!(resync.take(now, REST), HURRIED_A_SECOND);
+        // What is missed meanwhile begins it anew, and makes nothing sooner.
+        resync.hurry(2 * HURRIED_A_SECOND, now);
+        for _ in 0..2 {
+            assert_eq!(resync.due, second);
             assert_eq!(resync.take(now, REST), HURRIED_A_SECOND);
-            assert_eq!(resync.due, due);
         }
         // The end is passed, and afterwards it is one at a time again.
         for _ in 0..2 {

@@ -61,12 +61,13 @@ fn schema() -> Schema {
     ])
     .description(
         "How to log in to a database, for this run only: the values reach no plan and no \
-         state. Where nobody is let in with them now, that is a warning.",
+         state. Where the database should run and nobody is let in with them now, that is a \
+         warning.",
     )
 }
 
 /// Why nobody is let in with these credentials now; nothing where they work as far as berthd has
-/// seen. It hands out no password that no login has proven, so that what is asked here is whether
+/// seen, and where the database is stopped because somebody wanted it so. It hands out no password that no login has proven, so that what is asked here is whether
 /// the database serves, and whether another password is to come.
 fn shut(database: &Database, credentials: &Credentials) -> Option<Diagnostic> {
     let (name, status) = (&database.name, database.status.as_str());
