@@ -169,6 +169,8 @@ fn the_toolchain_of_who_called_sudo_is_used_or_asked_for() {
     let entry = format!("echo \"$2:x:1000:1000::{}:/bin/sh\"", home.display());
     stand_in(&programs, "getent", &entry);
     demo.env("SUDO_USER", "ada")
+        // Cargo hands its own on to tests.
+        .env_remove("RUSTUP_HOME")
         .env("CARGO_TARGET_DIR", folder.path().join("elsewhere"));
 
     let command = "env \"PATH=$PATH\" \"RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}\"";
