@@ -15,7 +15,7 @@ pub(crate) struct Charts(Mutex<BTreeMap<InstanceId, Chart>>);
 /// What is remembered of one instance.
 #[derive(Default)]
 pub(crate) struct Chart {
-    /// Whether it was ensured since this process started, or since events were missed.
+    /// Whether it was ensured since this process started, and is not yet due to be again.
     pub(crate) adopted: bool,
     /// Whether it was seen up since it went down last.
     pub(crate) up: bool,
