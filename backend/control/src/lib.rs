@@ -18,10 +18,12 @@ mod findings;
 mod hold;
 mod known;
 mod locks;
+mod news;
 mod operations;
 mod ports;
 mod repair;
 mod roster;
+mod rounds;
 #[cfg(test)]
 mod samples;
 mod sessions;

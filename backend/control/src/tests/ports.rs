@@ -176,3 +176,27 @@ async fn where_every_port_is_taken_that_is_said() {
     assert_eq!(failure.code, "port_taken");
     assert!(failure.message.contains("15000"), "{}", failure.message);
 }
+
+#[tokio::test]
+async fn what_is_given_up_after_another_port_was_drawn_is_told_of_that_port() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = bench.order_row(exposed(), drawn(&bench)).await;
+    bench.clock.forward_seconds(601);
+    assert!(bench.now() > bench.latest(&id).await.deadline_at);
+    // Each attempt but the last may be followed by another, however late it is.
+    for port in PORT..PORT + 3 {
+        bench.runtime.holds_port(port);
+    }
+    bench.run_until_idle(&control).await;
+    let failure = bench.latest(&id).await.failure.unwrap();
+    assert_eq!(failure.code, "deadline_exceeded");
+    assert_eq!(draws(&bench).await.len(), 3);
+    let given = bench.row(&id).await.public_port.unwrap();
+    assert_eq!(given, PORT + 3);
+    let seen = bench.seen(&id).await.conditions;
+    assert!(
+        seen.iter().any(|found| found.lets_change(given)),
+        "{seen:?}"
+    );
+}
