@@ -2,6 +2,7 @@
 //! silence.
 
 use crate::outgoing::Outgoing;
+use crate::places::{Busy, Place, Places};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -15,15 +16,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -216,131 +215,6 @@ fn has_one_host(request: &Request<Incoming>) -> bool {
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
-/// Places for clients. Where all are taken, the one that was idle longest is given away: who
-/// only holds connections does not keep others out.
-struct Places {
-    max: usize,
-    taken: Mutex<Taken>,
-    freed: Notify,
-}
-
-#[derive(Default)]
-struct Taken {
-    next: u64,
-    clients: HashMap<u64, Seated>,
-}
-
-struct Seated {
-    /// None while a request is under way.
-    idle_since: Option<Instant>,
-    leave: Arc<Notify>,
-}
-
-/// One client's place, until it is dropped.
-struct Place {
-    id: u64,
-    places: Arc<Places>,
-    leave: Arc<Notify>,
-    /// Whether a request was answered, and some of the answer may still have to be sent.
-    answered: AtomicBool,
-}
-
-/// A request under way at a place.
-struct Busy(Arc<Place>);
-
-impl Places {
-    fn new(max: usize) -> Self {
-        Self {
-            max: max.max(1),
-            taken: Mutex::default(),
-            freed: Notify::new(),
-        }
-    }
-
-    /// Waits while every client has a request under way.
-    async fn take(self: Arc<Self>) -> Place {
-        loop {
-            let freed = self.freed.notified();
-            if let Some(place) = self.try_take() {
-                return place;
-            }
-            freed.await;
-        }
-    }
-
-    fn try_take(self: &Arc<Self>) -> Option<Place> {
-        let mut taken = self.taken();
-        if taken.clients.len() >= self.max {
-            let longest = taken
-                .clients
-                .iter()
-                .filter_map(|(id, client)| Some((client.idle_since?, *id)))
-                .min()?;
-            if let Some(client) = taken.clients.remove(&longest.1) {
-                client.leave.notify_one();
-            }
-        }
-        let id = taken.next;
-        taken.next += 1;
-        let leave = Arc::new(Notify::new());
-        taken.clients.insert(
-            id,
-            Seated {
-                idle_since: Some(Instant::now()),
-                leave: Arc::clone(&leave),
-            },
-        );
-        Some(Place {
-            id,
-            places: Arc::clone(self),
-            leave,
-            answered: AtomicBool::new(false),
-        })
-    }
-
-    fn taken(&self) -> std::sync::MutexGuard<'_, Taken> {
-        // Nothing that holds it can stop half way through a change.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_idle(&self, id: u64, idle_since: Option<Instant>) {
-        if let Some(client) = self.taken().clients.get_mut(&id) {
-            client.idle_since = idle_since;
-        }
-    }
-}
-
-impl Place {
-    /// The client is idle again once it was answered and the whole answer is on its way.
-    fn all_sent(&self) {
-        if self.answered.swap(false, Ordering::Relaxed) {
-            self.places.set_idle(self.id, Some(Instant::now()));
-            self.places.freed.notify_one();
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.places.taken().clients.remove(&self.id);
-        self.places.freed.notify_one();
-    }
-}
-
-impl Busy {
-    fn at(place: Arc<Place>) -> Self {
-        place.answered.store(false, Ordering::Relaxed);
-        place.places.set_idle(place.id, None);
-        Self(place)
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.answered.store(true, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,6 +222,7 @@ mod tests {
     use axum::http::StatusCode;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
     use tokio::task::JoinHandle;
 
     struct Server {

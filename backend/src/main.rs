@@ -19,6 +19,7 @@ mod logging;
 #[cfg(test)]
 mod must_run;
 mod outgoing;
+mod places;
 mod ports;
 mod registry;
 mod serve;

@@ -263,7 +263,7 @@ mod tests {
         let (now, roster) = (Instant::now(), roster(250));
         let (soon, later) = (now + HURRIED_PAUSE, now + REST);
         let mut resync = Resync::at(now);
-        let mut take = |resync: &mut Resync| (resync.take(&roster, now, REST).len(), resync.due);
+        let take = |resync: &mut Resync| (resync.take(&roster, now, REST).len(), resync.due);
         assert_eq!(take(&mut resync), (1, later));
         resync.hurry(now);
         assert_eq!(resync.due, soon);
