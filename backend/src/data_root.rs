@@ -4,7 +4,7 @@ use berth_domain::{InstallationId, Secret};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why a data root cannot be used.
@@ -29,6 +29,19 @@ pub enum Error {
         /// The data root.
         path: PathBuf,
     },
+    /// It is a copy, and what it was copied from is still there.
+    #[error(
+        "{} is a copy of {}, which is still there: both are the installation {installation} and would take each other's containers. To go on with this one, stop the other for good and remove it (its file {} is enough); to look into a copy, give it to nobody while the other runs",
+        path.display(), original.display(), original.join(INSTALLATION).display()
+    )]
+    Copied {
+        /// The copy.
+        path: PathBuf,
+        /// Where the installation was before.
+        original: PathBuf,
+        /// The installation that both say they are.
+        installation: InstallationId,
+    },
     /// A file does not hold what it should.
     #[error("{} does not hold {expected}; restore the file from your copy", path.display())]
     Content {
@@ -52,6 +65,11 @@ fn io_error(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { act, path, source }
 }
+
+/// The file that says which installation a data root is.
+const INSTALLATION: &str = "installation";
+/// The file that says where the data root was when it was opened last.
+const PATH: &str = "path";
 
 /// A data root that is this process's own for as long as the value lives.
 pub struct DataRoot {
@@ -82,7 +100,7 @@ impl DataRoot {
             }
             Err(errno) => return Err(io_error("lock", &lock_path)(errno.into())),
         }
-        let file = path.join("installation");
+        let file = path.join(INSTALLATION);
         let installation = match read(&file)? {
             Some(text) => InstallationId::parse(text.trim()).map_err(|_| Error::Content {
                 path: file,
@@ -94,6 +112,7 @@ impl DataRoot {
                 id
             }
         };
+        expect_no_original(path, &installation)?;
         Ok(Self {
             path: path.to_owned(),
             installation,
@@ -110,6 +129,39 @@ impl DataRoot {
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Refuses a copy beside its original, and notes where the data root is.
+///
+/// Containers are known by the installation's id and hold their directories by path: whichever of
+/// the two is started takes the other's away and goes on with its own, older or younger, data.
+fn expect_no_original(path: &Path, installation: &InstallationId) -> Result<(), Error> {
+    let own = fs::canonicalize(path).map_err(io_error("find", path))?;
+    let text = own.to_string_lossy();
+    let file = path.join(PATH);
+    let known = read(&file)?;
+    let known = known.as_deref().map(|text| text.trim_end_matches('\n'));
+    if known == Some(&*text) {
+        return Ok(());
+    }
+    if let Some(original) = known.map(Path::new)
+        && !is_same_directory(original, &own)
+        && read(&original.join(INSTALLATION))
+            .is_ok_and(|found| found.is_some_and(|id| id.trim() == installation.as_str()))
+    {
+        return Err(Error::Copied {
+            path: own,
+            original: original.to_owned(),
+            installation: installation.clone(),
+        });
+    }
+    write(&file, &text, 0o644)
+}
+
+/// Whether two paths lead to one directory, as those of a bind mount do.
+fn is_same_directory(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The root key: from the file, or made of `entropy` when the installation is new.
@@ -224,6 +276,42 @@ mod tests {
                 .as_str(),
             "01020304"
         );
+    }
+
+    #[test]
+    fn a_copy_is_refused_while_its_original_is_there_and_what_was_moved_is_not() {
+        let (original, copy) = (Scratch::new("original"), Scratch::new("copy"));
+        drop(DataRoot::open(&original.0, [1, 2, 3, 4]).unwrap());
+        fs::create_dir_all(&copy.0).unwrap();
+        for name in [INSTALLATION, PATH] {
+            fs::copy(original.0.join(name), copy.0.join(name)).unwrap();
+        }
+        let opened = || DataRoot::open(&copy.0, [9; 4]);
+        let text = opened().map(|_| ()).unwrap_err().to_string();
+        let named = [&copy.0, &original.0.join(INSTALLATION)];
+        assert!(
+            named
+                .iter()
+                .all(|path| text.contains(path.to_str().unwrap())),
+            "{text}"
+        );
+        // Another installation has taken its place since: this one was moved away.
+        fs::write(original.0.join(INSTALLATION), "0a0b0c0d\n").unwrap();
+        assert_eq!(opened().unwrap().installation().as_str(), "01020304");
+        // And is at home here now, whatever stands where it once was.
+        fs::write(original.0.join(INSTALLATION), "01020304\n").unwrap();
+        opened().unwrap();
+    }
+
+    #[test]
+    fn one_directory_under_two_names_is_no_copy() {
+        let (real, link) = (Scratch::new("real"), Scratch::new("link"));
+        drop(DataRoot::open(&real.0, [1, 2, 3, 4]).unwrap());
+        fs::write(real.0.join(PATH), format!("{}\n", link.0.display())).unwrap();
+        std::os::unix::fs::symlink(&real.0, &link.0).unwrap();
+        let opened = DataRoot::open(&real.0, [9; 4]).map(|_| ());
+        fs::remove_file(&link.0).unwrap();
+        opened.unwrap();
     }
 
     #[test]
