@@ -262,17 +262,6 @@ impl Object {
         texts.collect::<Result<_, _>>().map(Some)
     }
 
-    /// The texts in the map `name`; none when null, an error when one is unknown.
-    pub fn string_map(&self, name: &str) -> Result<Option<BTreeMap<&str, &str>>, AccessError> {
-        let Some(map) = self.map(name)? else {
-            return Ok(None);
-        };
-        let texts = map
-            .iter()
-            .map(|(key, element)| Ok((key.as_str(), text(name, element)?)));
-        texts.collect::<Result<_, _>>().map(Some)
-    }
-
     /// The text of `name`, which must be there.
     pub fn require_string(&self, name: &str) -> Result<&str, AccessError> {
         self.string(name)?

@@ -351,6 +351,11 @@ mod tests {
         assert!(broken(&exactly_one, null(), null()));
         assert!(broken(&exactly_one, x(), x()));
 
+        let at_least_one = Rule::at_least_one_of(["a", "b"]);
+        assert!(!broken(&at_least_one, x(), x()));
+        assert!(!broken(&at_least_one, null(), unknown()));
+        assert!(broken(&at_least_one, null(), null()));
+
         let together = Rule::required_together(["a", "b"]);
         assert!(broken(&together, x(), null()));
         assert!(!broken(&together, x(), unknown()));

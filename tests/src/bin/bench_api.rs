@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bench_support::berthd::{Berthd, Place};
 use bench_support::constants::{self, Constants};
 use bench_support::plain::{Connection, Outcome, Target};
-use bench_support::{Verdict, median, release_binary, resident_bytes, skip};
+use bench_support::{Verdict, median, release_binary, resident_bytes};
 use serde_json::{Value, json};
 
 const DATABASES: u32 = 10_000;
@@ -55,10 +55,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         constants::serve(Path::new(&folder))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let program = match release_binary("berthd") {
-        Ok(program) => program,
-        Err(missing) => return Ok(skip(&missing)),
-    };
+    let program = release_binary("berthd")?;
     measured(&program).map_err(|error| error.to_string().into())
 }
 

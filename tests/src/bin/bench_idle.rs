@@ -8,7 +8,7 @@ mod bench_support;
 
 use bench_support::api::Api;
 use bench_support::berthd::{Berthd, Place};
-use bench_support::{Verdict, release_binary, resident_bytes, skip};
+use bench_support::{Verdict, release_binary, resident_bytes};
 use serde_json::json;
 use std::error::Error;
 use std::fs;
@@ -25,10 +25,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let program = match release_binary("berthd") {
-        Ok(program) => program,
-        Err(missing) => return Ok(skip(&missing)),
-    };
+    let program = release_binary("berthd")?;
     let options = ["--runtime", "fake", "--overcommit", "100"];
     let berthd = Berthd::start_with(&program, Place::Memory, &options)?;
     let api = Api::of(&berthd)?;

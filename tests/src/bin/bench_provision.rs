@@ -16,7 +16,7 @@ mod bench_support;
 
 use bench_support::api::{Api, text};
 use bench_support::berthd::{Berthd, Place};
-use bench_support::{Verdict, ratio, release_binary, repository, skip};
+use bench_support::{Verdict, ratio, release_binary, repository};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -42,10 +42,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<ExitCode> {
-    let program = match release_binary("berthd") {
-        Ok(program) => program,
-        Err(missing) => return Ok(skip(&missing)),
-    };
+    let program = release_binary("berthd")?;
     let (mut without, mut beside_without) = (Vec::new(), Vec::new());
     {
         let Installation { berthd, .. } = &Installation::start(&program, "0", 'a')?;

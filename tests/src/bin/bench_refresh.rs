@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use bench_support::berthd::Berthd;
 use bench_support::counter::Counter;
-use bench_support::{Missing, Verdict, baseline_provider, median, ratio, release_binary, skip};
+use bench_support::{Missing, Verdict, baseline_provider, median, ratio, release_binary};
 use tempfile::TempDir;
 
 const OBJECTS: u32 = 1_000;
@@ -30,10 +30,7 @@ const REQUESTS_A_PLAN_MIN: u64 = 1;
 const REQUESTS_A_PLAN_MAX: u64 = 3;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let programs = match Programs::find() {
-        Ok(programs) => programs,
-        Err(missing) => return Ok(skip(&missing)),
-    };
+    let programs = Programs::find()?;
     let server = Berthd::start(&programs.server)?;
     let program = BERTH
         .replace("ENDPOINT", server.endpoint())
@@ -44,8 +41,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let echo = stack("berth-dev/echo", &programs.echo, ECHO)?;
     let baseline = match baseline_provider() {
         Ok(provider) => Some(stack("hashicorp/time", &provider, TIME)?),
-        Err(Missing(reason)) => {
-            println!("refresh against the Go provider: not measured: {reason}");
+        Err(missing) => {
+            println!("refresh against the Go provider: not measured: {missing}");
             None
         }
     };

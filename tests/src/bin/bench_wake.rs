@@ -11,7 +11,7 @@ mod bench_support;
 
 use bench_support::api::{Api, text};
 use bench_support::berthd::{Berthd, Place};
-use bench_support::{Verdict, median, release_binary, skip};
+use bench_support::{Verdict, median, release_binary};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
@@ -28,10 +28,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<ExitCode> {
-    let program = match release_binary("berthd") {
-        Ok(program) => program,
-        Err(missing) => return Ok(skip(&missing)),
-    };
+    let program = release_binary("berthd")?;
     // The prefix is this run's own: containers are found by name here.
     let prefix = format!("bw{:x}", std::process::id() & 0xf_ffff);
     let options = ["--spares", "0", "--prefix", &prefix];
