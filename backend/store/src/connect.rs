@@ -18,6 +18,8 @@ pub(crate) const ACQUIRE_SECONDS_MAX: u64 = 10;
 const FIRST_SECONDS_MAX: u64 = 10;
 /// Reads beside one another. Each SQLite connection is a thread and a page cache.
 const READERS_MAX: u32 = 3;
+/// How long a server may take to answer: longer than it lets any statement last.
+const ANSWER_SECONDS_MAX: u64 = 40;
 /// An idle connection gives its memory back after this.
 const IDLE_SECONDS_MAX: u64 = 60;
 
@@ -28,9 +30,12 @@ const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = F
 /// Readers are several, and what they read again is kept as rows.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -250;";
 const SQLITE_FILE: &str = "PRAGMA journal_mode = WAL;";
-/// Statements are bounded; a server configured to answer before it has synced is overruled.
+/// Statements are bounded; a server configured to answer before it has synced is overruled. A
+/// session whose berthd fell silent ends within half a minute, and with it the writer's lock.
 const POSTGRES_SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
      SET idle_in_transaction_session_timeout = '60s'; \
+     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
+     SET tcp_keepalives_count = 3; SET tcp_user_timeout = '30s'; \
      SELECT set_config('synchronous_commit', 'on', false) \
       WHERE current_setting('synchronous_commit') = 'off';";
 /// Any number will do, as long as every berthd takes the same: "berth" in ASCII.
@@ -49,6 +54,8 @@ pub(crate) enum Location {
         url: String,
         /// Nothing was said of encryption, so the server is verified.
         is_decided: bool,
+        /// How long it may be silent.
+        patience_max: Duration,
     },
 }
 
@@ -72,7 +79,11 @@ impl Location {
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let (url, is_decided) = encryption::decided(url)?;
-            return Ok(Self::Postgres { url, is_decided });
+            return Ok(Self::Postgres {
+                url,
+                is_decided,
+                patience_max: Duration::from_secs(ANSWER_SECONDS_MAX),
+            });
         }
         Err(Error::UnknownUrl)
     }
@@ -96,6 +107,14 @@ impl Location {
 
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres { .. })
+    }
+
+    /// How long it may take to answer; a file is bounded by nothing but itself.
+    pub(crate) fn patience_max(&self) -> Option<Duration> {
+        match self {
+            Self::Sqlite { .. } => None,
+            Self::Postgres { patience_max, .. } => Some(*patience_max),
+        }
     }
 
     /// The statement that begins a transaction which writes.
@@ -375,5 +394,22 @@ mod tests {
             setting(&cluster.new_database(), early, question).await,
             "on"
         );
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_soon_after_its_berthd_fell_silent() {
+        // On a Unix socket they always read as none.
+        let Some((_cluster, port)) = crate::cluster::Cluster::on_loopback(|_| Vec::new()) else {
+            return;
+        };
+        let url = format!("postgres://berth@127.0.0.1:{port}/postgres?sslmode=disable");
+        for (question, told) in [
+            ("SHOW tcp_keepalives_idle", "10"),
+            ("SHOW tcp_keepalives_interval", "5"),
+            ("SHOW tcp_keepalives_count", "3"),
+            ("SHOW tcp_user_timeout", "30000"),
+        ] {
+            assert_eq!(setting(&url, "", question).await, told, "{question}");
+        }
     }
 }

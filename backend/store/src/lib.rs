@@ -29,6 +29,7 @@ mod events;
 mod follow;
 mod idempotency;
 mod kept;
+mod lent;
 mod listing;
 mod members;
 mod observations;

@@ -1,6 +1,7 @@
 //! Whose store it is: the installation that it was made for, and the root key that opens it.
 
 use crate::connect::Location;
+use crate::lent::Patience;
 use crate::sealing::{Keys, Place};
 use crate::sql::{Fields, Link};
 use crate::{Error, Store, schema};
@@ -56,6 +57,7 @@ impl Store {
         let mut link = Link {
             conn: &mut conn,
             keys,
+            patience: &mut Patience::of(location.patience_max()),
         };
         let found = schema::has_table(&location, link.conn, KEY_CHECK_TABLE).await?
             && opens(&mut link).await?;
@@ -109,6 +111,7 @@ pub(crate) async fn claim(
     let mut link = Link {
         conn: &mut tx,
         keys,
+        patience: &mut Patience::of(location.patience_max()),
     };
     check_keys(&mut link).await?;
     sql!(

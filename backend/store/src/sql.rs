@@ -1,8 +1,9 @@
 //! Statements that carry the name of their function, and rows that say which column is wrong.
 
+use crate::lent::Patience;
 use crate::{Error, Keys};
 use berth_domain::Timestamp;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryFutureExt};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Any, AnyConnection, Encode, Row, Type};
@@ -38,6 +39,7 @@ macro_rules! reads {
 pub(crate) struct Link<'a> {
     pub(crate) conn: &'a mut AnyConnection,
     pub(crate) keys: &'a Keys,
+    pub(crate) patience: &'a mut Patience,
 }
 
 /// One statement and its arguments.
@@ -76,38 +78,38 @@ impl<'q> Statement<'q> {
     ) -> Result<Vec<T>, Error> {
         let act = self.act;
         let mut rows = self.query.fetch(&mut *link.conn);
-        let mut found = Vec::new();
-        while let Some(row) = rows.next().await {
-            let row = row.map_err(|source| Error::of_statement(act, source))?;
-            found.push(read(&row)?);
-        }
-        Ok(found)
+        let all = async {
+            let mut found = Vec::new();
+            while let Some(row) = rows.next().await {
+                let row = row.map_err(|source| Error::of_statement(act, source))?;
+                found.push(read(&row)?);
+            }
+            Ok(found)
+        };
+        link.patience.bound(all).await
     }
 
     pub(crate) async fn optional(self, link: &mut Link<'_>) -> Result<Option<AnyRow>, Error> {
         let act = self.act;
-        self.query
-            .fetch_optional(&mut *link.conn)
-            .await
-            .map_err(|source| Error::of_statement(act, source))
+        let row = self.query.fetch_optional(&mut *link.conn);
+        let row = row.map_err(|source| Error::of_statement(act, source));
+        link.patience.bound(row).await
     }
 
     pub(crate) async fn one(self, link: &mut Link<'_>) -> Result<AnyRow, Error> {
         let act = self.act;
-        self.query
-            .fetch_one(&mut *link.conn)
-            .await
-            .map_err(|source| Error::of_statement(act, source))
+        let row = self.query.fetch_one(&mut *link.conn);
+        let row = row.map_err(|source| Error::of_statement(act, source));
+        link.patience.bound(row).await
     }
 
     /// Runs it and tells how many rows it touched.
     pub(crate) async fn execute(self, link: &mut Link<'_>) -> Result<u64, Error> {
         let act = self.act;
-        self.query
-            .execute(&mut *link.conn)
-            .await
-            .map(|done| done.rows_affected())
-            .map_err(|source| Error::of_statement(act, source))
+        let done = self.query.execute(&mut *link.conn);
+        let done = done.map_err(|source| Error::of_statement(act, source));
+        let done = link.patience.bound(done).await?;
+        Ok(done.rows_affected())
     }
 }
 

@@ -4,14 +4,14 @@ use crate::connect::Location;
 use crate::events::last_event;
 use crate::follow::{Endings, Followers};
 use crate::kept::{Kept, Touched};
+use crate::lent::{Lent, Patience};
 use crate::sealing::Keys;
 use crate::snapshot::Answers;
 use crate::sql::{Fields, Link};
 use crate::told::Packer;
 use crate::{Error, Tx, ownership, schema};
 use berth_domain::InstallationId;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, Connection, Pool, Transaction};
+use sqlx::{Any, Connection, Pool};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,16 +64,13 @@ impl Journal {
 
 /// A connection that reads.
 pub(crate) struct Reader<'s> {
-    conn: PoolConnection<Any>,
+    conn: Lent,
     keys: &'s Keys,
 }
 
 impl Reader<'_> {
     pub(crate) fn link(&mut self) -> Link<'_> {
-        Link {
-            conn: &mut self.conn,
-            keys: self.keys,
-        }
+        self.conn.link(self.keys)
     }
 }
 
@@ -86,13 +83,23 @@ impl Store {
     /// a store written by a newer berthd and a second writer are refused with an error of their
     /// own, before any row is changed.
     pub async fn open(url: &str, installation: &InstallationId, keys: Keys) -> Result<Self, Error> {
+        Self::open_at(Location::parse(url)?, installation, keys).await
+    }
+
+    pub(crate) async fn open_at(
+        location: Location,
+        installation: &InstallationId,
+        keys: Keys,
+    ) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
-        let location = Arc::new(Location::parse(url)?);
+        let location = Arc::new(location);
         let file_lock = location.lock_file()?;
         let mut first = location.first().await?;
+        let mut patience = Patience::of(location.patience_max());
         let mut link = Link {
             conn: &mut first,
             keys: &keys,
+            patience: &mut patience,
         };
         ownership::refuse_other(&location, &mut link, installation).await?;
         schema::migrate(&location, &mut first).await?;
@@ -100,6 +107,7 @@ impl Store {
         let mut link = Link {
             conn: &mut first,
             keys: &keys,
+            patience: &mut patience,
         };
         let version = version(&mut link).await?;
         let last = last_event(&mut link).await?;
@@ -140,10 +148,10 @@ impl Store {
         let inner = &self.inner;
         match inner.begin_write().await {
             Ok(transaction) => Ok(Tx::new(transaction, Arc::clone(inner))),
-            Err(sqlx::Error::PoolTimedOut) if inner.locked_out.load(Ordering::Relaxed) => {
+            Err(Error::Busy { .. }) if inner.locked_out.load(Ordering::Relaxed) => {
                 Err(Error::AnotherWriter)
             }
-            Err(source) => Err(Error::of_statement("begin", source)),
+            Err(refused) => Err(refused),
         }
     }
 
@@ -178,16 +186,10 @@ impl Store {
         read: impl AsyncFnOnce(&mut Link<'_>, i64) -> Result<T, Error>,
     ) -> Result<(i64, T), Error> {
         let mut transaction = self.inner.begin_read().await?;
-        let mut link = Link {
-            conn: &mut transaction,
-            keys: &self.inner.keys,
-        };
+        let mut link = transaction.link(&self.inner.keys);
         let version = version(&mut link).await?;
         let found = read(&mut link, version).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|source| Error::of_statement(act, source))?;
+        transaction.commit(act).await?;
         Ok((version, found))
     }
 
@@ -196,14 +198,8 @@ impl Store {
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader<'_>, Error> {
-        let conn = self
-            .inner
-            .readers
-            .acquire()
-            .await
-            .map_err(|source| Error::of_statement("reader", source))?;
         Ok(Reader {
-            conn,
+            conn: self.inner.lent(&self.inner.readers, "reader").await?,
             keys: &self.inner.keys,
         })
     }
@@ -241,28 +237,25 @@ impl Inner {
         }
     }
 
-    /// Begins a transaction that writes, on a new connection where the old one is spoilt.
-    ///
-    /// When a disk is full, SQLite may end a transaction by itself. The driver takes it for one
-    /// that goes on, and its connection begins nothing any more.
-    async fn begin_write(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        let statement = self.location.begin_write();
-        match self.writer.begin_with(statement).await {
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                // It goes, whatever it has to say about that.
-                let _spoilt = self.writer.acquire().await?.close().await;
-                self.writer.begin_with(statement).await
-            }
-            begun => begun,
-        }
+    /// Begins a transaction that writes.
+    async fn begin_write(&self) -> Result<Lent, Error> {
+        let mut lent = self.lent(&self.writer, "begin").await?;
+        lent.begin("begin", self.location.begin_write()).await?;
+        Ok(lent)
     }
 
     /// Begins a transaction whose reads all see one version of the store.
-    pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Any>, Error> {
-        self.readers
-            .begin_with(self.location.begin_read())
+    async fn begin_read(&self) -> Result<Lent, Error> {
+        let mut lent = self.lent(&self.readers, "begin_read").await?;
+        lent.begin("begin_read", self.location.begin_read()).await?;
+        Ok(lent)
+    }
+
+    /// A connection of one of the pools.
+    async fn lent(&self, pool: &Pool<Any>, act: &'static str) -> Result<Lent, Error> {
+        Lent::from(pool, self.location.patience_max())
             .await
-            .map_err(|source| Error::of_statement("begin_read", source))
+            .map_err(|source| Error::of_statement(act, source))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::Error;
 use crate::kept::{Touched, Touches};
+use crate::lent::Lent;
 use crate::sql::{Fields, Link};
 use crate::store::Inner;
-use sqlx::{Any, Transaction};
 use std::sync::Arc;
 
 /// A transaction that reads and writes. Dropped without a commit, it leaves nothing.
@@ -12,14 +12,14 @@ use std::sync::Arc;
 /// There is one at a time in an installation, so what it reads cannot change under it.
 #[must_use = "a transaction that is not committed leaves nothing"]
 pub struct Tx {
-    transaction: Transaction<'static, Any>,
+    transaction: Lent,
     inner: Arc<Inner>,
     changed: bool,
     touched: Box<Touched>,
 }
 
 impl Tx {
-    pub(crate) fn new(transaction: Transaction<'static, Any>, inner: Arc<Inner>) -> Self {
+    pub(crate) fn new(transaction: Lent, inner: Arc<Inner>) -> Self {
         Self {
             transaction,
             inner,
@@ -30,10 +30,7 @@ impl Tx {
 
     /// The connection, for a statement that reads.
     pub(crate) fn link(&mut self) -> Link<'_> {
-        Link {
-            conn: &mut self.transaction,
-            keys: self.inner.keys(),
-        }
+        self.transaction.link(self.inner.keys())
     }
 
     /// The connection, for a statement that writes, and what that touches of what is kept.
@@ -83,22 +80,18 @@ impl Tx {
         } else {
             self.version().await?
         };
-        let committed = self.transaction.commit().await;
+        let committed = self.transaction.commit("commit").await;
         if self.changed {
             match &committed {
                 Ok(()) => self.inner.told(version, &self.touched),
                 Err(_) => self.inner.doubt(version, &self.touched),
             }
         }
-        committed.map_err(|source| Error::of_statement("commit", source))?;
-        Ok(version)
+        committed.map(|()| version)
     }
 
     /// Gives up what was written.
     pub async fn rollback(self) -> Result<(), Error> {
-        self.transaction
-            .rollback()
-            .await
-            .map_err(|source| Error::of_statement("rollback", source))
+        self.transaction.rollback("rollback").await
     }
 }

@@ -50,14 +50,7 @@ impl Cluster {
     /// Another server, which is reached on loopback too and shows a certificate there, and its
     /// port; none, with the reason printed, where none is installed.
     pub fn secured(certificate: &str, key: &str) -> Option<(Self, u16)> {
-        let Some(programs) = programs() else {
-            not_run(MISSING);
-            return None;
-        };
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("its address").port();
-        drop(free);
-        let cluster = Self::start(programs, port, |directory| {
+        Self::on_loopback(|directory| {
             let file = |name: &str, content: &str| {
                 let path = directory.join(name);
                 std::fs::write(&path, content).expect("a file");
@@ -68,11 +61,27 @@ impl Cluster {
                 path.display().to_string()
             };
             vec![
-                "listen_addresses=127.0.0.1".to_owned(),
                 "ssl=on".to_owned(),
                 format!("ssl_cert_file={}", file("cert.pem", certificate)),
                 format!("ssl_key_file={}", file("key.pem", key)),
             ]
+        })
+    }
+
+    /// Another server, which is reached on loopback too, and its port; none, with the reason
+    /// printed, where none is installed. Settings may need files in its directory.
+    pub fn on_loopback(settings: impl FnOnce(&Path) -> Vec<String>) -> Option<(Self, u16)> {
+        let Some(programs) = programs() else {
+            not_run(MISSING);
+            return None;
+        };
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("its address").port();
+        drop(free);
+        let cluster = Self::start(programs, port, |directory| {
+            let mut all = settings(directory);
+            all.push("listen_addresses=127.0.0.1".to_owned());
+            all
         });
         Some((cluster, port))
     }
