@@ -249,6 +249,10 @@ impl<T> Doing<T> for Result<T, berth_store::Error> {
             berth_store::Error::Busy { .. } => {
                 Error::refused(Code::Busy, "The store is busy: try again")
             }
+            berth_store::Error::Held { .. } => Error::refused(
+                Code::Busy,
+                "Another program holds the file of berthd's own store: try again",
+            ),
             berth_store::Error::Full { .. } => Error::refused(
                 Code::StorageFull,
                 "The disk under berthd's own store is full, so nothing was changed: free some room on it",

@@ -1,8 +1,9 @@
 //! Where the store is, and connections to it: few, bounded, durable before they answer.
 
+use crate::error::{has_code, is_held};
 use crate::{Error, encryption};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, ConnectOptions, Connection, Pool};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, ConnectOptions, Connection, Pool};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,6 +19,8 @@ pub(crate) const ACQUIRE_SECONDS_MAX: u64 = 10;
 const FIRST_SECONDS_MAX: u64 = 10;
 /// Reads beside one another. Each SQLite connection is a thread and a page cache.
 const READERS_MAX: u32 = 3;
+/// How long a file that another program holds is waited for.
+const HELD_SECONDS_MAX: u64 = 5;
 /// How long a server may take to answer: longer than it lets any statement last.
 const ANSWER_SECONDS_MAX: u64 = 40;
 /// An idle connection gives its memory back after this.
@@ -25,7 +28,7 @@ const IDLE_SECONDS_MAX: u64 = 60;
 
 /// Pages are kept within 1 MB a connection, the log is cut back to 16 MB after a burst; a commit
 /// is on disk before it answers.
-const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; \
+const SQLITE_SESSION: &str = "PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA cache_size = -1000; PRAGMA journal_size_limit = 16777216;";
 /// Readers are several, and what they read again is kept as rows.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -250;";
@@ -49,6 +52,8 @@ pub(crate) enum Location {
     Sqlite {
         path: PathBuf,
         url: String,
+        /// How long it is waited for when another program holds it.
+        held_max: Duration,
     },
     Postgres {
         url: String,
@@ -102,6 +107,7 @@ impl Location {
         Self::Sqlite {
             path: path.to_owned(),
             url,
+            held_max: Duration::from_secs(HELD_SECONDS_MAX),
         }
     }
 
@@ -229,6 +235,10 @@ impl Location {
         match tokio::time::timeout(Duration::from_secs(FIRST_SECONDS_MAX), connected).await {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(source)) if is_locked(&source) => Err(Error::AnotherWriter),
+            Ok(Err(source)) if is_held(&source) => Err(Error::Held {
+                act: "open",
+                source,
+            }),
             Ok(Err(source)) => Err(self.refused(source)),
             Err(_) => Err(Error::Busy {
                 seconds: FIRST_SECONDS_MAX,
@@ -245,6 +255,12 @@ impl Location {
                 (POSTGRES_SESSION, "SET default_transaction_read_only = on;")
             }
         };
+        if let Self::Sqlite { held_max, .. } = self {
+            let held_max = format!("PRAGMA busy_timeout = {}", held_max.as_millis());
+            sqlx::raw_sql(AssertSqlSafe(held_max))
+                .execute(&mut *conn)
+                .await?;
+        }
         sqlx::raw_sql(session).execute(&mut *conn).await?;
         if !restriction.is_empty() {
             sqlx::raw_sql(restriction).execute(conn).await?;
@@ -298,10 +314,7 @@ impl Location {
 }
 
 fn is_locked(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(|e| e.code())
-        .is_some_and(|code| code == LOCK_NOT_AVAILABLE)
+    has_code(error, &[LOCK_NOT_AVAILABLE])
 }
 
 /// Makes the file for its owner alone, before SQLite would make it for everybody. What SQLite
@@ -348,7 +361,8 @@ mod tests {
 
     #[test]
     fn a_path_with_odd_characters_is_one_file() {
-        let Location::Sqlite { path, url } = Location::parse("sqlite:/a b%/c#.db").unwrap() else {
+        let Location::Sqlite { path, url, .. } = Location::parse("sqlite:/a b%/c#.db").unwrap()
+        else {
             panic!("not a file");
         };
         assert_eq!(path, Path::new("/a b%/c#.db"));

@@ -3,6 +3,9 @@
 use berth_domain::DatabaseId;
 use std::path::PathBuf;
 
+/// What SQLite says when another program held its file for too long: in general, after a crash,
+/// when another one wrote since this one read, and when the wait for it ended.
+const SQLITE_BUSY: [&str; 4] = ["5", "261", "517", "773"];
 /// What SQLite says when a write found no room.
 const SQLITE_FULL: &str = "13";
 /// What PostgreSQL says then.
@@ -106,6 +109,14 @@ pub enum Error {
         /// How long was waited.
         seconds: u64,
     },
+    /// Another program, which is no berthd, holds the store's file.
+    #[error("another program holds the store's file: end it, or let it finish")]
+    Held {
+        /// The function whose statement it was.
+        act: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
     /// The disk under the store is full, and nothing was written.
     #[error("the disk under the store has no room left")]
     Full {
@@ -184,17 +195,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells a taken key and a full disk from any other failure of a statement.
+    /// Tells a taken key, a held file and a full disk from any other failure of a statement.
     pub(crate) fn of_statement(act: &'static str, source: sqlx::Error) -> Self {
         let unique = source
             .as_database_error()
             .is_some_and(|e| e.is_unique_violation());
-        let full = source
-            .as_database_error()
-            .and_then(|e| e.code())
-            .is_some_and(|code| [SQLITE_FULL, POSTGRESQL_DISK_FULL].contains(&code.as_ref()));
+        let full = has_code(&source, &[SQLITE_FULL, POSTGRESQL_DISK_FULL]);
         match source {
             source if unique => Self::Duplicate { act, source },
+            source if is_held(&source) => Self::Held { act, source },
             source if full => Self::Full { act, source },
             sqlx::Error::PoolTimedOut => Self::Busy {
                 seconds: crate::connect::ACQUIRE_SECONDS_MAX,
@@ -202,4 +211,17 @@ impl Error {
             source => Self::Query { act, source },
         }
     }
+}
+
+/// Whether another program held a file for too long.
+pub(crate) fn is_held(error: &sqlx::Error) -> bool {
+    has_code(error, &SQLITE_BUSY)
+}
+
+/// Whether the database said one of these.
+pub(crate) fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    error
+        .as_database_error()
+        .and_then(|e| e.code())
+        .is_some_and(|code| codes.contains(&code.as_ref()))
 }

@@ -27,10 +27,7 @@ impl Store {
         let Some(mut conn) = location.look().await? else {
             return Ok(false);
         };
-        let failed = |source| Error::Query {
-            act: "has_key_check",
-            source,
-        };
+        let failed = |source| Error::of_statement("has_key_check", source);
         let mut found = schema::has_table(&location, &mut conn, KEY_CHECK_TABLE).await?;
         if found {
             let row = sqlx::query("/* has_key_check */ SELECT COUNT(*) FROM key_check")
@@ -102,10 +99,7 @@ pub(crate) async fn claim(
     keys: &Keys,
     own: &InstallationId,
 ) -> Result<(), Error> {
-    let failed = |source| Error::Query {
-        act: "claim",
-        source,
-    };
+    let failed = |source| Error::of_statement("claim", source);
     let begun = conn.begin_with(location.begin_write()).await;
     let mut tx = begun.map_err(failed)?;
     let mut link = Link {

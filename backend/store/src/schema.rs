@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::connect::Location;
+use crate::error::is_held;
 use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, Connection, Row};
 
@@ -33,10 +34,9 @@ pub(crate) async fn has_table(
     };
     let counted = sqlx::query(question).bind(name).fetch_one(conn).await;
     let count = counted.and_then(|row| row.try_get::<i64, _>(0));
-    count.map(|count| count > 0).map_err(|source| Error::Query {
-        act: "has_table",
-        source,
-    })
+    count
+        .map(|count| count > 0)
+        .map_err(|source| Error::of_statement("has_table", source))
 }
 
 /// Brings the tables to the newest schema; refuses a store that is newer than this program.
@@ -56,9 +56,12 @@ pub(crate) async fn migrate(location: &Location, conn: &mut AnyConnection) -> Re
             Some(_) => return Err(Error::Altered { version: *version }),
             None => apply(location, conn, *version, text, &checksum)
                 .await
-                .map_err(|source| Error::Migrate {
-                    version: *version,
-                    source,
+                .map_err(|source| match source {
+                    source if is_held(&source) => Error::of_statement("migrate", source),
+                    source => Error::Migrate {
+                        version: *version,
+                        source,
+                    },
                 })?,
         }
     }
@@ -66,10 +69,7 @@ pub(crate) async fn migrate(location: &Location, conn: &mut AnyConnection) -> Re
 }
 
 async fn applied(conn: &mut AnyConnection) -> Result<Vec<(i64, String)>, Error> {
-    let failed = |source| Error::Query {
-        act: "applied_migrations",
-        source,
-    };
+    let failed = |source| Error::of_statement("applied_migrations", source);
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS schema_migrations \
          (version BIGINT PRIMARY KEY, checksum TEXT NOT NULL)",

@@ -285,6 +285,33 @@ mod tests {
         Store::open(&url, &installation, keys).await.unwrap()
     }
 
+    #[tokio::test]
+    async fn a_file_that_another_program_holds_is_said_to_be_held() {
+        let directory = tempfile::tempdir().unwrap();
+        open(&directory).await.close().await;
+        let url = format!("sqlite:{}", directory.path().join("berth.db").display());
+        let impatient = async || {
+            let mut location = Location::parse(&url).unwrap();
+            if let Location::Sqlite { held_max, .. } = &mut location {
+                *held_max = std::time::Duration::from_millis(1);
+            }
+            let installation = InstallationId::from_entropy([7; 4]);
+            Store::open_at(location, &installation, Keys::from_root([7; 32])).await
+        };
+        let store = impatient().await.unwrap();
+        let mut other = sqlx::AnyConnection::connect(&url).await.unwrap();
+        let hold = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other);
+        hold.await.unwrap();
+        assert!(matches!(store.begin().await, Err(Error::Held { .. })));
+        store.ping().await.unwrap();
+        store.close().await;
+        let refused = impatient().await.err();
+        assert!(matches!(refused, Some(Error::Held { .. })), "{refused:?}");
+        other.close().await.unwrap();
+        let store = impatient().await.unwrap();
+        store.begin().await.unwrap().rollback().await.unwrap();
+    }
+
     async fn say(tx: &mut Tx, statement: &'static str) -> Result<(), sqlx::Error> {
         let said = sqlx::raw_sql(statement).execute(&mut *tx.link().conn);
         said.await.map(drop)
