@@ -245,12 +245,15 @@ impl Observation {
     }
 
     /// What stays true of a database that comes back out of the trash: nothing of it runs, but
-    /// where it ever was ready it has data, which an empty one must not take the place of.
+    /// where it ever was ready it has data, which an empty one must not take the place of, and
+    /// a public port that nobody was served at is as good as another one.
     pub fn of_restored(known: Option<&Self>, at: Timestamp) -> Self {
         let none_yet = Self::none_yet(at);
+        let stays = |found: &&Condition| found.kind == Condition::PORT_MAY_CHANGE;
         match known {
             None => none_yet,
             Some(known) => Self {
+                conditions: known.conditions.iter().filter(stays).cloned().collect(),
                 generation: known.generation,
                 version_actual: known.version_actual.clone(),
                 storage_used_bytes: known.storage_used_bytes,

@@ -322,6 +322,10 @@ impl World {
                 if fields["expose"] == json!(true) && fields["public_port"].is_null() {
                     fields.insert("public_port".into(), json!(15_001));
                 }
+                if derived::port_may_change(&row) {
+                    fields.insert("public_port".into(), json!(15_002));
+                    fields.insert("conditions".into(), json!([]));
+                }
                 let mut ordered = Json::Null;
                 if is_work(&row, &fields) {
                     ordered = json!(self.operate(&id, &name, "change"));

@@ -234,6 +234,29 @@ async fn a_port_that_is_not_published_any_more_is_kept_without_a_word() {
 }
 
 #[tokio::test]
+async fn a_port_that_may_still_change_is_open_until_the_apply() {
+    let stage = Stage::start().await;
+    let config = |status: &str| {
+        stage.database(&[("expose", true.into()), ("desired_status", status.into())])
+    };
+    let mut instance = stage.created(&config("stopped")).await;
+    stage.fake.change(|world| {
+        let row = world.databases.values_mut().next().unwrap();
+        row["conditions"] = json!([{"type": "PortMayChange", "status": "True", "reason": "NotPublishedYet", "message": "", "since": "t"}]);
+    });
+    stage
+        .assert_settled(&mut instance, &config("stopped"))
+        .await;
+    let plan = stage.host.apply(&mut instance, &config("running")).await;
+    assert_eq!(open(&plan.unwrap()), ["public_port"]);
+    let state = instance.state.as_ref().unwrap();
+    assert_eq!(state.integer("public_port").unwrap(), Some(15_002));
+    stage
+        .assert_settled(&mut instance, &config("running"))
+        .await;
+}
+
+#[tokio::test]
 async fn a_pooler_can_be_switched_off_and_on() {
     let stage = Stage::start().await;
     let off = stage.database(&[("pooler", Value::object([("enabled", false)]))]);

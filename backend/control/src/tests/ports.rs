@@ -200,3 +200,20 @@ async fn what_is_given_up_after_another_port_was_drawn_is_told_of_that_port() {
         "{seen:?}"
     );
 }
+
+#[tokio::test]
+async fn a_restored_database_may_still_be_given_another_port() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let mut row = exposed();
+    row.intent = Intent::Stop;
+    let id = bench.order_row(row, drawn(&bench)).await;
+    bench.run_until_idle(&control).await;
+    bench.destroy(&id, 7).await;
+    bench.run_until_idle(&control).await;
+    bench.runtime.holds_port(PORT);
+    bench.undelete(&id).await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
+    assert_ne!(bench.row(&id).await.public_port, Some(PORT));
+}

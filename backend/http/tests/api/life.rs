@@ -245,3 +245,32 @@ async fn a_database_comes_back_with_its_destroyed_project() {
     let project = berth.get("/v1/projects/shop-2").await.expect(200);
     assert_eq!(project["project"]["id"], made["project_id"]);
 }
+
+#[tokio::test]
+async fn a_port_that_is_not_published_yet_is_promised_by_no_plan_and_no_restore() {
+    let berth = TestBerth::start().await;
+    let config = |status: &str| json!({"name": "orders", "engine": "postgresql", "expose": true, "desired_status": status});
+    let made = berth.database(config("stopped")).await;
+    let id = made["id"].as_str().unwrap();
+    for (status, open) in [("running", vec!["public_port"]), ("stopped", vec![])] {
+        let item = json!({"kind": "database", "id": id, "config": config(status)});
+        let planned = berth.plan_one(&berth.admin, item).await;
+        assert_eq!(planned["unknown"], json!(open), "{status}: {planned}");
+    }
+    let restored = |config: serde_json::Value| {
+        let berth = &berth;
+        async move {
+            berth.delete("/v1/databases/orders").await.expect(200);
+            let mut body = json!({"name": "orders", "restore_from": {"deleted_database_id": id}});
+            body.as_object_mut()
+                .unwrap()
+                .extend(config.as_object().unwrap().clone());
+            berth.post("/v1/databases", body).await.expect(201)["database"].clone()
+        }
+    };
+    let back = restored(json!({})).await;
+    assert_eq!(back["public_port"], made["public_port"]);
+    assert_eq!(back["conditions"], made["conditions"]);
+    let asked_for = restored(json!({"public_port": made["public_port"]})).await;
+    assert_eq!(asked_for["conditions"], json!([]));
+}

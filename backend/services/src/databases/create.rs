@@ -10,8 +10,8 @@ use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes
 use crate::view::View;
 use crate::{Caller, Code, Error, FieldError, Services, random, random_password};
 use berth_domain::{
-    Claim, Database, DatabaseId, EngineName, FieldChange, Fingerprint, InstanceId, Intent, Name,
-    Observation, OperationKind, Project, Slug, Timestamp, TlsMode,
+    Claim, Condition, Database, DatabaseId, EngineName, FieldChange, Fingerprint, InstanceId,
+    Intent, Name, Observation, OperationKind, Project, Slug, Timestamp, TlsMode,
 };
 use berth_store::{CredentialState, CredentialVersion, DatabaseRecord, Tx};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +94,7 @@ impl Services {
                 self.bring_back(
                     &mut writing.tx,
                     caller,
+                    config,
                     *row,
                     *project,
                     evaluation,
@@ -192,6 +193,7 @@ impl Services {
         &self,
         tx: &mut Tx,
         caller: &Caller,
+        config: &DatabaseConfig,
         mut row: Database,
         mut project: Project,
         evaluation: Evaluation,
@@ -218,6 +220,11 @@ impl Services {
             .doing("bring a database back")?;
         let known = tx.observation(&row.id).await.doing("read an observation")?;
         let mut observation = Observation::of_restored(known.as_ref(), now);
+        // Neither a port that is drawn now nor one that is asked for is the one that was told of.
+        if drawn.is_some() || config.public_port.value().is_some() {
+            let told = &mut observation.conditions;
+            told.retain(|found| found.kind != Condition::PORT_MAY_CHANGE);
+        }
         observation.conditions.extend(drawn);
         tx.put_observation(&row.id, &observation)
             .await

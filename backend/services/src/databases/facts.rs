@@ -154,6 +154,12 @@ impl Facts {
         }
     }
 
+    /// Whether the row's `port` may still be replaced by another one.
+    pub(super) fn lets_change(&self, port: u16) -> bool {
+        let told = self.observation.iter().flat_map(|seen| &seen.conditions);
+        told.into_iter().any(|found| found.lets_change(port))
+    }
+
     /// Client connections and bytes that were last seen.
     pub(super) fn connections(&self) -> u32 {
         self.observation

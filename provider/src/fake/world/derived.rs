@@ -51,6 +51,15 @@ pub fn public_port(config: &Fields, prior: Option<&Fields>) -> Json {
     given.or(kept).cloned().unwrap_or_default()
 }
 
+/// Whether another port may still be drawn for a row.
+pub fn port_may_change(row: &Fields) -> bool {
+    let conditions = row.get("conditions").and_then(Json::as_array);
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == json!("PortMayChange"))
+}
+
 /// Hosts and URIs, which hang on what else the database is.
 pub fn addresses(fields: &Fields) -> Json {
     let slug = text(fields, "slug");

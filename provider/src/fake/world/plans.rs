@@ -118,6 +118,9 @@ impl World {
         }
         if of_database {
             unknown.extend(also_unknown(&planned, &unknown));
+            if prior.is_some_and(derived::port_may_change) {
+                unknown.push("public_port".to_owned());
+            }
             if config.contains_key("public_port") && planned["expose"] == json!(false) {
                 notes.push(json!({
                     "severity": "warning", "field": "public_port",

@@ -113,7 +113,7 @@ impl Evaluator<'_> {
         let expose = self.expose();
         let allow_list = self.allow_list(expose);
         let inject_env = self.inject_env(&slug);
-        let planned = PlannedDatabase {
+        let mut planned = PlannedDatabase {
             id: self.base.row().map(|row| row.id.clone()).into(),
             project_id,
             name,
@@ -141,6 +141,7 @@ impl Evaluator<'_> {
             expose,
             allow_list,
         };
+        self.leave_drawn_port_open(&mut planned);
         self.capacity(&plan);
         self.quota(&planned);
         self.sleep_needs_a_pooler(&planned);

@@ -4,7 +4,7 @@ use super::tests::{facts, row, rules};
 use super::*;
 use crate::databases::config::PoolerConfig;
 use crate::databases::facts::{Authority, Holder, ProjectFact};
-use berth_domain::{Intent, Name};
+use berth_domain::{Condition, Intent, Name, Observation, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,6 +168,26 @@ prop_compose! {
     }
 }
 
+/// The row with a port that may still be replaced, and a world that knows of it.
+fn with_a_drawn_port(world: Facts) -> (Database, Facts) {
+    let (port, at) = (15_005, Timestamp::from_millis(0));
+    let mut seen = Observation::none_yet(at);
+    seen.conditions = vec![Condition::port_may_change(port, at)];
+    let row = Database {
+        expose: true,
+        public_port: Some(port),
+        ..row()
+    };
+    let observation = Some(seen);
+    (
+        row,
+        Facts {
+            observation,
+            ..world
+        },
+    )
+}
+
 /// Each attribute as text, unknown ones left out.
 fn known_attributes(planned: &PlannedDatabase, rules: &Rules) -> BTreeMap<&'static str, String> {
     let mut all = BTreeMap::new();
@@ -233,10 +253,11 @@ proptest! {
     #[test]
     fn fewer_unknowns_only_refine(
         wish in wishes(), world in worlds(), hidden in 0..(1_u32 << FIELDS), kept in any::<u32>(),
-        exists in any::<bool>(),
+        exists in any::<bool>(), drawn in any::<bool>(),
     ) {
         let rules = rules();
-        let row = exists.then(row);
+        let (row, world) = if drawn { with_a_drawn_port(world) } else { (row(), world) };
+        let row = exists.then_some(row);
         let mut world = world;
         if !exists && wish.restore_from.value().is_some() {
             let destroyed = Database { intent: Intent::Destroy, ..super::tests::row() };
@@ -261,22 +282,23 @@ proptest! {
     }
 
     #[test]
-    fn what_is_planned_with_nothing_unknown_is_what_is_stored(wish in wishes(), world in worlds(), exists in any::<bool>()) {
+    fn what_is_planned_with_nothing_unknown_is_what_is_stored(wish in wishes(), world in worlds(), exists in any::<bool>(), drawn in any::<bool>()) {
         let rules = rules();
-        let row = exists.then(row);
+        let (row, world) = if drawn { with_a_drawn_port(world) } else { (row(), world) };
+        let row = exists.then_some(row);
         let clear = hide_pooler_unknowns(wish);
         let clear = DatabaseConfig { restore_from: Given::Absent, ..clear };
         let found = evaluate(row.as_ref(), &clear, &world, &rules);
         if found.errors.is_empty() {
             let mut stored = row.unwrap_or_else(super::tests::row);
-            let drawn = found.planned.public_port.is_unknown();
+            let is_open = found.planned.public_port.is_unknown();
             let planned = found.planned.clone();
             prop_assert!(found.planned.write_into(&mut stored).is_ok());
             let told = known_attributes(&PlannedDatabase::of(&stored), &rules);
             for (field, value) in known_attributes(&planned, &rules) {
                 prop_assert_eq!(Some(&value), told.get(field), "{}", field);
             }
-            prop_assert!(!drawn || planned.expose == Maybe::Known(true));
+            prop_assert!(!is_open || planned.expose == Maybe::Known(true));
         }
     }
 }

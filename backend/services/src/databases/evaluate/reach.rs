@@ -1,9 +1,10 @@
 //! Who reaches a database from outside its project's network.
 
 use super::{Base, Evaluator};
+use crate::databases::planned::PlannedDatabase;
 use crate::note::not_one_of;
 use crate::{Code, Given, Maybe, Note};
-use berth_domain::TlsMode;
+use berth_domain::{Intent, TlsMode};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -74,6 +75,25 @@ impl Evaluator<'_> {
                 Maybe::Unknown
             }
             (None, Maybe::Unknown) => Maybe::Unknown,
+        }
+    }
+
+    /// Leaves a port open that was drawn and at which nobody has been served yet: while it is
+    /// published for the first time, another one may be drawn. What changes nothing keeps it.
+    pub(super) fn leave_drawn_port_open(&self, planned: &mut PlannedDatabase) {
+        let Some(Some(port)) = planned.public_port.known() else {
+            return;
+        };
+        let asked_for = self.config.public_port.value().is_some();
+        let stays_away =
+            planned.expose == Maybe::Known(false) || planned.intent == Maybe::Known(Intent::Stop);
+        let changes = match self.base {
+            Base::Row(row) => *planned != PlannedDatabase::of(row),
+            Base::Trash(_) => true,
+            Base::New | Base::Unknown => false,
+        };
+        if changes && !asked_for && !stays_away && self.facts.lets_change(port) {
+            planned.public_port = Maybe::Unknown;
         }
     }
 
@@ -198,5 +218,93 @@ fn network(text: &str) -> Result<IpNet, String> {
         Err(_) => {
             Err("write an address, a slash and a prefix length, such as 203.0.113.0/24".to_owned())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate;
+    use super::super::tests::{facts, row, rules};
+    use super::*;
+    use crate::databases::config::DatabaseConfig;
+    use crate::databases::facts::{Facts, RestoreFact};
+    use berth_domain::{Condition, Database, Observation, Timestamp};
+
+    const PORT: u16 = 15_005;
+
+    /// A database that was stopped before anybody was served at its drawn port.
+    fn unpublished() -> (Database, Facts) {
+        let row = Database {
+            expose: true,
+            public_port: Some(PORT),
+            intent: Intent::Stop,
+            ..row()
+        };
+        let mut seen = Observation::none_yet(Timestamp::from_millis(0));
+        seen.conditions = vec![Condition::port_may_change(PORT, seen.observed_at)];
+        let known = Facts {
+            observation: Some(seen),
+            ..facts()
+        };
+        (row, known)
+    }
+
+    #[test]
+    fn a_drawn_port_is_left_open_by_the_change_that_publishes_it() {
+        let (row, known) = unpublished();
+        let planned = |row: &Database, config: &DatabaseConfig, known: &Facts| {
+            let found = evaluate(Some(row), config, known, &rules());
+            assert_eq!(found.errors, vec![]);
+            found.planned.public_port
+        };
+        let same = || DatabaseConfig {
+            public_port: Given::Absent,
+            ..DatabaseConfig::default().over(&row)
+        };
+        let kept = Maybe::Known(Some(PORT));
+        assert_eq!(planned(&row, &same(), &known), kept, "nothing changes");
+        let start = DatabaseConfig {
+            desired_status: Given::Value("running".to_owned()),
+            ..same()
+        };
+        assert_eq!(planned(&row, &start, &known), Maybe::Unknown);
+        assert_eq!(planned(&row, &start, &facts()), kept, "it is for life");
+        let asked_for = DatabaseConfig {
+            public_port: Given::Value(PORT),
+            ..start
+        };
+        assert_eq!(planned(&row, &asked_for, &known), kept, "asked for");
+        let larger = DatabaseConfig {
+            storage_gb: Given::Value(30),
+            ..same()
+        };
+        assert_eq!(planned(&row, &larger, &known), kept, "it stays stopped");
+        let running = Database {
+            intent: Intent::Run,
+            ..row.clone()
+        };
+        let hidden = DatabaseConfig {
+            expose: Given::Value(false),
+            ..same()
+        };
+        assert_eq!(planned(&running, &hidden, &known), kept, "hidden");
+    }
+
+    #[test]
+    fn a_restored_database_publishes_its_drawn_port_for_the_first_time() {
+        let (row, mut known) = unpublished();
+        let destroyed = Database {
+            intent: Intent::Destroy,
+            ..row
+        };
+        known.restore = RestoreFact::Found(Box::new(destroyed));
+        let back = DatabaseConfig {
+            name: Given::Value("orders".to_owned()),
+            restore_from: Given::Value("db_1".to_owned()),
+            ..DatabaseConfig::default()
+        };
+        let found = evaluate(None, &back, &known, &rules());
+        assert_eq!(found.errors, vec![]);
+        assert_eq!(found.planned.public_port, Maybe::Unknown);
     }
 }
