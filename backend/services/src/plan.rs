@@ -1,8 +1,7 @@
 //! Dry runs of several resources at once. They write, reserve and draw nothing.
 
 use crate::databases::{
-    DatabaseConfig, Evaluation, Gatherer, PlannedDatabase, Taken, addresses_of, addresses_planned,
-    evaluate, is_shielded, protected,
+    DatabaseConfig, Evaluation, Gatherer, PlannedDatabase, Taken, evaluate, is_shielded, protected,
 };
 use crate::error::Doing;
 use crate::projects::{
@@ -205,45 +204,9 @@ impl Services {
                 errors.push(twice(Code::SlugTaken, &format!("the slug \"{slug}\"")));
             }
         }
-        if resumes.is_none() {
-            let memory = |plan: &str| {
-                self.rules
-                    .catalogue
-                    .plan(plan)
-                    .map_or(0, |p| u64::from(p.memory_mb))
-            };
-            let had = row.map_or(0, |row| memory(&row.plan));
-            if let Maybe::Known(plan) = &planned.plan {
-                before.taken.memory_mb += memory(plan).saturating_sub(had);
-            }
-            if let (Maybe::Known(project), Maybe::Known(storage)) =
-                (&planned.project_id, planned.storage_gb)
-            {
-                let stays = row.filter(|row| row.project_id == *project);
-                let taken = before.taken.projects.entry(project.clone()).or_default();
-                taken.databases += u32::from(stays.is_none());
-                let had = stays.map_or(0, |row| u64::from(row.storage_gb));
-                taken.storage_gb += u64::from(storage).saturating_sub(had);
-            }
-            match planned.public_port {
-                Maybe::Known(Some(port)) => {
-                    before.taken.ports.insert(port);
-                }
-                Maybe::Unknown if errors.is_empty() && planned.expose == Maybe::Known(true) => {
-                    before.taken.ports_awaited += 1;
-                }
-                Maybe::Known(None) | Maybe::Unknown => {}
-            }
-        }
         // What is refused takes nothing: one complaint is enough.
-        if resumes.is_none() && errors.is_empty() {
-            let wanted = addresses_planned(&planned.pooler, planned.expose);
-            let had = row.map_or((0, 0), addresses_of);
-            if let Maybe::Known(project) = &planned.project_id {
-                *before.taken.in_projects.entry(project.clone()).or_default() +=
-                    wanted.0.saturating_sub(had.0);
-            }
-            before.taken.in_public += wanted.1.saturating_sub(had.1);
+        if errors.is_empty() && resumes.is_none() {
+            before.taken.add(row, &planned, &self.rules);
         }
         if errors.is_empty() {
             Outcome {

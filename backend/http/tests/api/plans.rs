@@ -128,7 +128,9 @@ async fn the_later_of_two_that_clash_is_refused() {
             json!({"name": "two", "engine": "postgresql", "plan": "large", "public_port": 15_001}),
         ),
         create(json!({"name": "three", "engine": "postgresql", "plan": "large"})),
-        create(json!({"name": "four", "engine": "postgresql"})),
+        create(json!({"name": "four", "engine": "postgresql", "plan": "large"})),
+        create(json!({"name": "five", "engine": "postgresql", "plan": "large"})),
+        create(json!({"name": "six", "engine": "postgresql"})),
         json!({"kind": "project", "config": {"name": "shop"}}),
         json!({"kind": "project", "config": {"name": "shop"}}),
         json!({"kind": "bucket", "config": {}}),
@@ -156,6 +158,8 @@ async fn the_later_of_two_that_clash_is_refused() {
             "name",
             "public_port",
             "-",
+            "-",
+            "-",
             "plan",
             "-",
             "name",
@@ -163,6 +167,43 @@ async fn the_later_of_two_that_clash_is_refused() {
             "nam"
         ]
     );
+}
+
+#[tokio::test]
+async fn what_is_refused_takes_nothing_from_those_after_it() {
+    let berth = TestBerth::start().await;
+    let quota = json!({"name": "shop", "quota": {"databases": 1}});
+    berth.post("/v1/projects", quota).await.expect(201);
+    // The host carries one that is large, twice its memory being promised.
+    berth
+        .host
+        .capacity
+        .lock()
+        .unwrap()
+        .as_mut()
+        .unwrap()
+        .memory_mb = 2048;
+    let wish = |name: &str, tls_mode: &str| {
+        create(json!({
+            "name": name, "project_id": "shop", "engine": "postgresql", "plan": "large",
+            "expose": true, "public_port": 15_001, "tls_mode": tls_mode,
+        }))
+    };
+    let items = [
+        wish("wrong", "maybe"),
+        wish("right", "allow"),
+        wish("too-many", "allow"),
+    ];
+    let answer = berth.post("/v1/plan", json!({"resources": items})).await;
+    let answer = answer.expect(200);
+    let refused = |at: usize| {
+        let errors = answer["resources"][at]["errors"].as_array().unwrap();
+        let fields = errors.iter().map(|error| error["field"].as_str().unwrap());
+        fields.collect::<Vec<_>>()
+    };
+    assert_eq!(refused(0), ["tls_mode"]);
+    assert_eq!(refused(1), [""; 0]);
+    assert_eq!(refused(2), ["public_port", "plan", "project_id"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use super::config::DatabaseConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::facts::{ProjectFact, RestoreFact};
-use super::gather::{Gatherer, Taken, World};
+use super::gather::{Gatherer, World};
+use super::taken::Taken;
 use crate::audit;
 use crate::error::Doing;
 use crate::services::{Answered, Begun, Happened, Keyed, Writing, journal_changes};

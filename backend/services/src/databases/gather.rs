@@ -3,15 +3,15 @@
 use super::config::DatabaseConfig;
 use super::evaluate::addresses_of;
 use super::facts::{Authority, Facts, Holder, ProjectFact, RestoreFact};
+use super::taken::Taken;
 use crate::error::Doing;
-use crate::projects::PlannedQuota;
 use crate::view::View;
-use crate::{Caller, Error, Given, HostCapacity, ImageState, Maybe, Services};
+use crate::{Caller, Error, Given, HostCapacity, ImageState, Services};
 use berth_domain::{
     Claim, Database, DatabaseId, Intent, Name, ProjectId, Scope, Slug, Timestamp, nearest,
 };
 use berth_store::{AddressUse, ProjectUse};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Names that are tried for a database that was given none.
 const FREE_NAMES_TRIED_MAX: u32 = 1000;
@@ -23,23 +23,6 @@ const PROJECTS_COMPARED_MAX: u32 = 1000;
 pub(crate) struct World {
     pub(crate) host: Option<HostCapacity>,
     pub(crate) images: BTreeMap<(String, String), ImageState>,
-}
-
-/// What earlier resources of the same plan take.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Taken {
-    pub(crate) ports: BTreeSet<u16>,
-    /// How many of them will be given a port that is not known yet.
-    pub(crate) ports_awaited: u32,
-    /// Addresses in each project's network.
-    pub(crate) in_projects: BTreeMap<ProjectId, u32>,
-    /// Addresses in the network on which all projects publish.
-    pub(crate) in_public: u32,
-    pub(crate) memory_mb: u64,
-    /// How many databases and how much storage each project gets.
-    pub(crate) projects: BTreeMap<ProjectId, ProjectUse>,
-    /// The quotas that projects of the same plan get, wherever they stand in it.
-    pub(crate) quotas: BTreeMap<ProjectId, Maybe<Option<PlannedQuota>>>,
 }
 
 impl Caller {
@@ -405,12 +388,6 @@ impl Gatherer<'_, '_> {
     /// What others have of the host and of its ports.
     async fn shares(&mut self, facts: &mut Facts, base: Option<&Database>) -> Result<(), Error> {
         let rules = &self.services.rules;
-        let memory = |plan: &str| {
-            rules
-                .catalogue
-                .plan(plan)
-                .map_or(0, |p| u64::from(p.memory_mb))
-        };
         let promised = self
             .view
             .promised_resources()
@@ -418,7 +395,7 @@ impl Gatherer<'_, '_> {
             .doing("add up what is promised")?;
         facts.memory_mb_promised = promised
             .iter()
-            .map(|p| memory(&p.plan) * u64::from(p.count))
+            .map(|p| rules.memory_mb_of(&p.plan) * u64::from(p.count))
             .sum::<u64>()
             + self.taken.memory_mb;
         facts.ports_used = self
@@ -448,7 +425,8 @@ impl Gatherer<'_, '_> {
             .map(|row| (row.project_id.clone(), addresses_of(row)))
             .collect();
         for row in own {
-            facts.memory_mb_promised = facts.memory_mb_promised.saturating_sub(memory(&row.plan));
+            let own = rules.memory_mb_of(&row.plan);
+            facts.memory_mb_promised = facts.memory_mb_promised.saturating_sub(own);
             if let Some(port) = row.public_port {
                 facts.ports_used.remove(&port);
             }

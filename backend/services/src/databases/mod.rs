@@ -14,6 +14,7 @@ mod of_project;
 mod planned;
 mod ports;
 mod rules;
+mod taken;
 
 pub use berth_engines::UriTls;
 pub use change::{Act, Changed, Reference};
@@ -21,7 +22,6 @@ pub use config::{DatabaseConfig, PoolerConfig, desired_status};
 pub use create::ClaimManner;
 pub use credentials::{Credentials, Network};
 pub use evaluate::{Evaluation, evaluate};
-pub(crate) use evaluate::{addresses_of, addresses_planned};
 pub use facts::{Authority, Facts, Holder, ProjectFact, RestoreFact};
 pub use find::DatabaseList;
 pub use planned::{Derived, PlannedDatabase, PlannedPooler, uri_tls};
@@ -30,4 +30,5 @@ pub use rules::{Limits, Rules};
 
 pub(crate) use create::claim_of;
 pub(crate) use destroy::{is_shielded, protected, unkeyed};
-pub(crate) use gather::{Gatherer, Taken, find_project};
+pub(crate) use gather::{Gatherer, find_project};
+pub(crate) use taken::Taken;

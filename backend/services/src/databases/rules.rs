@@ -56,6 +56,12 @@ impl Rules {
         self.catalogue.regions.first().map(String::as_str)
     }
 
+    /// Memory in MiB that a plan promises.
+    pub(crate) fn memory_mb_of(&self, plan: &str) -> u64 {
+        let found = self.catalogue.plan(plan);
+        found.map_or(0, |plan| u64::from(plan.memory_mb))
+    }
+
     /// Memory in MiB that may be promised on a host with that much.
     pub(crate) fn memory_mb_allowed(&self, memory_mb: u64) -> u64 {
         (memory_mb as f64 * self.limits.overcommit) as u64
