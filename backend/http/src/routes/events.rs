@@ -48,9 +48,9 @@ pub(crate) struct Which {
         ("since" = Option<String>, Query, description = "Those not before that moment, in RFC 3339"),
         ("until" = Option<String>, Query, description = "Those before that moment, in RFC 3339"),
         ("order" = Option<String>, Query, description = "`oldest` (the default) or `newest` first"),
-        ("after" = Option<i64>, Query, description = "Those that come after the event of that `sequence`; not with the order `newest`"),
+        ("after" = Option<i64>, Query, description = "Those that come after the event of that `sequence`; not with the order `newest`. `page_gone` where the journal has no such event (yet)"),
         ("page_size" = Option<u32>, Query), ("page_token" = Option<String>, Query),
-        ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: it goes on after the event of that `sequence`")),
+        ("Last-Event-ID" = Option<i64>, Header, description = "For a stream: it goes on after the event of that `sequence`. `page_gone` as with `after`")),
     responses((status = 200, content((EventList = "application/json"), (String = "text/event-stream"))), (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub(crate) async fn read(
     State(state): Shared,

@@ -2,8 +2,10 @@
 
 use crate::calls::{Call, Scene, operations};
 use crate::support::{TestBerth, postgres, request};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tower::ServiceExt;
 
 /// The events of a question.
 async fn events(berth: &TestBerth, query: &str) -> Vec<Value> {
@@ -297,6 +299,34 @@ async fn events_are_filtered_and_paged() {
         let reply = berth.get(&format!("/v1/events?{query}")).await;
         assert_eq!(reply.line(), line, "{query}");
     }
+}
+
+#[tokio::test]
+async fn whoever_read_another_journal_is_told_to_begin_anew() {
+    let berth = TestBerth::start().await;
+    berth.database(postgres("orders")).await;
+    let newest = berth.get("/v1/events?order=newest&page_size=1").await;
+    let last = newest.expect(200)["last_sequence"].as_i64().unwrap();
+    let stream = async |path: &str, last_event_id: Option<i64>| {
+        let mut sent = request(&berth.admin, Method::GET, path, None);
+        let headers = sent.headers_mut();
+        headers.insert("accept", "text/event-stream".parse().unwrap());
+        if let Some(id) = last_event_id {
+            headers.insert("last-event-id", id.to_string().parse().unwrap());
+        }
+        // Of a stream only the beginning is looked at.
+        let router = berth_http::router(Arc::clone(&berth.services), berth_http::Config::default());
+        router.oneshot(sent).await.unwrap().status()
+    };
+    for (after, status) in [(last, StatusCode::OK), (last + 1, StatusCode::BAD_REQUEST)] {
+        let path = format!("/v1/events?after={after}");
+        let reply = berth.get(&path).await;
+        assert_eq!(reply.status, status, "{}", reply.text);
+        assert_eq!(stream("/v1/events", Some(after)).await, status, "{after}");
+        assert_eq!(stream(&path, None).await, status, "{after}");
+    }
+    let path = format!("/v1/events?after={}", last + 1);
+    assert_eq!(berth.get(&path).await.line(), "400 page_gone");
 }
 
 #[tokio::test]

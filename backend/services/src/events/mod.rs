@@ -7,7 +7,7 @@ pub use stream::EventStream;
 use crate::databases::Reference;
 use crate::error::Doing;
 use crate::view::View;
-use crate::{Caller, Error, FieldError, Services};
+use crate::{Caller, Code, Error, FieldError, Services};
 use berth_domain::{Event, ProjectId, Timestamp, TokenId, UserId};
 use berth_store::{EventFilter, Page};
 
@@ -58,6 +58,7 @@ impl Services {
         match list.order {
             Order::Oldest => {
                 let after = sequence.unwrap_or(0);
+                self.journal_reaches(after).await?;
                 store.events_after(after, &filter, limit).await
             }
             Order::Newest => {
@@ -66,6 +67,25 @@ impl Services {
             }
         }
         .doing("read the journal")
+    }
+
+    /// Refuses what is to go on after an event that the journal does not have. Whoever saw one of
+    /// that number saw another journal, such as the one before the store was brought back from an
+    /// older copy, and would hear nothing until the numbers have come up to it again.
+    async fn journal_reaches(&self, sequence: i64) -> Result<(), Error> {
+        if sequence <= self.store.watch_journal().borrow().last {
+            return Ok(());
+        }
+        let last = self.store.last_event().await.doing("read the journal")?;
+        if sequence <= last {
+            return Ok(());
+        }
+        Err(Error::refused(
+            Code::PageGone,
+            format!(
+                "there is no event {sequence}, the journal ends with {last}: what was read before is of another journal, so begin anew without that number"
+            ),
+        ))
     }
 
     /// The project that a reference means: also a destroyed one, by its id, as its databases are

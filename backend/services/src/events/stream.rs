@@ -47,7 +47,13 @@ impl Services {
     ) -> Result<EventStream, Error> {
         let filter = self.event_filter(caller, list).await?;
         let journal = self.store.watch_journal();
-        let after = sequence.unwrap_or_else(|| journal.borrow().last);
+        let after = match sequence {
+            Some(after) => {
+                self.journal_reaches(after).await?;
+                after
+            }
+            None => journal.borrow().last,
+        };
         Ok(EventStream {
             services: Arc::clone(self),
             filter,
