@@ -7,7 +7,9 @@ use crate::sleep::ASLEEP;
 use crate::step::{PATIENCE_SECONDS, Step};
 use crate::subject::Subject;
 use crate::{Control, Error, error};
-use berth_domain::{DatabaseId, Intent, Observation, Observed, OperationKind};
+use berth_domain::{
+    Database, DatabaseId, Event, FieldChange, Intent, Observation, Observed, OperationKind,
+};
 
 /// How often in one repair an instance is made again that went meanwhile.
 const TRIES_IN_ONE_REPAIR: u32 = 3;
@@ -73,14 +75,7 @@ impl Control {
         let told = self.put_right(subject, intent).await;
         let recovered = subject.observation.phase == RECOVERING && told.phase != RECOVERING;
         if let Some(next) = subject.next.as_ref().filter(|_| intent == Intent::Run) {
-            let write = async {
-                let mut tx = self.parts.store.begin().await?;
-                tx.promote_credentials(id, next.version).await?;
-                tx.commit().await
-            };
-            write
-                .await
-                .map_err(error::store("promote the credentials"))?;
+            self.put_in_force(&subject.database, next.version).await?;
         }
         self.charts.sound(&instance);
         self.tell(subject, told, false).await?;
@@ -92,6 +87,25 @@ impl Control {
             )
             .await?;
         }
+        Ok(())
+    }
+
+    /// Puts the password in force that a rotation left behind when it was given up, and says so:
+    /// whoever keeps the one before it is refused by now.
+    async fn put_in_force(&self, database: &Database, version: i64) -> Result<(), Error> {
+        let (kind, sentence) = ("database.password_in_force", "its new password is in force");
+        let event = Event {
+            changes: vec![FieldChange::secret("password")],
+            ..self.happened(database, kind, sentence)
+        };
+        let write = async {
+            let mut tx = self.parts.store.begin().await?;
+            tx.promote_credentials(&database.id, version).await?;
+            tx.append_event(&event).await?;
+            tx.commit().await
+        };
+        let written = write.await;
+        written.map_err(error::store("promote the credentials"))?;
         Ok(())
     }
 

@@ -264,7 +264,19 @@ impl Control {
         kind: &str,
         message: &str,
     ) -> Result<(), Error> {
-        let event = Event {
+        let event = self.happened(database, kind, message);
+        let write = async {
+            let mut tx = self.parts.store.begin().await?;
+            tx.append_event(&event).await?;
+            tx.commit().await
+        };
+        write.await.map_err(error::store("write an event"))?;
+        Ok(())
+    }
+
+    /// An event about a database that nobody asked for.
+    pub(crate) fn happened(&self, database: &Database, kind: &str, message: &str) -> Event {
+        Event {
             sequence: 0,
             kind: kind.to_owned(),
             actor: Actor::System,
@@ -274,14 +286,7 @@ impl Control {
             message: format!("{}: {message}", database.name),
             changes: Vec::new(),
             at: self.now(),
-        };
-        let write = async {
-            let mut tx = self.parts.store.begin().await?;
-            tx.append_event(&event).await?;
-            tx.commit().await
-        };
-        write.await.map_err(error::store("write an event"))?;
-        Ok(())
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use crate::Control;
 use crate::samples::addresses;
 use berth_containers::{Containers, Fault, Role};
 use berth_domain::{
-    Database, DatabaseId, Intent, Observed, OperationKind, OperationState, Status, Truth,
+    Database, DatabaseId, Event, FieldChange, Intent, Observed, OperationKind, OperationState,
+    Status, Truth,
 };
+use berth_store::EventFilter;
 use std::time::Duration;
 
 /// How long a berthd of a test waits for a platform that answers nobody. As soon as one answers,
@@ -335,4 +337,29 @@ async fn a_late_step_that_keeps_failing_waits_longer_each_time_and_is_given_up()
     let control = bench.control();
     bench.look_after(&control).await;
     assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+#[tokio::test]
+async fn a_password_that_a_repair_puts_in_force_is_told() {
+    let bench = Bench::new().await;
+    let id = with_work(&bench, OperationKind::Rotate).await;
+    let mut control = bench.control();
+    fail_always(&mut control, "control.bootstrap.before");
+    bench.clock.forward_seconds(601);
+    bench.run_until_idle(&control).await;
+    let failure = bench.latest(&id).await.failure.unwrap();
+    assert_eq!(failure.code, "deadline_exceeded");
+    assert_eq!(bench.credentials(&id).await.len(), 2);
+    let control = bench.control();
+    bench.look_after(&control).await;
+    let credentials = bench.credentials(&id).await;
+    assert_eq!(credentials.len(), 1);
+    assert!(bench.gets_in(&control, &id, &credentials[0]).await);
+    let all = EventFilter::default();
+    let told = bench.store.events_after(0, &all, 1000).await.unwrap().rows;
+    let of_kind = |event: &&Event| event.kind == "database.password_in_force";
+    let told: Vec<_> = told.iter().filter(of_kind).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].database_id, Some(id));
+    assert_eq!(told[0].changes, [FieldChange::secret("password")]);
 }
