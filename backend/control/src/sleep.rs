@@ -155,16 +155,17 @@ impl Control {
         }
     }
 
-    /// What sleeps soundly and has a pooler that clients may come to.
+    /// What sleeps soundly and has a pooler that clients may come to. What is edited meanwhile
+    /// sleeps on: whether the edit is carried out already is nothing to its clients.
     pub(crate) async fn sleepers(&self) -> Result<Vec<Database>, Error> {
         let sleeping = self.parts.store.sleeping_databases().await;
         let sleeping = sleeping.map_err(error::store("list what sleeps"))?;
         let soundly = |record: &DatabaseRecord| {
             record.database.pooler.is_some()
-                && record.observation.as_ref().is_some_and(|seen| {
-                    seen.observed == Observed::Stopped
-                        && seen.generation == record.database.generation
-                })
+                && record
+                    .observation
+                    .as_ref()
+                    .is_some_and(|seen| seen.observed == Observed::Stopped && seen.phase == ASLEEP)
         };
         let found = sleeping.into_iter().filter(soundly);
         Ok(found.map(|record| record.database).collect())

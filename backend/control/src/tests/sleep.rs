@@ -149,6 +149,23 @@ async fn a_pooler_that_restarts_holds_its_clients_again() {
 }
 
 #[tokio::test]
+async fn what_is_edited_while_it_sleeps_is_woken_as_before() {
+    let bench = Bench::new().await;
+    let control = bench.control();
+    let id = asleep(&bench, &control).await;
+    let mut row = bench.row(&id).await;
+    row.deletion_protection = true;
+    row.generation += 1;
+    let mut tx = bench.store.begin().await.unwrap();
+    tx.update_database(&row).await.unwrap();
+    tx.commit().await.unwrap();
+    bench.runtime.clients_wait(1);
+    watch(&control).await;
+    bench.run_until_idle(&control).await;
+    assert_eq!(bench.status(&id).await, Status::Running);
+}
+
+#[tokio::test]
 async fn a_pooler_that_is_silent_keeps_nobody_elses_client_waiting() {
     let bench = Bench::new().await;
     let control = bench.control();
