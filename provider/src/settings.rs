@@ -283,28 +283,14 @@ fn token_source(
     })
 }
 
-/// The token that the local berthd wrote at its first start. A data root that is named but
-/// has no token falls back to the default one; the error names the file most to be expected.
+/// The token that the local berthd wrote at its first start. A data root that is named is the
+/// only one looked into: the default one may be another installation's.
 fn local_token(data_root: Option<&Path>) -> Result<Token, Error> {
-    let default_file = Path::new(DATA_ROOT_DEFAULT).join(ADMIN_TOKEN_FILE);
-    let named_file = data_root.map(|root| root.join(ADMIN_TOKEN_FILE));
-    let expected = named_file.as_ref().unwrap_or(&default_file);
-    let read = |file: &Path| std::fs::read_to_string(file);
-    let (file, text) = match read(expected) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            match named_file.is_some().then(|| read(&default_file)) {
-                Some(Ok(text)) => (&default_file, Ok(text)),
-                _ => (expected, Err(error)),
-            }
-        }
-        other => (expected, other),
-    };
-    match text {
+    let data_root = data_root.unwrap_or(Path::new(DATA_ROOT_DEFAULT));
+    let file = data_root.join(ADMIN_TOKEN_FILE);
+    match std::fs::read_to_string(&file) {
         Ok(text) => Token::new(&text, &file.display().to_string()),
-        Err(source) => Err(Error::LocalToken {
-            file: file.clone(),
-            source,
-        }),
+        Err(source) => Err(Error::LocalToken { file, source }),
     }
 }
 
@@ -404,13 +390,11 @@ mod tests {
         let data_root = root.path().to_str().unwrap().to_owned();
         let environment = [("BERTH_DATA_ROOT", data_root.as_str())];
         let file = root.path().join("admin.token");
-        if !Path::new(DATA_ROOT_DEFAULT).join(ADMIN_TOKEN_FILE).exists() {
-            let error = read(&[], &environment).unwrap().token().unwrap_err();
-            assert!(
-                error.to_string().contains(file.to_str().unwrap()),
-                "{error}"
-            );
-        }
+        let error = read(&[], &environment).unwrap().token().unwrap_err();
+        assert!(
+            error.to_string().contains(file.to_str().unwrap()),
+            "{error}"
+        );
         std::fs::write(&file, "local-token\n").unwrap();
         let token = read(&[], &environment).unwrap().token().unwrap();
         assert_eq!(token.reveal(), "local-token");
