@@ -200,17 +200,19 @@ fn the_first_run_makes_the_database(berth: &TestBerth) -> (String, PathBuf) {
     (network, directory)
 }
 
+/// A command on the host logs in with what that variable says.
+fn check(berth: &TestBerth, name: &str) {
+    let berthd = program("berthd").unwrap();
+    let mut command = run(berth, &["--"]);
+    command.arg(berthd).args(["check-login", "--uri-env", name]);
+    let done = ran(command);
+    assert_eq!(done.code, Some(0), "{name}: {}", done.printed);
+}
+
 fn commands_on_the_host_reach_the_databases(berth: &TestBerth) {
-    // Addresses of this host, for the pooler and for the engine, with a login that works.
-    let check = |name: &str| {
-        let berthd = program("berthd").unwrap();
-        let mut command = run(berth, &["--"]);
-        command.arg(berthd).args(["check-login", "--uri-env", name]);
-        let done = ran(command);
-        assert_eq!(done.code, Some(0), "{name}: {}", done.printed);
-    };
-    check("DATABASE_URL");
-    check("DIRECT_URL");
+    // Addresses of this host, for the pooler and for the engine.
+    check(berth, "DATABASE_URL");
+    check(berth, "DIRECT_URL");
     let mut shown = run(
         berth,
         &[
@@ -239,7 +241,7 @@ fn commands_on_the_host_reach_the_databases(berth: &TestBerth) {
     // What sleeps is woken first: the way past the pooler wakes nobody.
     posted(berth, "/v1/projects/shop/sleep", json!({}));
     until_settled(berth, "shop", "stopped");
-    check("DIRECT_URL");
+    check(berth, "DIRECT_URL");
 }
 
 /// While a command runs with the variables, they are in no argument and no label.
@@ -400,6 +402,8 @@ fn files_follow_every_change(berth: &TestBerth, directory: &Path) {
         line.unwrap().to_owned()
     };
     posted(berth, "/v1/databases/shop/rotate", json!({}));
+    // A command waits for it, and logs in with it.
+    check(berth, "DIRECT_URL");
     until_settled(berth, "shop", "running");
     let old = password_line(&first);
     until_file(&docker, "has the new password", |text| {

@@ -56,14 +56,16 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     let project: ProjectEnvelope = local.get(&path).await?;
     let project = project.project;
     // Using the environment makes the first database of a project that wants that.
-    let environment: Environment = local.get(&format!("{path}/env")).await?;
-    for note in &environment.notes {
+    let first: Environment = local.get(&format!("{path}/env")).await?;
+    for note in &first.notes {
         eprintln!("berthd: {note}");
     }
     let databases = until_there(&local, &project.id).await?;
+    // Read again: passwords and addresses may be others than before the wait.
+    let environment = format!("{path}/env?provision=false");
     let started = match image {
         Some(image) => {
-            let variables = local.text(&format!("{path}/env?format=docker")).await;
+            let variables = local.text(&format!("{environment}&format=docker")).await;
             let variables = variables.map_err(with_a_way_out)?;
             let container = container::Container {
                 docker_socket: &config.docker_socket,
@@ -75,6 +77,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         }
         None => {
             let forwards = forwards(&config, &project.network_name, &databases).await?;
+            let environment: Environment = local.get(&environment).await?;
             let variables = on_loopback(environment.variables, &forwards);
             (on_host(&command, variables, account)?, forwards)
         }
@@ -219,6 +222,12 @@ fn code(status: ExitStatus) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{self, Cli};
+    use axum::{Json, routing::get};
+    use clap::Parser;
+    use serde_json::json;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn own(name: &str, value: &str) -> EnvVariable {
         EnvVariable {
@@ -248,6 +257,63 @@ mod tests {
         assert_eq!(of("BERTH_STORE"), Some(None));
         assert_eq!(of("BERTH_ROOT_KEY"), Some(None));
         assert_eq!(of("BERTH_TOKEN"), None);
+    }
+
+    /// A berthd that tells of a project without databases, and counts the readings of its
+    /// environment in a variable of that.
+    fn stand_in() -> axum::Router {
+        let readings = Arc::new(AtomicUsize::new(0));
+        let project = json!({"project": {
+            "id": "proj_shop", "name": "shop", "slug": "shop", "deletion_protection": false,
+            "on_destroy": "refuse", "network_name": "none", "env_dir": "/none", "tags": {},
+            "auto_provision": false, "claimed": true, "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z",
+        }});
+        let list = json!({"databases": [], "next_page_token": null});
+        axum::Router::new()
+            .route(
+                "/v1/projects/shop",
+                get(move || async move { Json(project) }),
+            )
+            .route("/v1/databases", get(move || async move { Json(list) }))
+            .route(
+                "/v1/projects/shop/env",
+                get(move || async move {
+                    let reading = 1 + readings.fetch_add(1, Ordering::SeqCst);
+                    let variable = json!({"name": "READING", "value": reading.to_string(),
+                        "sensitive": false, "managed_by": null, "source": null});
+                    Json(json!({"variables": [variable], "notes": [],
+                        "only_plans": false, "next_page_token": null}))
+                }),
+            )
+    }
+
+    #[tokio::test]
+    async fn a_command_on_the_host_gets_what_is_true_after_the_wait() {
+        let data_root = tempfile::tempdir().unwrap();
+        std::fs::write(data_root.path().join("installation"), "test").unwrap();
+        let socket = crate::config::local_socket(data_root.path());
+        let listener = tokio::net::UnixListener::bind(socket).unwrap();
+        let script = r#"test "$READING" = 2"#;
+        let line = [
+            "berthd",
+            "run",
+            "--config",
+            "/dev/null",
+            "--project",
+            "shop",
+            "--data-root",
+        ];
+        let rest = [data_root.path().to_str().unwrap(), "--", "sh", "-c", script];
+        let parsed = Cli::try_parse_from(line.into_iter().chain(rest)).unwrap();
+        let cli::Command::Run(args) = parsed.command else {
+            panic!("it is another command");
+        };
+        let code = tokio::select! {
+            ended = async { axum::serve(listener, stand_in()).await } => panic!("{ended:?}"),
+            code = run(*args) => code.unwrap(),
+        };
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
     }
 
     #[test]

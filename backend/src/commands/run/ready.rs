@@ -1,5 +1,5 @@
-//! Databases that a command can reach: those that are being made are waited for, and those that
-//! sleep are woken, since the way past the pooler wakes nobody.
+//! Databases that a command can reach: those that are being made or changed are waited for, and
+//! those that sleep are woken, since the way past the pooler wakes nobody.
 
 use crate::local::{Error as LocalError, Local};
 use berth_api::{Database, DatabaseList, Operation, ProjectEnvelope};
@@ -32,7 +32,7 @@ async fn until_there_within(
             return Ok(told(found?));
         }
         let found = databases(local, project).await?;
-        if found.iter().any(|db| db.status == "running") {
+        if found.iter().any(is_running) {
             return Ok(told(found));
         }
         let unfinished: Vec<_> = found.iter().map(sentence).collect();
@@ -50,7 +50,7 @@ async fn until_there_within(
 
 /// Tells of those that do not run.
 fn told(found: Vec<Database>) -> Vec<Database> {
-    for database in found.iter().filter(|db| db.status != "running") {
+    for database in found.iter().filter(|db| !is_running(db)) {
         eprintln!("berthd: {}", sentence(database));
     }
     found
@@ -65,7 +65,7 @@ fn sentence(database: &Database) -> String {
 }
 
 async fn look(local: &Local, project: &str) -> Result<Vec<Database>, LocalError> {
-    let mut failed = HashSet::new();
+    let mut over = HashSet::new();
     loop {
         let databases = databases(local, project).await?;
         if databases.iter().any(sleeps) {
@@ -73,20 +73,30 @@ async fn look(local: &Local, project: &str) -> Result<Vec<Database>, LocalError>
             let _woken: ProjectEnvelope = local.post(&path, &serde_json::json!({})).await?;
             continue;
         }
-        let under_way = databases.iter().filter(|db| is_on_its_way(db));
-        let mut operations = under_way.filter_map(|db| db.operation_id.clone());
-        let Some(operation) = operations.find(|id| !failed.contains(id)) else {
+        // One that runs may be about to have another password, which its status does not tell.
+        let running = databases.iter().filter(|db| is_running(db));
+        let on_their_way = databases.iter().filter(|db| is_on_its_way(db));
+        let mut open = running.chain(on_their_way).filter_map(|db| {
+            let operation = db.operation_id.clone()?;
+            (!over.contains(&operation)).then_some((db, operation))
+        });
+        let Some((database, operation)) = open.next() else {
             return Ok(databases);
         };
         let path = format!("/v1/operations/{operation}?wait={WAIT_SECONDS}");
-        let ended: Operation = local.get(&path).await?;
-        if ended.state == "failed" {
-            failed.insert(operation);
+        let asked: Operation = local.get(&path).await?;
+        let has_ended = asked.finished_at.is_some();
+        if asked.state == "failed" || (has_ended && is_running(database)) {
+            over.insert(operation);
             continue;
         }
         // One that is being repaired has no operation that could be waited for.
         tokio::time::sleep(Duration::from_millis(LOOK_MILLIS)).await;
     }
+}
+
+fn is_running(database: &Database) -> bool {
+    database.status == "running"
 }
 
 fn sleeps(database: &Database) -> bool {
@@ -118,8 +128,11 @@ async fn databases(local: &Local, project: &str) -> Result<Vec<Database>, LocalE
 mod tests {
     use super::*;
     use crate::config::{Config, Options};
+    use axum::routing::get;
     use serde_json::{Value as Json, json};
     use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     async fn settled(local: &Local, status: &str) -> Database {
         for _ in 0..600 {
@@ -184,13 +197,19 @@ mod tests {
             row["desired_status"] = "running".into();
             row["stop_reason"] = Json::Null;
             row["phase"] = "starting".into();
+            row["operation_id"] = format!("op_{name}").into();
             row
         };
         let falling = row("falling", "provisioning");
-        let both = vec![falling.clone(), row("orders", "running")];
-        let there = asked_of_a_stand_in(both).await.unwrap();
+        let orders = row("orders", "running");
+        a_new_password_is_waited_for(orders.clone()).await;
+        let both = vec![falling.clone(), orders];
+        let (soon, ended) = (Duration::from_millis(50), || operation("succeeded"));
+        let there = asked_of_a_stand_in(both, soon, ended).await.unwrap();
         assert_eq!(there.len(), 2);
-        let refused = asked_of_a_stand_in(vec![falling]).await.unwrap_err();
+        let refused = asked_of_a_stand_in(vec![falling], soon, ended)
+            .await
+            .unwrap_err();
         assert!(
             refused
                 .to_string()
@@ -199,25 +218,55 @@ mod tests {
         );
     }
 
-    /// What a command finds where each look tells of those databases, and no operation is open.
-    async fn asked_of_a_stand_in(rows: Vec<Json>) -> Result<Vec<Database>, Box<dyn Error>> {
+    /// The password of a database that runs may be changing: the end of that is waited for.
+    async fn a_new_password_is_waited_for(row: Json) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let rotation = move || {
+            let state = match count.fetch_add(1, Ordering::SeqCst) {
+                0 => "running",
+                _ => "succeeded",
+            };
+            operation(state)
+        };
+        let there = asked_of_a_stand_in(vec![row], Duration::from_secs(60), rotation).await;
+        assert_eq!(there.unwrap().len(), 1);
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    fn operation(state: &str) -> Json {
+        let end = (state != "running").then_some("2026-01-01T00:00:01Z");
+        json!({
+            "id": "op_1", "kind": "provision", "state": state, "step": "settle",
+            "database_id": "db_1", "project_id": "proj_default", "attempt": 0, "failure": null,
+            "created_at": "2026-01-01T00:00:00Z", "finished_at": end,
+        })
+    }
+
+    /// What a command finds where each look tells of those databases, and each question for an
+    /// operation is answered so.
+    async fn asked_of_a_stand_in(
+        rows: Vec<Json>,
+        patience: Duration,
+        operation: impl Fn() -> Json + Clone + Send + Sync + 'static,
+    ) -> Result<Vec<Database>, Box<dyn Error>> {
         let data_root = tempfile::tempdir().unwrap();
         let socket = crate::config::local_socket(data_root.path());
         let listener = tokio::net::UnixListener::bind(socket).unwrap();
         let list = json!({"databases": rows, "next_page_token": null});
-        let ended = json!({
-            "id": "op_1", "kind": "provision", "state": "succeeded", "step": "settle",
-            "database_id": "db_1", "project_id": "proj_default", "attempt": 0, "failure": null,
-            "created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:01Z",
-        });
-        let answer = |body: Json| axum::routing::get(move || async move { axum::Json(body) });
         let routes = axum::Router::new()
-            .route("/v1/databases", answer(list))
-            .route("/v1/operations/{operation}", answer(ended));
+            .route(
+                "/v1/databases",
+                get(move || async move { axum::Json(list) }),
+            )
+            .route(
+                "/v1/operations/{operation}",
+                get(move || async move { axum::Json(operation()) }),
+            );
         let local = Local::connect(data_root.path()).unwrap();
         tokio::select! {
             ended = async { axum::serve(listener, routes).await } => panic!("it ended: {ended:?}"),
-            found = until_there_within(&local, "proj_default", Duration::from_millis(50)) => found,
+            found = until_there_within(&local, "proj_default", patience) => found,
         }
     }
 
