@@ -73,7 +73,11 @@ fn until_file(path: &Path, what: &str, fits: impl Fn(&str) -> bool) -> String {
 
 /// `berthd run` for this berth, in the project named; the command follows.
 fn run(berth: &TestBerth, more: &[&str]) -> Command {
-    let mut command = Command::new(program("berthd").unwrap());
+    run_by(Command::new(program("berthd").unwrap()), berth, more)
+}
+
+/// The same by a program that takes `run` and what follows for arguments of berthd.
+fn run_by(mut command: Command, berth: &TestBerth, more: &[&str]) -> Command {
     command
         .args(["run", "--project", "shop", "--data-root"])
         .arg(berth.data_root())
@@ -341,19 +345,31 @@ fn hard_values_are_themselves(berth: &TestBerth, network: &str, directory: &Path
 
 fn signals_are_passed_on(berth: &TestBerth, directory: &Path) {
     let scratch = tempfile::tempdir().unwrap();
-    for (signal, word) in [("-TERM", "TERM"), ("-INT", "INT")] {
+    for word in ["TERM", "INT", "HUP", "USR1"] {
         let ready = scratch.path().join(word);
         let script = format!(
             "trap 'exit 42' {word}; : > {}; while :; do sleep 0.05; done",
             ready.display()
         );
-        // Whoever runs tests in the background may ignore interrupts, and a shell that was
-        // started so cannot trap them.
-        let shell = ["--", "env", "--default-signal", "bash", "-c", &script];
-        let child = run(berth, &shell).spawn().unwrap();
+        // Whoever runs tests in the background may ignore interrupts, and what was started so
+        // goes on ignoring them.
+        let mut berthd = Command::new("env");
+        berthd
+            .arg("--default-signal")
+            .arg(program("berthd").unwrap());
+        let mut command = run_by(berthd, berth, &["--", "bash", "-c", &script]);
+        let child = command.spawn().unwrap();
         until_ready(&ready);
-        assert_eq!(signalled(child, signal), Some(42), "{word}");
+        assert_eq!(signalled(child, &format!("-{word}")), Some(42), "{word}");
     }
+    // What is ignored when it begins, the command ignores too.
+    let mut ignoring = Command::new("sh");
+    ignoring
+        .args(["-c", r#"trap '' HUP; exec "$0" "$@""#])
+        .arg(program("berthd").unwrap());
+    let script = "kill -HUP $$; kill -HUP $PPID; exit 44";
+    let hung_up = ran(run_by(ignoring, berth, &["--", "bash", "-c", script]));
+    assert_eq!(hung_up.code, Some(44));
     // In a container, the engine's command line passes it on to the command.
     let name = format!("shared-{}", std::process::id());
     let script = "trap 'exit 43' TERM; echo ready; while :; do sleep 0.05; done";

@@ -8,6 +8,7 @@ mod account;
 mod container;
 mod forward;
 mod ready;
+mod signals;
 
 use crate::children;
 use crate::cli::RunArgs;
@@ -18,6 +19,8 @@ use berth_api::{Database, EnvVariable, Environment, ProjectEnvelope};
 use berth_domain::EnvName;
 use forward::Forward;
 use ready::until_there;
+use rustix::process::Signal;
+use signals::Signals;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsString;
@@ -25,7 +28,6 @@ use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The code of a variable that the format asked for cannot hold.
 const UNWRITABLE: &str = "unwritable_variable";
@@ -84,8 +86,10 @@ pub async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     };
     // The forwards end when they are dropped, after the command.
     let (mut command, _forwards) = started;
+    // Taken before the command is there: none that comes meanwhile ends this process alone.
+    let signals = Signals::take()?;
     match command.spawn() {
-        Ok(child) => Ok(code(to_its_end(child).await?)),
+        Ok(child) => Ok(code(to_its_end(child, signals).await?)),
         Err(error) => {
             eprintln!("berthd: could not run the command: {error}");
             Ok(ExitCode::from(match error.kind() {
@@ -186,20 +190,17 @@ fn on_host(
     Ok(command)
 }
 
-/// Waits for the command, and passes on the signals that ask it to end.
+/// Waits for the command, and passes on the signals that are meant for it.
 ///
 /// What is typed at a terminal goes to the command too: passed on, it would come twice.
-async fn to_its_end(mut child: Child) -> std::io::Result<ExitStatus> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn to_its_end(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     let at_terminal = std::io::stdin().is_terminal();
     loop {
         let passed = tokio::select! {
             ended = child.wait() => return ended,
-            _ = terminate.recv() => rustix::process::Signal::TERM,
-            _ = interrupt.recv() => rustix::process::Signal::INT,
+            passed = signals.next() => passed,
         };
-        if at_terminal && passed == rustix::process::Signal::INT {
+        if at_terminal && [Signal::INT, Signal::QUIT].contains(&passed) {
             continue;
         }
         let id = child.id().and_then(|id| i32::try_from(id).ok());
