@@ -2,18 +2,11 @@
 
 use crate::cli::TokenCommand;
 use crate::commands::user::everybody;
-use crate::local::{Error, Local};
+use crate::local::{Error, Local, segment};
 use crate::say;
-use berth_api::{NewToken, Token, TokenCreated};
+use berth_api::{NewToken, Token, TokenCreated, TokenList};
 use berth_domain::{Clock, Timestamp};
-use serde::Deserialize;
 use std::collections::BTreeMap;
-
-#[derive(Deserialize)]
-struct Page {
-    tokens: Vec<Token>,
-    next_page_token: Option<String>,
-}
 
 /// Runs one of the token commands.
 pub async fn run(local: &Local, command: TokenCommand, clock: &dyn Clock) -> Result<(), Error> {
@@ -48,7 +41,9 @@ pub async fn run(local: &Local, command: TokenCommand, clock: &dyn Clock) -> Res
         }
         TokenCommand::List => list(local, clock.now()).await,
         TokenCommand::Revoke { id } => {
-            local.delete(&format!("/v1/tokens/{id}")).await?;
+            local
+                .delete(&format!("/v1/tokens/{}", segment(&id)?))
+                .await?;
             say(format_args!("{id} revoked"));
             Ok(())
         }
@@ -57,25 +52,19 @@ pub async fn run(local: &Local, command: TokenCommand, clock: &dyn Clock) -> Res
 
 async fn list(local: &Local, now: Timestamp) -> Result<(), Error> {
     let names = user_names(local).await?;
-    let mut path = "/v1/tokens".to_owned();
-    loop {
-        let page: Page = local.get(&path).await?;
-        for token in page.tokens {
-            let user = names.get(&token.user_id).unwrap_or(&token.user_id);
-            let project = token.project_id.as_deref().unwrap_or("all projects");
-            say(format_args!(
-                "{}  {}  {user}  {}  {project}  {}",
-                token.id,
-                token.name,
-                standing(&token, now),
-                token.scopes.join(",")
-            ));
-        }
-        match page.next_page_token {
-            Some(next) => path = format!("/v1/tokens?page_token={next}"),
-            None => return Ok(()),
-        }
+    let parts = |page: TokenList| (page.tokens, page.next_page_token);
+    for token in local.pages("/v1/tokens", parts).await? {
+        let user = names.get(&token.user_id).unwrap_or(&token.user_id);
+        let project = token.project_id.as_deref().unwrap_or("all projects");
+        say(format_args!(
+            "{}  {}  {user}  {}  {project}  {}",
+            token.id,
+            token.name,
+            standing(&token, now),
+            token.scopes.join(",")
+        ));
     }
+    Ok(())
 }
 
 /// Whether a token opens anything, and for how long.

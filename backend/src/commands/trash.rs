@@ -1,7 +1,7 @@
 //! `berthd trash`: lists, restores and purges what was destroyed through the running berthd.
 
 use crate::cli::TrashCommand;
-use crate::local::{Error, Local};
+use crate::local::{Error, Local, segment};
 use crate::say;
 use berth_api::{
     Database, DatabaseEnvelope, DatabaseList, DestroyedProject, DestroyedProjectList,
@@ -15,7 +15,10 @@ pub async fn run(local: &Local, command: TrashCommand) -> Result<(), Error> {
         TrashCommand::List => list(local).await,
         TrashCommand::Restore { id } if id.starts_with("proj_") => {
             let restored: ProjectEnvelope = local
-                .post(&format!("/v1/projects/{id}/undelete"), &json!({}))
+                .post(
+                    &format!("/v1/projects/{}/undelete", segment(&id)?),
+                    &json!({}),
+                )
                 .await?;
             say(format_args!(
                 "{id} ({}) is back with its variables and members; its databases come back one by one",
@@ -29,6 +32,7 @@ pub async fn run(local: &Local, command: TrashCommand) -> Result<(), Error> {
             name,
             number,
         } => {
+            let (project, name) = (segment(&project)?, segment(&name)?);
             let path = format!("/v1/projects/{project}/env/{name}/restore");
             let body = EnvRestoreBody { version: number };
             let restored: EnvVariableEnvelope = local.post(&path, &body).await?;
@@ -40,7 +44,10 @@ pub async fn run(local: &Local, command: TrashCommand) -> Result<(), Error> {
         }
         TrashCommand::Restore { id } => {
             let restored: DatabaseEnvelope = local
-                .post(&format!("/v1/databases/{id}/undelete"), &json!({}))
+                .post(
+                    &format!("/v1/databases/{}/undelete", segment(&id)?),
+                    &json!({}),
+                )
                 .await?;
             say(format_args!(
                 "{id} ({}) is coming back with its id, login and password",
@@ -49,7 +56,9 @@ pub async fn run(local: &Local, command: TrashCommand) -> Result<(), Error> {
             Ok(())
         }
         TrashCommand::Purge { id, yes: true } => {
-            local.delete(&format!("/v1/trash/{id}")).await?;
+            local
+                .delete(&format!("/v1/trash/{}", segment(&id)?))
+                .await?;
             say(format_args!("{id} is being removed for good"));
             Ok(())
         }
@@ -63,41 +72,20 @@ pub async fn run(local: &Local, command: TrashCommand) -> Result<(), Error> {
 }
 
 async fn list(local: &Local) -> Result<(), Error> {
-    let mut path = "/v1/trash".to_owned();
-    let mut any = false;
-    loop {
-        let page: DatabaseList = local.get(&path).await?;
-        for database in &page.databases {
-            any = true;
-            say(format_args!("{}", line(database)));
-        }
-        match page.next_page_token {
-            Some(next) => path = format!("/v1/trash?page_token={next}"),
-            None => break,
-        }
+    let parts = |page: DatabaseList| (page.databases, page.next_page_token);
+    let databases = local.pages("/v1/trash", parts).await?;
+    for database in &databases {
+        say(format_args!("{}", line(database)));
     }
-    any |= projects(local).await?;
-    if !any {
+    let parts = |page: DestroyedProjectList| (page.projects, page.next_page_token);
+    let projects = local.pages("/v1/trash/projects", parts).await?;
+    for project in &projects {
+        say(format_args!("{}", project_line(project)));
+    }
+    if databases.is_empty() && projects.is_empty() {
         say(format_args!("The trash is empty."));
     }
     Ok(())
-}
-
-/// Lists the destroyed projects; tells whether there are any.
-async fn projects(local: &Local) -> Result<bool, Error> {
-    let mut path = "/v1/trash/projects".to_owned();
-    let mut any = false;
-    loop {
-        let page: DestroyedProjectList = local.get(&path).await?;
-        for project in &page.projects {
-            any = true;
-            say(format_args!("{}", project_line(project)));
-        }
-        match page.next_page_token {
-            Some(next) => path = format!("/v1/trash/projects?page_token={next}"),
-            None => return Ok(any),
-        }
-    }
 }
 
 fn project_line(project: &DestroyedProject) -> String {
@@ -108,24 +96,16 @@ fn project_line(project: &DestroyedProject) -> String {
 }
 
 async fn variables(local: &Local, project: &str) -> Result<(), Error> {
-    let first = format!("/v1/projects/{project}/env_versions");
-    let mut path = first.clone();
-    let mut any = false;
-    loop {
-        let page: EnvVersionList = local.get(&path).await?;
-        for one in &page.versions {
-            any = true;
-            say(format_args!(
-                "{}  {}  given {}  ended {}  recoverable until {}",
-                one.version, one.name, one.given_at, one.ended_at, one.recoverable_until
-            ));
-        }
-        match page.next_page_token {
-            Some(next) => path = format!("{first}?page_token={next}"),
-            None => break,
-        }
+    let path = format!("/v1/projects/{}/env_versions", segment(project)?);
+    let parts = |page: EnvVersionList| (page.versions, page.next_page_token);
+    let versions = local.pages(&path, parts).await?;
+    for one in &versions {
+        say(format_args!(
+            "{}  {}  given {}  ended {}  recoverable until {}",
+            one.version, one.name, one.given_at, one.ended_at, one.recoverable_until
+        ));
     }
-    if !any {
+    if versions.is_empty() {
         say(format_args!("No earlier value is kept."));
     }
     Ok(())

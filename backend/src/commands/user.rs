@@ -1,7 +1,7 @@
 //! `berthd user`: makes, lists and deletes people through the running berthd.
 
 use crate::cli::UserCommand;
-use crate::local::{Error, Local};
+use crate::local::{Error, Local, segment};
 use crate::say;
 use berth_api::{Field, User, UserBody, UserEnvelope, UserList};
 
@@ -25,7 +25,9 @@ pub async fn run(local: &Local, command: UserCommand) -> Result<(), Error> {
             Ok(())
         }
         UserCommand::Delete { id } => {
-            local.delete(&format!("/v1/users/{id}")).await?;
+            local
+                .delete(&format!("/v1/users/{}", segment(&id)?))
+                .await?;
             say(format_args!("{id} deleted, with every token of that user"));
             Ok(())
         }
@@ -34,14 +36,6 @@ pub async fn run(local: &Local, command: UserCommand) -> Result<(), Error> {
 
 /// All people, oldest first.
 pub async fn everybody(local: &Local) -> Result<Vec<User>, Error> {
-    let mut users = Vec::new();
-    let mut path = "/v1/users".to_owned();
-    loop {
-        let page: UserList = local.get(&path).await?;
-        users.extend(page.users);
-        match page.next_page_token {
-            Some(next) => path = format!("/v1/users?page_token={next}"),
-            None => return Ok(users),
-        }
-    }
+    let parts = |page: UserList| (page.users, page.next_page_token);
+    local.pages("/v1/users", parts).await
 }

@@ -111,17 +111,9 @@ fn is_on_its_way(database: &Database) -> bool {
 }
 
 async fn databases(local: &Local, project: &str) -> Result<Vec<Database>, LocalError> {
-    let first = format!("/v1/databases?project_id={project}");
-    let mut path = first.clone();
-    let mut all = Vec::new();
-    loop {
-        let page: DatabaseList = local.get(&path).await?;
-        all.extend(page.databases);
-        match page.next_page_token {
-            Some(token) => path = format!("{first}&page_token={token}"),
-            None => return Ok(all),
-        }
-    }
+    let path = format!("/v1/databases?project_id={project}");
+    let parts = |page: DatabaseList| (page.databases, page.next_page_token);
+    local.pages(&path, parts).await
 }
 
 #[cfg(test)]
