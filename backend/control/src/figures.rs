@@ -222,7 +222,7 @@ fn upgrade_available(since: Timestamp) -> Condition {
         kind: UPGRADE_AVAILABLE.to_owned(),
         truth: Truth::True,
         reason: "ImageRebuilt".to_owned(),
-        message: "its image was built or pulled anew since it was made; it goes on running from its own, and nothing restarts for that".to_owned(),
+        message: "its image was built or pulled anew since it was made; it goes on running from its own, and nothing puts the newer one under it; the operating page on images says what to do for a security fix".to_owned(),
         since,
     }
 }
