@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Managed databases and buckets on your own machines.
+/// Managed databases on your own machines.
 #[derive(Debug, Parser)]
 #[command(name = "berthd", version, disable_help_subcommand = true)]
 pub struct Cli {
@@ -149,7 +149,7 @@ pub enum TokenCommand {
             required_unless_present = "scopes"
         )]
         preset: Option<String>,
-        /// Single rights: read, plan, write, credentials, fork, unprotect, admin.
+        /// Single rights: read, plan, write, credentials, unprotect, admin (fork is reserved).
         #[arg(long, value_delimiter = ',', conflicts_with = "preset")]
         scopes: Option<Vec<String>>,
         /// Whose token it is, by id or name; the administrator's when left out.

@@ -56,7 +56,7 @@ fn schema() -> Schema {
         Attribute::string("project_id")
             .required()
             .requires_replace()
-            .description("The project.")
+            .description("The project, by its id.")
             .validate(rules::id(
                 "proj_",
                 "berth_project.….id or data.berth_project.….id",
@@ -64,14 +64,13 @@ fn schema() -> Schema {
         Attribute::string("user_id")
             .required()
             .requires_replace()
-            .description("The user.")
+            .description("The user, by its id.")
             .validate(rules::id("usr_", "`berthd user list`")),
         Attribute::string("role")
             .required()
             .description(
-                "`viewer` sees and plans; `editor` also changes, branches and reads \
-                 credentials; `owner` also manages members and turns protection off. It \
-                 changes in place.",
+                "`viewer` sees and plans; `editor` also changes and reads credentials; `owner` \
+                 also manages members and turns protection off. It changes in place.",
             )
             .validate(one_of(["owner", "editor", "viewer"])),
     ])

@@ -101,8 +101,8 @@ fn schema() -> Schema {
             .required()
             .requires_replace()
             .description(
-                "What it may do: `read`, `plan`, `write`, `credentials`, `fork`, `unprotect`, \
-                 `admin`. Other scopes are another token.",
+                "What it may do: `read`, `plan`, `write`, `credentials`, `unprotect`, `admin`; \
+                 `fork` is reserved: nothing needs it yet. Other scopes are another token.",
             )
             .validate(size(1..))
             .validate(rules::no_nulls())
