@@ -235,7 +235,9 @@ pub struct DatabaseBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<i64>))]
     pub credential_version: Field<i64>,
-    /// Whether it is published outside the project's network.
+    /// Whether it is published outside the project's network. The one published port is the
+    /// pooler's where there is one: what needs a session of its own, such as some migrations, goes
+    /// by `berthd run`, which reaches the engine, or with a pooler of the mode `session`.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
     pub expose: Field<bool>,
@@ -331,7 +333,8 @@ pub struct Credentials {
     pub database: String,
     /// `disable` or `require`.
     pub ssl_mode: String,
-    /// URI past the pooler.
+    /// URI past the pooler; in the network `public` the same as `pooled_uri`, since the published
+    /// port is the pooler's where there is one.
     pub uri: String,
     /// URI through the pooler; the same as `uri` when there is none.
     pub pooled_uri: String,

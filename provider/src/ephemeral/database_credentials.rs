@@ -11,6 +11,7 @@ use berth_plugin::validate::one_of;
 
 use crate::backend::Backend;
 use crate::convert::{fields_of, object_of};
+use crate::resources::database::PAST_THE_POOLER;
 use crate::resources::{is_denied, misfit, rules};
 
 /// The ephemeral resource.
@@ -52,7 +53,7 @@ fn schema() -> Schema {
         text("password", "Its password.").sensitive(),
         text("database", "The logical database."),
         text("ssl_mode", "`disable` or `require`."),
-        text("uri", "The URI past the pooler.").sensitive(),
+        text("uri", PAST_THE_POOLER).sensitive(),
         text("pooled_uri", "The URI through the pooler.").sensitive(),
         text(
             "ca_certificate",

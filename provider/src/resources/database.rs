@@ -28,7 +28,7 @@ use crate::journal::{self, Subject};
 use crate::lookup::{self, DatabaseKey};
 use crate::plan::{self, Kind};
 
-pub(crate) use schema::CLAIMED;
+pub(crate) use schema::{CLAIMED, PAST_THE_POOLER};
 use secrets::{MOVES_CREDENTIALS, plan_secrets, withhold};
 use told::{
     CHANGE_GOES_ON, CREATE_GOES_ON, IMPORT_FORMS, NOT_READ, NOT_YET, STILL_GOES_ON, not_made,

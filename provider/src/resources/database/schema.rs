@@ -277,7 +277,13 @@ fn reach() -> Vec<Attribute> {
         Attribute::boolean("expose")
             .optional()
             .default(false)
-            .description("Whether it is published on the host, beyond the project's network."),
+            .description(
+                "Whether it is published on the host, beyond the project's network. Where there \
+                 is a pooler, the one published port is the pooler's: as seen from there `uri` \
+                 is the same as `pooled_uri`, and `DIRECT_URL` as `DATABASE_URL`. Migrations that \
+                 need a session of their own go by `berthd run -- …`, which reaches the engine, \
+                 or with `pooler = { mode = \"session\" }`.",
+            ),
         Attribute::number("public_port")
             .optional()
             .computed()
@@ -325,6 +331,10 @@ fn safety() -> Vec<Attribute> {
     ]
 }
 
+/// What the URI is that goes past the pooler where it can.
+pub(crate) const PAST_THE_POOLER: &str = "The URI past the pooler. From the published port it is \
+    the same as `pooled_uri`, since that port is the pooler's.";
+
 /// What is told of it; all but `id` and `created_at` is known at plan.
 fn told() -> Vec<Attribute> {
     let text = |name, description| Attribute::string(name).computed().description(description);
@@ -364,7 +374,7 @@ fn secrets() -> Vec<Attribute> {
     };
     vec![
         secret("password", "The password."),
-        secret("uri", "The URI past the pooler."),
+        secret("uri", PAST_THE_POOLER),
         secret("pooled_uri", "The URI through the pooler."),
     ]
 }
