@@ -119,6 +119,9 @@ fn a_plan_with_a_plan_token_writes_nothing() {
     let Some(owner) = Stack::new(&berth) else {
         return;
     };
+    let body = serde_json::json!({"name": "anna"});
+    let (_, made) = berth.call("POST", "/v1/users", Some(&body));
+    let anna = made["user"]["id"].as_str().unwrap();
     let text = |more: &str| {
         format!(
             r#"
@@ -137,6 +140,24 @@ resource "berth_token" "ci" {{
   name   = "ci"
   scopes = ["read", "plan"]
 }}
+resource "berth_project_member" "anna" {{
+  project_id = berth_project.shop.id
+  user_id    = "{anna}"
+  role       = "viewer"
+}}
+data "berth_project" "shop" {{
+  id = berth_project.shop.id
+}}
+data "berth_database" "orders" {{
+  id = berth_database.orders.id
+}}
+data "berth_audit" "orders" {{
+  database_id = berth_database.orders.id
+}}
+data "berth_engines" "all" {{}}
+data "berth_plans" "all" {{}}
+data "berth_regions" "all" {{}}
+data "berth_server" "here" {{}}
 ephemeral "berth_database_credentials" "orders" {{
   database_id = berth_database.orders.id
 }}
