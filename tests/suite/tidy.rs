@@ -349,3 +349,25 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     }
     found
 }
+
+/// The crates that tell what may be given cannot import the list of it.
+#[test]
+fn every_setting_of_the_pooler_is_told_where_it_may_be_given() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let list = read("backend/engines/src/postgresql/pooler_parameters.rs");
+    let (_, list) = list.split_once("ALL: &[Parameter] = &[").unwrap();
+    let (list, _) = list.split_once("\n];").unwrap();
+    let names: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    for page in [
+        "backend/api/src/database.rs",
+        "provider/src/resources/database/schema.rs",
+    ] {
+        let text = read(page);
+        let missing: Vec<_> = names
+            .iter()
+            .filter(|name| !text.contains(&format!("`{name}`")))
+            .collect();
+        assert!(missing.is_empty(), "{page} lacks {missing:?}");
+    }
+}

@@ -48,7 +48,11 @@ pub struct PoolerBody {
     /// The pooler's own default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_idle_timeout_seconds: Option<u32>,
-    /// Further settings by the pooler's own names.
+    /// Further settings by PgBouncer's own names: `application_name_add_host`,
+    /// `client_idle_timeout`, `client_login_timeout`, `idle_transaction_timeout`,
+    /// `ignore_startup_parameters`, `max_db_connections`, `max_prepared_statements`,
+    /// `max_user_connections`, `min_pool_size`, `query_timeout`, `query_wait_timeout`,
+    /// `reserve_pool_timeout`, `server_connect_timeout`, `server_lifetime`, `server_round_robin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<BTreeMap<String, String>>,
 }
@@ -241,11 +245,11 @@ pub struct DatabaseBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
     pub expose: Field<bool>,
-    /// The published port, within the configured range.
+    /// The published port, within the configured range, which begins at 1024 or above.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u16>))]
     pub public_port: Field<u16>,
-    /// Networks in CIDR notation that may use the published port.
+    /// Networks in CIDR notation that may use the published port, at most 256.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeSet<String>>))]
     pub allow_list: Field<BTreeSet<String>>,
@@ -261,7 +265,7 @@ pub struct DatabaseBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
     pub deletion_protection: Field<bool>,
-    /// Days for which its data is kept after it was destroyed; 7 by default.
+    /// Days for which its data is kept after it was destroyed: 0 to 90, 7 by default.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub recovery_window_days: Field<u32>,
@@ -269,7 +273,7 @@ pub struct DatabaseBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub sleep_after_minutes: Field<u32>,
-    /// Labels.
+    /// Labels: at most 64, with keys of up to 128 and values of up to 256 characters.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
     pub tags: Field<BTreeMap<String, String>>,

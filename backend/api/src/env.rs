@@ -48,7 +48,8 @@ pub struct Environment {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnvVariableBody {
-    /// The value, at most 64 KiB. It has to be said.
+    /// The value, at most 64 KiB. It has to be said. A project has at most 1,000 variables of its
+    /// own, with 1 MiB of names and values in all.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true, example = "eu-central"))]
     pub value: String,

@@ -88,7 +88,7 @@ pub struct ProjectBody {
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Quota>))]
     pub quota: Field<Quota>,
-    /// Labels.
+    /// Labels: at most 64, with keys of up to 128 and values of up to 256 characters.
     #[serde(skip_serializing_if = "Field::is_absent")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, String>>))]
     pub tags: Field<BTreeMap<String, String>>,

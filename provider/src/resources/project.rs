@@ -152,7 +152,9 @@ fn schema() -> Schema {
         quota(),
         Attribute::map("tags", Type::String)
             .optional()
-            .description("Labels.")
+            .description(
+                "Labels: at most 64, with keys of up to 128 and values of up to 256 characters.",
+            )
             .validate(rules::no_nulls()),
         Attribute::string("slug")
             .computed()

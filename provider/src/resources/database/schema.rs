@@ -152,7 +152,7 @@ fn ordered() -> Vec<Attribute> {
         Attribute::string("project_id")
             .optional()
             .computed()
-            .description("The project; the provider's, or the default one.")
+            .description("The project, by its id; the provider's, or the default one.")
             .validate(rules::id(
                 "proj_",
                 "berth_project.….id or data.berth_project.….id",
@@ -235,7 +235,9 @@ fn ordered() -> Vec<Attribute> {
             .validate(rules::no_nulls()),
         Attribute::map("tags", Type::String)
             .optional()
-            .description("Labels.")
+            .description(
+                "Labels: at most 64, with keys of up to 128 and values of up to 256 characters.",
+            )
             .validate(rules::no_nulls()),
     ]
 }
@@ -247,13 +249,17 @@ fn pooler() -> Attribute {
         [
             inner(Attribute::boolean("enabled")).description("Whether there is a pooler."),
             inner(Attribute::string("mode"))
-                .description("`transaction`, `session` or `statement`.")
+                .description(
+                    "`transaction`, `session` or `statement`; `transaction` when left out.",
+                )
                 .validate(one_of(["transaction", "session", "statement"])),
             inner(Attribute::number("default_pool_size"))
-                .description("Server connections for each pair of user and database.")
+                .description(
+                    "Server connections for each pair of user and database; 20 when left out.",
+                )
                 .validate(whole(1..=10_000)),
             inner(Attribute::number("max_client_connections"))
-                .description("Client connections that are accepted.")
+                .description("Client connections that are accepted; 100 when left out.")
                 .validate(whole(1..=100_000)),
             inner(Attribute::number("reserve_pool_size"))
                 .description("Server connections beyond the pool size while clients wait.")
@@ -262,7 +268,15 @@ fn pooler() -> Attribute {
                 .description("Seconds after which an idle server connection is closed.")
                 .validate(whole(0..=2_592_000)),
             inner(Attribute::map("parameters", Type::String))
-                .description("Further settings by the pooler's own names.")
+                .description(
+                    "Further settings by PgBouncer's own names. Of those these may be given: \
+                     `application_name_add_host`, `client_idle_timeout`, `client_login_timeout`, \
+                     `idle_transaction_timeout`, `ignore_startup_parameters`, \
+                     `max_db_connections`, `max_prepared_statements`, `max_user_connections`, \
+                     `min_pool_size`, `query_timeout`, `query_wait_timeout`, \
+                     `reserve_pool_timeout`, `server_connect_timeout`, `server_lifetime`, \
+                     `server_round_robin`.",
+                )
                 .validate(rules::no_nulls()),
         ],
     )
@@ -287,13 +301,16 @@ fn reach() -> Vec<Attribute> {
         Attribute::number("public_port")
             .optional()
             .computed()
-            .description("The published port. Chosen by the server when left out, then kept.")
+            .description(
+                "The published port, from 1024 on and within the server's range \
+                 (`--publish-ports`). Chosen by the server when left out, then kept.",
+            )
             .validate(whole(1..=65_535)),
         Attribute::set("allow_list", Type::String)
             .optional()
             .description(
-                "Networks in CIDR notation that may use the published port. Required when it \
-                 is published beyond loopback.",
+                "Networks in CIDR notation that may use the published port, at most 256. \
+                 Required when it is published beyond loopback.",
             )
             .validate(size(1..))
             .validate(rules::no_nulls())
@@ -319,7 +336,7 @@ fn safety() -> Vec<Attribute> {
         Attribute::number("recovery_window_days")
             .optional()
             .default(7)
-            .description("Days for which the data is kept after a destruction.")
+            .description("Days for which the data is kept after a destruction: 0 to 90.")
             .validate(whole(0..=90)),
         Attribute::boolean("expose_credentials_in_state")
             .optional()

@@ -53,19 +53,20 @@ impl<'a> Evaluator<'a> {
             Given::Absent | Given::Null => Maybe::Known(true),
             Given::Value(enabled) => Maybe::Known(enabled),
         };
+        let default = Pooler::default();
         let pooler = PlannedPooler {
             mode: self.pool_mode(&wish.mode),
             default_pool_size: self.count(
                 "default_pool_size",
                 &wish.default_pool_size,
                 1..=CONNECTIONS_MAX,
-                20,
+                default.default_pool_size,
             ),
             max_client_connections: self.count(
                 "max_client_connections",
                 &wish.max_client_connections,
                 1..=CONNECTIONS_MAX,
-                100,
+                default.max_client_connections,
             ),
             reserve_pool_size: self.optional(
                 "reserve_pool_size",
