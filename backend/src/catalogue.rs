@@ -1,6 +1,7 @@
 //! The catalogue of plans: built in, or a file of the operator's.
 
 use berth_domain::{Catalogue, Plan};
+use berth_services::number_bounds;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +121,14 @@ fn broken_rule(catalogue: &Catalogue) -> Option<String> {
                 "plan {name}: storage_gb_min, storage_gb_default and storage_gb_max must rise and begin with 1 or more"
             ));
         }
+        if let Some((_, most)) = number_bounds("storage_gb")
+            && plan.storage_gb_max > most
+        {
+            return Some(format!(
+                "plan {name}: storage_gb_max is {}, and no database has more than {most}",
+                plan.storage_gb_max
+            ));
+        }
     }
     None
 }
@@ -143,16 +152,27 @@ mod tests {
 
     #[test]
     fn a_broken_catalogue_says_which_plan() {
-        let dir = std::env::temp_dir().join(format!("berth-catalogue-{}", std::process::id()));
-        std::fs::write(
-            &dir,
-            BUILT_IN.replacen("memory_mb = 1024", "memory_mb = 1", 1),
-        )
-        .unwrap();
-        let error = load(Some(&dir), vec!["local".to_owned()])
-            .unwrap_err()
-            .to_string();
-        std::fs::remove_file(&dir).unwrap();
-        assert!(error.contains("db-s-1vcpu-1gb"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("catalogue.toml");
+        for (line, broken, plan) in [
+            ("memory_mb = 1024", "memory_mb = 1", "db-s-1vcpu-1gb"),
+            ("max = 16384", "max = 16385", "db-s-8vcpu-16gb"),
+        ] {
+            std::fs::write(&file, BUILT_IN.replacen(line, broken, 1)).unwrap();
+            let error = load(Some(&file), vec!["local".to_owned()]).unwrap_err();
+            assert!(error.to_string().contains(plan), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_documented_example_is_a_catalogue() {
+        let page = include_str!("../../docs/operating/configuration.md");
+        let (_, rest) = page.split_once("```toml\n[[plan]]").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("catalogue.toml");
+        std::fs::write(&file, format!("[[plan]]{example}")).unwrap();
+        let catalogue = load(Some(&file), vec!["local".to_owned()]).unwrap();
+        assert_eq!(catalogue.plans.len(), 2);
     }
 }

@@ -20,6 +20,7 @@ mod logging;
 mod must_run;
 mod outgoing;
 mod places;
+mod plans;
 mod ports;
 mod registry;
 mod serve;

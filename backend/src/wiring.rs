@@ -7,6 +7,7 @@ use crate::connections;
 use crate::data_root::{self, DataRoot};
 use crate::env_files;
 use crate::images::{Obtainer, Recipes};
+use crate::plans;
 use crate::world::World;
 use axum::Router;
 use berth_containers::{
@@ -85,6 +86,14 @@ pub async fn open(
 ) -> Result<Installation, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = open_store(config, root).await?;
+    for gone in plans::missing(&config.catalogue, store.plans_in_use().await?) {
+        tracing::warn!(
+            plan = gone.plan,
+            databases = plans::databases(&gone),
+            "the catalogue lacks a plan that databases have: {}",
+            plans::ADVICE
+        );
+    }
     let addresses = config.addresses(root.installation().clone())?;
     let authority = Arc::new(open_authority(&store, root, clock.now()).await?);
     first_token(&store, root, clock.now()).await?;

@@ -6,9 +6,10 @@ mod memory;
 use crate::config::{Config, Runtime};
 use crate::registry::ImageRegistry;
 use crate::say;
-use crate::wiring;
+use crate::{plans, wiring};
 use berth_containers::{Older, RuntimeError};
 use berth_domain::{Clock, Timestamp};
+use berth_store::Store;
 use rustix::fs::statvfs;
 use std::path::Path;
 
@@ -70,6 +71,7 @@ pub async fn run(config: &Config, clock: &dyn Clock) -> bool {
         clock_is_plausible(clock.now()),
         key::finding(config, std::env::var(wiring::ROOT_KEY_VARIABLE).ok()).await,
     ];
+    findings.extend(plans(config).await);
     findings.extend(data_root(config));
     findings.extend(memory::findings(config));
     findings.extend(engine_and_images(config).await);
@@ -88,6 +90,25 @@ pub async fn run(config: &Config, clock: &dyn Clock) -> bool {
         }
     }
     findings.iter().all(|f| f.grade < Grade::Failure)
+}
+
+/// One for each plan that databases have and the catalogue lacks.
+async fn plans(config: &Config) -> Vec<Finding> {
+    let in_use = match Store::plans_in_use_at(&config.store).await {
+        Ok(in_use) => in_use,
+        Err(error) => {
+            let found = format!("those in use could not be read: {}", crate::chain(&error));
+            let advice = "name the store with --store, and see that it can be reached";
+            return vec![Finding::warning("plan", found, advice)];
+        }
+    };
+    let gone = plans::missing(&config.catalogue, in_use);
+    gone.map(|gone| {
+        let databases = plans::databases(&gone);
+        let found = format!("{} is not in the catalogue: {databases}", gone.plan);
+        Finding::warning("plan", found, plans::ADVICE)
+    })
+    .collect()
 }
 
 fn user() -> Finding {
@@ -260,6 +281,10 @@ async fn engine_and_images(config: &Config) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Options;
+    use crate::local::Local;
+    use serde_json::Value as Json;
+    use std::time::Duration;
 
     #[test]
     fn an_engine_that_speaks_none_of_our_versions_is_not_said_to_be_away() {
@@ -281,6 +306,45 @@ mod tests {
             source: "nobody".into(),
         };
         assert!(advice(away).1.contains("/a.sock"));
+    }
+
+    #[tokio::test]
+    async fn a_plan_that_the_catalogue_lacks_is_told_with_its_databases() {
+        // One crypto library for the client, as `main` installs it.
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let load = || {
+            Config::load(Options {
+                config: Some("/dev/null".into()),
+                data_root: Some(folder.path().to_owned()),
+                listen: Some("127.0.0.1:0".to_owned()),
+                runtime: Some("fake".to_owned()),
+                ..Options::default()
+            })
+        };
+        let order = async {
+            let order = serde_json::json!({"name": "orders", "engine": "postgresql"});
+            loop {
+                if let Ok(local) = Local::connect(folder.path())
+                    && local.get::<Json>("/v1/server").await.is_ok()
+                {
+                    break local.post::<Json>("/v1/databases", &order).await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            ended = crate::serve::run(load().unwrap()) => panic!("berthd ended: {ended:?}"),
+            _made = order => {}
+        }
+        let mut config = load().unwrap();
+        assert!(plans(&config).await.is_empty());
+        let gone = config.catalogue.plans.remove(0);
+        let found = plans(&config).await.remove(0).found;
+        assert!(
+            found.contains(&gone.name) && found.ends_with("orders"),
+            "{found}"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::samples::{
 use berth_domain::{Actor, Claim, EngineName, Fingerprint, Observed, Secret};
 use berth_store::{
     AddressUse, CredentialState, DatabaseFilter, Error, EventFilter, IdempotencyRecord, Lifetime,
-    Promised, Reach, TokenFilter,
+    PlanUse, Promised, Reach, Store, TokenFilter,
 };
 use std::collections::BTreeSet;
 
@@ -154,6 +154,11 @@ on_both! {
         }
         let promised = |storage_gb, count| Promised { plan: "db-s-1vcpu-1gb".to_owned(), storage_gb, count };
         assert_eq!(store.promised_resources().await.unwrap(), [promised(10, 1), promised(20, 1)]);
+        let plan = "db-s-1vcpu-1gb".to_owned();
+        let used = [PlanUse { plan, databases: 2, some: vec!["db-1".to_owned(), "db-2".to_owned()] }];
+        assert_eq!(store.plans_in_use().await.unwrap(), used);
+        // Also from outside, while somebody has the store.
+        assert_eq!(Store::plans_in_use_at(&bench.url).await.unwrap(), used);
         assert_eq!(store.used_public_ports().await.unwrap(), BTreeSet::from([15_001, 15_002]));
         assert_eq!(store.kept_public_ports().await.unwrap(), BTreeSet::from([15_003]));
         // Two with a pooler each; the destroyed one and another project's take none of them.
