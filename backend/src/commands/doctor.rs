@@ -202,8 +202,28 @@ fn data_root(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What to do about an image that is not here: nothing, where berthd gets it by itself.
+/// An image that is not here. That is as it should be where berthd gets it by itself, and only an
+/// order that names its version needs it.
 fn absent_image(
+    registry: Option<&ImageRegistry>,
+    has_recipes: bool,
+    image: &wiring::CatalogueImage,
+) -> Finding {
+    let found = format!("{} is not here", image.name);
+    if !image.default && (registry.is_some() || has_recipes) {
+        let how = if registry.is_some() {
+            "obtained"
+        } else {
+            "built"
+        };
+        return Finding::ok("image", format!("{found}: {how} when first ordered"));
+    }
+    let advice = how_to_get(registry, has_recipes, image);
+    Finding::warning("image", found, advice)
+}
+
+/// What to do about one: nothing, where berthd gets it by itself.
+fn how_to_get(
     registry: Option<&ImageRegistry>,
     has_recipes: bool,
     image: &wiring::CatalogueImage,
@@ -259,14 +279,10 @@ async fn engine_and_images(config: &Config) -> Vec<Finding> {
     for image in wiring::images() {
         findings.push(match wiring::image_is_here(&runtime, image.name).await {
             Ok(true) => Finding::ok("image", image.name),
-            Ok(false) => Finding::warning(
-                "image",
-                format!("{} is not here", image.name),
-                absent_image(
-                    config.image_registry.as_ref(),
-                    config.recipes.is_some(),
-                    &image,
-                ),
+            Ok(false) => absent_image(
+                config.image_registry.as_ref(),
+                config.recipes.is_some(),
+                &image,
             ),
             Err(e) => Finding::failure(
                 "image",
@@ -348,10 +364,21 @@ mod tests {
     }
 
     #[test]
+    fn an_absent_image_that_few_orders_need_is_no_warning() {
+        let images = wiring::images();
+        let (default, other): (Vec<_>, Vec<_>) = images.iter().partition(|image| image.default);
+        let finding = absent_image(None, true, other[0]);
+        assert_eq!(finding.grade, Grade::Ok);
+        assert!(finding.found.ends_with("built when first ordered"));
+        assert_eq!(absent_image(None, true, default[0]).grade, Grade::Warning);
+        assert_eq!(absent_image(None, false, other[0]).grade, Grade::Warning);
+    }
+
+    #[test]
     fn an_absent_image_is_pulled_only_from_a_registry_that_was_named() {
         let images = wiring::images();
         let registry = ImageRegistry::parse("registry.example.com/berth");
-        let told = |registry, has_recipes| absent_image(registry, has_recipes, &images[0]);
+        let told = |registry, has_recipes| how_to_get(registry, has_recipes, &images[0]);
         let builds = told(None, true);
         assert!(builds.contains("berthd images build") && !builds.contains("pull"));
         let pulls = told(registry.as_ref(), false);

@@ -49,7 +49,7 @@ fn schema() -> Schema {
         filter(name, description).validate(checked(|at| times::parse(at).map(|_| ())))
     };
     Schema::new([
-        filter("project_id", "Only what concerns that project.").validate(rules::id(
+        filter("project_id", "Only what concerns that project, by its id.").validate(rules::id(
             "proj_",
             "berth_project.….id or data.berth_project.….id",
         )),

@@ -84,6 +84,8 @@ impl DataSource for Database {
         // Here nothing is planned.
         let looked_up = |attribute: Attribute| match attribute.name() {
             "claimed" => attribute.description(resources::database::CLAIMED),
+            "project_id" => attribute
+                .description("The project, by its id or name; the provider's, or the default one."),
             _ => attribute,
         };
         let shown = shown(&managed, &keys, &LEFT_OUT).into_iter();

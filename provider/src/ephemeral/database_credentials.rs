@@ -68,8 +68,9 @@ fn schema() -> Schema {
 }
 
 /// Why nobody is let in with these credentials now; nothing where they work as far as berthd has
-/// seen, and where the database is stopped because somebody wanted it so. It hands out no password that no login has proven, so that what is asked here is whether
-/// the database serves, and whether another password is to come.
+/// seen, and where the database is stopped because somebody wanted it so. It hands out no password
+/// that no login has proven, so that what is asked here is whether the database serves, and
+/// whether another password is to come.
 fn shut(database: &Database, credentials: &Credentials) -> Option<Diagnostic> {
     let (name, status) = (&database.name, database.status.as_str());
     let (handed, ordered) = (credentials.credential_version, database.credential_version);

@@ -111,8 +111,8 @@ fn schema() -> Schema {
             .optional()
             .requires_replace()
             .description(
-                "The one project it is bound to; all that its user sees when left out. Another \
-                 project is another token.",
+                "The one project it is bound to, by its id; all that its user sees when left out. \
+                 Another project is another token.",
             )
             .validate(rules::id(
                 "proj_",
