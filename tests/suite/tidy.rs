@@ -333,6 +333,47 @@ fn every_page_is_reached_from_the_readme_and_every_link_leads_somewhere() {
     assert_eq!(lost, Vec::<PathBuf>::new());
 }
 
+/// The texts in a line of source that are spelt as a kind of event.
+fn kinds_in(text: &str) -> BTreeSet<String> {
+    const NOUNS: [&str; 8] = [
+        "credentials",
+        "database",
+        "env",
+        "member",
+        "operation",
+        "project",
+        "token",
+        "user",
+    ];
+    let texts = text.split('"').skip(1).step_by(2);
+    let kinds = texts.filter(|text| {
+        let (noun, verb) = text.split_once('.').unwrap_or_default();
+        let is_plain = verb.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        NOUNS.contains(&noun) && is_plain && !verb.is_empty()
+    });
+    kinds.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_page_on_events_names_each_kind_and_no_other() {
+    let mut written = BTreeSet::new();
+    for folder in ["backend/services", "backend/control"] {
+        for file in sources(&root().join(folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = production.lines().flat_map(kinds_in);
+            written.extend(lines);
+        }
+    }
+    assert!(written.len() > 30, "{written:?}");
+    let page = fs::read_to_string(root().join("docs/reference/metrics-and-events.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let named = rows.filter_map(|row| row.split('`').next());
+    let named: BTreeSet<_> = named.filter(|name| name.contains('.')).collect();
+    let written: BTreeSet<_> = written.iter().map(String::as_str).collect();
+    assert_eq!(named, written);
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_owned()];

@@ -61,6 +61,15 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Provisioning,
+        Self::Running,
+        Self::Stopped,
+        Self::Error,
+        Self::Destroyed,
+    ];
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,15 +83,7 @@ impl Status {
 
     /// The status for a word of the store.
     pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Provisioning,
-            Self::Running,
-            Self::Stopped,
-            Self::Error,
-            Self::Destroyed,
-        ]
-        .into_iter()
-        .find(|s| s.as_str() == word)
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
     }
 }
 

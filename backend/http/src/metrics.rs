@@ -24,11 +24,12 @@ pub(crate) struct Metrics {
     series: Mutex<BTreeMap<(&'static str, String), Series>>,
 }
 
-/// A number at this moment.
+/// Numbers at this moment.
 pub(crate) struct Gauge {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
-    pub(crate) value: f64,
+    /// Each after its labels, in braces; the only one has none.
+    pub(crate) values: Vec<(String, u64)>,
 }
 
 /// A method as a label. A client may make up words, so unknown ones share a label.
@@ -70,7 +71,9 @@ impl Metrics {
         for gauge in gauges {
             writeln!(text, "# HELP {} {}", gauge.name, gauge.help)?;
             writeln!(text, "# TYPE {} gauge", gauge.name)?;
-            writeln!(text, "{} {}", gauge.name, gauge.value)?;
+            for (labels, value) in &gauge.values {
+                writeln!(text, "{}{labels} {value}", gauge.name)?;
+            }
         }
         let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(

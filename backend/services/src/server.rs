@@ -3,7 +3,7 @@
 use crate::error::Doing;
 use crate::view::View;
 use crate::{Caller, Error, HostCapacity, ImageState, Services};
-use berth_domain::EngineName;
+use berth_domain::{EngineName, Status};
 use berth_engines::{Description, Version};
 use berth_store::{SnapshotKind, SnapshotPage, Tell};
 
@@ -120,6 +120,18 @@ impl Services {
             )
             .await
             .doing("read a snapshot")
+    }
+
+    /// How many living databases have each status that a living one may have; for the metrics.
+    pub async fn living_by_status(&self) -> Result<Vec<(Status, u64)>, Error> {
+        let found = self.store.living_by_status().await;
+        let found = found.doing("count databases")?;
+        let count = |status: Status| {
+            let of_it = found.iter().filter(|(told, _)| *told == status);
+            (status, of_it.map(|(_, count)| u64::from(*count)).sum())
+        };
+        let living = Status::ALL.into_iter().filter(|s| *s != Status::Destroyed);
+        Ok(living.map(count).collect())
     }
 
     /// How many operations are pending; for the metrics.

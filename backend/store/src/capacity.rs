@@ -1,8 +1,9 @@
 //! What has been promised to the living.
 
 use crate::Error;
+use crate::observations::read_observed_joined;
 use crate::sql::{Fields, Link};
-use berth_domain::ProjectId;
+use berth_domain::{Intent, Observed, ProjectId, Status, status};
 use std::collections::BTreeSet;
 
 /// How many living databases have one plan and one storage size.
@@ -42,6 +43,8 @@ reads! {
     fn project_use(project: &ProjectId) -> ProjectUse;
     /// The plans and sizes of all living databases, counted.
     fn promised_resources() -> Vec<Promised>;
+    /// How many living databases have a status. A status may stand there more than once.
+    fn living_by_status() -> Vec<(Status, u32)>;
     /// The public ports of living databases; no two have the same.
     fn used_public_ports() -> BTreeSet<u16>;
     /// The public ports of destroyed databases that may still be restored: better left to them.
@@ -101,6 +104,25 @@ async fn promised_resources(link: &mut Link<'_>) -> Result<Vec<Promised>, Error>
             storage_gb: fields.narrow("storage_gb")?,
             count: fields.narrow("living")?,
         })
+    })
+    .await
+}
+
+async fn living_by_status(link: &mut Link<'_>) -> Result<Vec<(Status, u32)>, Error> {
+    // Of a failure the reason is left out: each has its own.
+    sql!(
+        "living_by_status",
+        "SELECT databases.intent, observations.observed, CASE observations.observed \
+         WHEN 'failed' THEN '' WHEN 'unknown' THEN observations.observed_detail END \
+         AS observed_detail, COUNT(*) AS living FROM databases LEFT JOIN observations \
+         ON observations.database_id = databases.id WHERE databases.intent <> 'destroy' \
+         GROUP BY 1, 2, 3"
+    )
+    .each(link, |row| {
+        let fields = Fields::of("databases", row);
+        let intent = fields.word("intent", Intent::from_word)?;
+        let observed = read_observed_joined(row)?.unwrap_or(Observed::Absent);
+        Ok((status(intent, &observed), fields.narrow("living")?))
     })
     .await
 }

@@ -109,6 +109,15 @@ pub(crate) fn read_joined(row: &AnyRow) -> Result<Option<Observation>, Error> {
     }
 }
 
+/// Reads what was seen of a database beside it, when anybody has looked.
+pub(crate) fn read_observed_joined(row: &AnyRow) -> Result<Option<Observed>, Error> {
+    let fields = Fields::of(TABLE, row);
+    match fields.optional_text("observed")? {
+        None => Ok(None),
+        Some(_) => read_observed(&fields).map(Some),
+    }
+}
+
 fn read(row: &AnyRow) -> Result<Observation, Error> {
     let fields = Fields::of(TABLE, row);
     let conditions: Vec<StoredCondition> = fields.json("conditions")?;

@@ -4,6 +4,7 @@ mod bench;
 mod crashes;
 mod images;
 mod life;
+mod page;
 mod ports;
 mod sleep;
 mod taking;

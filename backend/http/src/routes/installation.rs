@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use berth_api::{ApiError, Catalogue, Server, Version, VersionRange};
+use berth_domain::Status;
 
 /// Says that the process answers.
 #[utoipa::path(get, path = "/healthz", tag = "installation", responses((status = 200, body = String)))]
@@ -70,13 +71,22 @@ pub(crate) async fn catalogue(State(state): Shared) -> Answer {
 pub(crate) async fn metrics(State(state): Shared) -> Answer {
     let capacity = state.services.capacity().await?;
     let pending = state.services.pending_operations().await?;
+    let living = state.services.living_by_status().await?.into_iter();
+    let by_status = |(status, count): (Status, u64)| {
+        let labels = format!("{{status=\"{}\"}}", status.as_str());
+        (labels, count)
+    };
     let gauge = |name, help, value: u64| Gauge {
         name,
         help,
-        value: value as f64,
+        values: vec![(String::new(), value)],
     };
     let gauges = [
-        gauge("berth_databases", "Living databases.", capacity.databases),
+        Gauge {
+            name: "berth_databases",
+            help: "Living databases by status.",
+            values: living.map(by_status).collect(),
+        },
         gauge(
             "berth_operations_pending",
             "Operations waiting or being worked on.",

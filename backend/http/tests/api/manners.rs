@@ -415,10 +415,43 @@ async fn metrics_count_routes_and_not_requests() {
     assert!(reply.header("content-type").starts_with("text/plain"));
     let line = "berth_http_requests_total{method=\"GET\",path=\"/v1/databases/{database}\",status=\"200\"} 2";
     assert!(reply.text.contains(line), "{}", reply.text);
-    assert!(
-        reply.text.contains("berth_databases 1") && !reply.text.contains("orders"),
-        "{}",
-        reply.text
+    assert!(!reply.text.contains("orders"), "{}", reply.text);
+    let page = include_str!("../../../../docs/reference/metrics-and-events.md");
+    let types = reply
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
+    let rows: Vec<_> = types
+        .map(|line| line.replacen(' ', "` | ", 1))
+        .map(|cells| format!("| `{cells} |"))
+        .collect();
+    assert!(rows.len() > 5, "{rows:?}");
+    for row in rows {
+        assert!(page.contains(&row), "{row} is missing");
+    }
+}
+
+#[tokio::test]
+async fn metrics_count_living_databases_by_status() {
+    let berth = TestBerth::start().await;
+    for name in ["bills", "carts", "drafts", "orders"] {
+        let made = berth.database(postgres(name)).await;
+        if name != "bills" {
+            berth.settle(made["id"].as_str().unwrap()).await;
+        }
+    }
+    berth.delete("/v1/databases/orders").await.expect(200);
+    let text = berth.call("", Method::GET, "/metrics", None).await.text;
+    let of_status = |line: &&str| line.starts_with("berth_databases");
+    let found: Vec<_> = text.lines().filter(of_status).collect();
+    assert_eq!(
+        found,
+        [
+            "berth_databases{status=\"provisioning\"} 1",
+            "berth_databases{status=\"running\"} 2",
+            "berth_databases{status=\"stopped\"} 0",
+            "berth_databases{status=\"error\"} 0",
+        ]
     );
 }
 

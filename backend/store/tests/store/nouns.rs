@@ -5,7 +5,7 @@ use crate::samples::{
     NOON, credential, database, destroyed, event, insert_database, insert_project, observation,
     one_database, operation, project, token,
 };
-use berth_domain::{Actor, Claim, EngineName, Fingerprint, Observed, Secret};
+use berth_domain::{Actor, Claim, EngineName, Fingerprint, Observed, Secret, Status};
 use berth_store::{
     AddressUse, CredentialState, DatabaseFilter, Error, EventFilter, IdempotencyRecord, Lifetime,
     PlanUse, Promised, Reach, Store, TokenFilter,
@@ -174,6 +174,36 @@ on_both! {
         thief.public_port = Some(15_001);
         let mut tx = store.begin().await.unwrap();
         assert!(matches!(tx.insert_database(&thief).await, Err(Error::Duplicate { .. })));
+    }
+
+    async fn the_living_are_counted_by_what_is_told_of_them(bench) {
+        let store = &bench.store;
+        let shop = project("shop");
+        insert_project(store, &shop).await;
+        let failed = |reason: &str| Observed::Failed { reason: reason.to_owned() };
+        let seen = [
+            None,
+            Some(Observed::Ready),
+            Some(Observed::Unknown { last: Status::Running }),
+            Some(failed("it is full")),
+            Some(failed("it fell")),
+            Some(Observed::Ready),
+        ];
+        let mut tx = store.begin().await.unwrap();
+        for (number, observed) in (1..).zip(seen) {
+            let row = database(&shop, number);
+            tx.insert_database(&row).await.unwrap();
+            if let Some(observed) = observed {
+                tx.put_observation(&row.id, &observation(observed)).await.unwrap();
+            }
+            if number == 6 {
+                tx.update_database(&destroyed(row)).await.unwrap();
+            }
+        }
+        tx.commit().await.unwrap();
+        let counted = store.living_by_status().await.unwrap();
+        let of = |status| -> u32 { counted.iter().filter(|(s, _)| *s == status).map(|(_, n)| n).sum() };
+        assert_eq!(Status::ALL.map(of), [1, 2, 0, 2, 0]);
     }
 
     async fn a_claim_changes_nothing_else(bench) {
