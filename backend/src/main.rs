@@ -18,6 +18,7 @@ mod local;
 mod logging;
 #[cfg(test)]
 mod must_run;
+mod opening;
 mod outgoing;
 mod places;
 mod plans;

@@ -7,6 +7,7 @@ use crate::connections;
 use crate::data_root::{self, DataRoot};
 use crate::env_files;
 use crate::images::{Obtainer, Recipes};
+use crate::opening;
 use crate::plans;
 use crate::world::World;
 use axum::Router;
@@ -22,7 +23,7 @@ use berth_domain::{
 use berth_engines::Registry;
 use berth_platform::{Cause, Platform};
 use berth_services::{Outside, Services, SystemEntropy};
-use berth_store::{Keys, Store, TokenFilter};
+use berth_store::{Store, TokenFilter};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ pub async fn open(
     stopping: watch::Receiver<bool>,
 ) -> Result<Installation, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = open_store(config, root).await?;
+    let store = opening::open(config, root).await?;
     for gone in plans::missing(&config.catalogue, store.plans_in_use().await?) {
         tracing::warn!(
             plan = gone.plan,
@@ -186,28 +187,6 @@ fn rules(
         },
         ca_certificate: authority.to_owned(),
     }
-}
-
-/// The store, with the root key of the environment or of its file.
-async fn open_store(config: &Config, root: &DataRoot) -> Result<Store, Error> {
-    let key = match std::env::var(ROOT_KEY_VARIABLE) {
-        Ok(text) => data_root::key_bytes(&Secret::new(text), Path::new(ROOT_KEY_VARIABLE))?,
-        Err(_) => {
-            // A store knows whether it was made with a key, whatever is left of the data root.
-            let store_exists = Store::has_key_check(&config.store).await?;
-            let text = data_root::root_key(&config.root_key_file, store_exists, random())?;
-            if let Some(mode) = data_root::readable_by_others(&config.root_key_file) {
-                // No refusal: whoever reads it has read it, and databases should come up.
-                tracing::warn!(
-                    file = %config.root_key_file.display(),
-                    mode = format!("{mode:04o}"),
-                    "others than its owner can read the root key: chmod 0600"
-                );
-            }
-            data_root::key_bytes(&text, &config.root_key_file)?
-        }
-    };
-    Ok(Store::open(&config.store, root.installation(), Keys::from_root(key)).await?)
 }
 
 async fn open_authority(

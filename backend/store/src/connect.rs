@@ -1,11 +1,12 @@
 //! Where the store is, and connections to it: few, bounded, durable before they answer.
 
-use crate::error::{has_code, is_held};
+use crate::error::{has_code, is_absence, is_held};
 use crate::{Error, encryption};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AssertSqlSafe, ConnectOptions, Connection, Pool};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -156,6 +157,9 @@ impl Location {
     fn refused(&self, source: sqlx::Error) -> Error {
         let place = self.shown();
         match self {
+            Self::Postgres { url, .. } if is_absence(&source) || is_no_socket(url, &source) => {
+                Error::Away { place, source }
+            }
             Self::Postgres {
                 is_decided: true, ..
             } => Error::OpenVerified { place, source },
@@ -313,6 +317,12 @@ impl Location {
     }
 }
 
+/// Whether a server's socket is not there: the server makes it when it starts.
+fn is_no_socket(url: &str, error: &sqlx::Error) -> bool {
+    let is_missing = matches!(error, sqlx::Error::Io(e) if e.kind() == ErrorKind::NotFound);
+    is_missing && encryption::is_socket(url)
+}
+
 fn is_locked(error: &sqlx::Error) -> bool {
     has_code(error, &[LOCK_NOT_AVAILABLE])
 }
@@ -331,7 +341,7 @@ fn create_file(path: &Path) -> Result<(), Error> {
         .open(path);
     match made {
         Ok(_) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(()),
         Err(source) => return Err(failed(source)),
     }
     // A power cut must not take the file's name away from rows that were answered for.
@@ -408,6 +418,32 @@ mod tests {
             setting(&cluster.new_database(), early, question).await,
             "on"
         );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_told_from_one_that_refuses() {
+        sqlx::any::install_default_drivers();
+        let refused = async |url: &str| match Location::parse(url).unwrap().look().await {
+            Ok(_) => panic!("{url} was opened"),
+            Err(refused) => refused,
+        };
+        for away in [
+            "postgres://berth@127.0.0.1:1/berth",
+            "postgres://berth@no-such-host.invalid/berth",
+            "postgres://berth@localhost/berth?host=/no/such/directory",
+        ] {
+            let refused = refused(away).await;
+            assert!(
+                matches!(refused, Error::Away { .. }) && refused.is_away(),
+                "{refused:?}"
+            );
+        }
+        let Some(cluster) = crate::cluster::Cluster::shared() else {
+            return;
+        };
+        let no_database = cluster.new_database().replace("store_", "no_such_store_");
+        let refused = refused(&no_database).await;
+        assert!(!refused.is_away(), "{refused:?}");
     }
 
     #[tokio::test]

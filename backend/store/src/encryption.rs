@@ -59,11 +59,19 @@ fn mode_refused(mode: &'static str, reason: &'static str) -> Error {
     Error::SslMode { mode, reason }
 }
 
+/// Whether the URL leads to a Unix socket.
+pub(crate) fn is_socket(url: &str) -> bool {
+    PgConnectOptions::from_str(url).is_ok_and(|options| is_on_socket(&options))
+}
+
+fn is_on_socket(options: &PgConnectOptions) -> bool {
+    options.get_socket().is_some() || options.get_host().starts_with('/')
+}
+
 fn is_on_this_host(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    options.get_socket().is_some()
-        || host.starts_with('/')
+    is_on_socket(options)
         || host.eq_ignore_ascii_case("localhost")
         || address
             .parse::<IpAddr>()

@@ -1,6 +1,7 @@
 //! What can go wrong with the store.
 
 use berth_domain::DatabaseId;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// What SQLite says when another program held its file for too long: in general, after a crash,
@@ -8,7 +9,12 @@ use std::path::PathBuf;
 const SQLITE_BUSY: [&str; 4] = ["5", "261", "517", "773"];
 /// What SQLite says when a write found no room.
 const SQLITE_FULL: &str = "13";
-/// What PostgreSQL says then.
+/// What PostgreSQL says while it starts.
+const POSTGRESQL_STARTING: &str = "57P03";
+/// How the standard library begins what it says of a name that it could not resolve; the kind of
+/// that error has no name.
+const UNRESOLVED: &str = "failed to lookup address information";
+/// What PostgreSQL says when a write found no room.
 const POSTGRESQL_DISK_FULL: &str = "53100";
 
 /// A failure of the store. No variant carries a secret, nor the URL with its password.
@@ -42,6 +48,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// Nobody answers where the store's server should be, or it says that it is starting.
+    #[error("the store's server is not there ({place})")]
+    Away {
+        /// `postgresql`.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
     },
     /// The database did not let us in.
     #[error("could not open the store ({place})")]
@@ -195,6 +209,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the store's server may yet come up, as after a reboot of its host or of ours.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Busy { .. })
+    }
+
     /// Tells a taken key, a held file and a full disk from any other failure of a statement.
     pub(crate) fn of_statement(act: &'static str, source: sqlx::Error) -> Self {
         let unique = source
@@ -216,6 +235,25 @@ impl Error {
 /// Whether another program held a file for too long.
 pub(crate) fn is_held(error: &sqlx::Error) -> bool {
     has_code(error, &SQLITE_BUSY)
+}
+
+/// Whether nobody answers at a server's place, or nobody knows the place yet, or the server says
+/// that it is starting.
+pub(crate) fn is_absence(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Io(error) = error else {
+        return has_code(error, &[POSTGRESQL_STARTING]);
+    };
+    let is_silence = matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::TimedOut
+    );
+    is_silence || error.to_string().starts_with(UNRESOLVED)
 }
 
 /// Whether the database said one of these.
