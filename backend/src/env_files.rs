@@ -7,6 +7,7 @@ use berth_containers::{in_memory, own_memory, withdraw};
 use berth_domain::{ProjectId, Slug};
 use berth_services::Services;
 use berth_services::env::{EnvFile, EnvFiles};
+use berth_store::Journal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -77,26 +78,29 @@ impl Rows for Services {
 /// Keeps the env files as the rows say.
 pub struct Keeper {
     rows: Arc<dyn Rows>,
-    version: watch::Receiver<i64>,
+    journal: watch::Receiver<Journal>,
     directory: Directory,
     /// What could not be done yet.
     pending: BTreeSet<ProjectId>,
+    /// The journal could not be read yet.
+    is_behind: bool,
     last_event: i64,
     told: BTreeMap<ProjectId, String>,
 }
 
 impl Keeper {
-    /// Will keep files below `run_root`, whenever `version` tells of a change.
+    /// Will keep files below `run_root`, whenever `journal` tells of a change.
     pub fn new(
         rows: Arc<impl Rows + 'static>,
-        version: watch::Receiver<i64>,
+        journal: watch::Receiver<Journal>,
         run_root: PathBuf,
     ) -> Self {
         Self {
             rows,
-            version,
+            journal,
             directory: Directory { run_root },
             pending: BTreeSet::new(),
+            is_behind: true,
             last_event: 0,
             told: BTreeMap::new(),
         }
@@ -107,21 +111,19 @@ impl Keeper {
     pub async fn keep(mut self, mut stopping: watch::Receiver<bool>) {
         let mut begun = false;
         loop {
+            // Before it is read: what is written in between is looked for the next time.
+            self.journal.mark_unchanged();
             if begun {
                 self.follow().await;
             } else {
                 begun = self.begin().await;
             }
-            let patience = if begun && self.pending.is_empty() {
-                None
-            } else {
-                Some(Duration::from_secs(RETRY_SECONDS))
-            };
-            let mut version = self.version.clone();
+            let patience = self.patience();
+            let mut journal = self.journal.clone();
             let is_open = tokio::select! {
                 _stop = stopping.wait_for(|stop| *stop) => return,
                 () = retry(patience) => true,
-                changed = version.changed() => changed.is_ok(),
+                changed = journal.changed() => changed.is_ok(),
             };
             if !is_open {
                 // The store is closed: there will be no change.
@@ -129,16 +131,23 @@ impl Keeper {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(GATHER_MILLIS)).await;
-            self.version.borrow_and_update();
         }
+    }
+
+    /// How long after a look the next one is due though nothing was told of; none when all that
+    /// is known has been written.
+    fn patience(&self) -> Option<Duration> {
+        // A commit in doubt may still happen, and nobody will tell of it.
+        let is_in_doubt = self.journal.borrow().doubted > self.last_event;
+        let waits = self.is_behind || is_in_doubt || !self.pending.is_empty();
+        waits.then_some(Duration::from_secs(RETRY_SECONDS))
     }
 
     /// Takes away what is left of projects that went while nobody looked, and orders all files.
     async fn begin(&mut self) -> bool {
-        self.version.borrow_and_update();
         match self.rows.projects().await {
             Ok((all, last)) => {
-                self.last_event = last;
+                (self.last_event, self.is_behind) = (last, false);
                 // Of all that live: what could not be read just now is no reason to take away
                 // what an application reads.
                 let slugs = all.values().map(ToString::to_string).collect();
@@ -168,13 +177,16 @@ impl Keeper {
     async fn follow(&mut self) {
         match self.rows.projects_after(self.last_event).await {
             Ok((touched, last)) => {
-                self.last_event = last;
+                (self.last_event, self.is_behind) = (last, false);
                 self.pending.extend(touched);
             }
-            Err(error) => tracing::warn!(
-                error = crate::chain(&error),
-                "could not look for changed environments"
-            ),
+            Err(error) => {
+                self.is_behind = true;
+                tracing::warn!(
+                    error = crate::chain(&error),
+                    "could not look for changed environments"
+                );
+            }
         }
         for project in std::mem::take(&mut self.pending) {
             self.write(&project).await;
@@ -404,9 +416,27 @@ mod tests {
     }
 
     /// Projects of which some cannot be read.
+    #[derive(Default)]
     struct Unreadable {
         projects: BTreeMap<ProjectId, Slug>,
         asked: Mutex<Vec<ProjectId>>,
+        /// The events after which projects were looked for; the first look fails.
+        looks: Mutex<Vec<i64>>,
+    }
+
+    fn away() -> berth_services::Error {
+        berth_services::Error::Inconsistent {
+            act: "open what is sealed",
+            reason: "the store is away".to_owned(),
+        }
+    }
+
+    /// The journal of a store.
+    fn journal() -> (watch::Sender<Journal>, watch::Receiver<Journal>) {
+        watch::channel(Journal {
+            last: 1,
+            doubted: 0,
+        })
     }
 
     #[async_trait]
@@ -421,6 +451,11 @@ mod tests {
             &self,
             event: i64,
         ) -> Result<(BTreeSet<ProjectId>, i64), berth_services::Error> {
+            let mut looks = self.looks.lock().unwrap();
+            looks.push(event);
+            if looks.len() == 1 {
+                return Err(away());
+            }
             Ok((BTreeSet::new(), event))
         }
 
@@ -429,10 +464,7 @@ mod tests {
             project: &ProjectId,
         ) -> Result<Option<EnvFiles>, berth_services::Error> {
             self.asked.lock().unwrap().push(project.clone());
-            Err(berth_services::Error::Inconsistent {
-                act: "open what is sealed",
-                reason: "the store is away".to_owned(),
-            })
+            Err(away())
         }
     }
 
@@ -449,15 +481,53 @@ mod tests {
         let slug = Slug::of(&Name::parse("shop").unwrap());
         let rows = Arc::new(Unreadable {
             projects: BTreeMap::from([(project.clone(), slug)]),
-            asked: Mutex::default(),
+            ..Unreadable::default()
         });
-        let (_version, watched) = watch::channel(0);
+        let (_store, watched) = journal();
         let mut keeper = Keeper::new(Arc::clone(&rows), watched, run_root);
         assert!(keeper.begin().await);
         assert!(living.join("dotenv").exists(), "a living project's files");
         assert!(!gone.exists(), "those of a project that is gone");
         keeper.follow().await;
         assert_eq!(*rows.asked.lock().unwrap(), [project.clone(), project]);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_cannot_be_read_or_is_in_doubt_is_read_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let rows = Arc::new(Unreadable::default());
+        let (store, watched) = journal();
+        let run_root = scratch.path().join("0123abcd");
+        let mut keeper = Keeper::new(Arc::clone(&rows), watched, run_root);
+        assert!(keeper.begin().await);
+        assert_eq!(keeper.patience(), None);
+        keeper.follow().await;
+        assert!(keeper.patience().is_some(), "the first look failed");
+        keeper.follow().await;
+        assert_eq!(keeper.patience(), None);
+        store.send_modify(|journal| journal.doubted = 2);
+        assert!(
+            keeper.patience().is_some(),
+            "nobody knows whether it is there"
+        );
+        keeper.last_event = 2;
+        assert_eq!(keeper.patience(), None, "it was found");
+    }
+
+    #[tokio::test]
+    async fn a_commit_in_doubt_makes_it_look() {
+        let scratch = tempfile::tempdir().unwrap();
+        let rows = Arc::new(Unreadable::default());
+        let (store, watched) = journal();
+        let run_root = scratch.path().join("0123abcd");
+        let keeper = Keeper::new(Arc::clone(&rows), watched, run_root);
+        let (_stop, stopping) = watch::channel(false);
+        let kept = tokio::spawn(keeper.keep(stopping));
+        store.send_modify(|journal| journal.doubted = 2);
+        while rows.looks.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        kept.abort();
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub async fn open(
     services.prepare().await?;
     let env_files = (config.runtime == Runtime::Docker).then(|| {
         let run_root = Path::new(RUN_BASE).join(root.installation().as_str());
-        env_files::Keeper::new(Arc::clone(&services), store.watch_version(), run_root)
+        env_files::Keeper::new(Arc::clone(&services), store.watch_journal(), run_root)
     });
     let control = Arc::new(Control::new(berth_control::Parts {
         store,

@@ -8,7 +8,7 @@ use crate::known::Known;
 use crate::locks::Locks;
 use crate::news::News;
 use crate::roster::Roster;
-use crate::sleep::{Idle, Silent};
+use crate::sleep::{Idle, REREAD_SLEEPERS, Silent};
 use crate::{Certificates, Error};
 use berth_domain::{Addresses, Catalogue, Clock, EngineName, ProjectId, Timestamp};
 use berth_engines::Registry;
@@ -142,6 +142,8 @@ pub struct Control {
     closing: watch::Sender<bool>,
     /// The longest that anything is asked of the platform; tests do not wait so long.
     pub(crate) silence_max: Duration,
+    /// How long it is believed who sleeps; tests do not wait so long.
+    pub(crate) reread_sleepers: Duration,
     pub(crate) failpoints: Failpoints,
 }
 
@@ -169,6 +171,7 @@ impl Control {
             busy: AtomicUsize::new(0),
             closing: watch::Sender::new(false),
             silence_max: Duration::MAX,
+            reread_sleepers: REREAD_SLEEPERS,
             failpoints: Failpoints::default(),
         }
     }

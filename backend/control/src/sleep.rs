@@ -20,7 +20,7 @@ use berth_store::{DatabaseRecord, Reach};
 use futures_util::{StreamExt, stream};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The phase of what sleeps.
 pub(crate) const ASLEEP: &str = "asleep";
@@ -36,8 +36,9 @@ const LOOKS_AT_ONCE: usize = 32;
 const LOOK_SECONDS_MAX: u64 = 2;
 /// Seconds for which one that did not is left to whoever looks after it, and holds up no round.
 const SILENT_SECONDS: i64 = 10;
-/// Milliseconds after which somebody may have gone to sleep whom no write announced.
-const NOBODY_SLEEPS_MILLIS: u64 = 10_000;
+/// How long it is believed who sleeps: a commit whose answer got lost may have been told of before
+/// it happened.
+pub(crate) const REREAD_SLEEPERS: Duration = Duration::from_secs(10);
 /// Milliseconds for which changes are gathered while nobody sleeps.
 const CHANGES_MILLIS: u64 = 200;
 /// Milliseconds between two looks when the rows cannot be read.
@@ -122,12 +123,16 @@ impl Control {
     /// Wakes what somebody waits for, until the program ends.
     pub(crate) async fn watch_sleepers(self: Arc<Self>) {
         let mut versions = self.versions.clone();
-        let mut known: Option<(i64, Vec<Database>)> = None;
+        let mut known: Option<(Instant, Vec<Database>)> = None;
         loop {
-            let version = *versions.borrow_and_update();
-            if known.as_ref().is_none_or(|(at, _)| *at != version) {
+            // Also by a commit in doubt, which leaves the version as it was.
+            let is_news = versions.borrow_and_update().has_changed();
+            let holds =
+                |(read, _): &(Instant, _)| !is_news && read.elapsed() < self.reread_sleepers;
+            if !known.as_ref().is_some_and(holds) {
+                let now = Instant::now();
                 known = match self.sleepers().await {
-                    Ok(sleepers) => Some((version, sleepers)),
+                    Ok(sleepers) => Some((now, sleepers)),
                     Err(error) => {
                         tracing::warn!(error = chain(&error), "cannot look for what sleeps");
                         None
@@ -135,19 +140,21 @@ impl Control {
                 };
             }
             let pause = match &known {
-                None => UNREADABLE_MILLIS,
-                Some((_, sleepers)) if sleepers.is_empty() => NOBODY_SLEEPS_MILLIS,
+                None => Duration::from_millis(UNREADABLE_MILLIS),
+                Some((_, sleepers)) if sleepers.is_empty() => self.reread_sleepers,
                 Some((_, sleepers)) => {
                     self.watch_all(sleepers).await;
-                    pause_millis(sleepers.len())
+                    Duration::from_millis(pause_millis(sleepers.len()))
                 }
             };
+            // What is waited for here is news above.
+            let mut next = versions.clone();
             let nobody_sleeps = known.as_ref().is_some_and(|(_, found)| found.is_empty());
             tokio::select! {
                 () = self.closed() => return,
-                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+                () = tokio::time::sleep(pause) => {}
                 // The sender lives as long as the store, so the wait ends with a write.
-                _ = versions.changed(), if nobody_sleeps => {
+                _ = next.changed(), if nobody_sleeps => {
                     // Most changes send nobody to sleep; one look serves those of a moment.
                     tokio::time::sleep(Duration::from_millis(CHANGES_MILLIS)).await;
                 }

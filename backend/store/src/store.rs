@@ -155,7 +155,8 @@ impl Store {
         }
     }
 
-    /// Tells of each commit: the value is the highest version that one has made.
+    /// Tells of each commit, also of one in doubt: the value is the highest version that one has
+    /// made for certain.
     pub fn watch_version(&self) -> watch::Receiver<i64> {
         self.inner.version.subscribe()
     }
@@ -231,6 +232,8 @@ impl Inner {
         self.kept.doubt(version);
         self.followers.tell(None);
         self.endings.tell(None);
+        // Whoever follows the version looks again, at a version that is as it was.
+        self.version.send_modify(|_| {});
         if let Some(last) = touched.last_event() {
             self.journal
                 .send_modify(|own| own.doubted = last.max(own.doubted));
@@ -341,6 +344,17 @@ mod tests {
         store.inner.told(first, &Touched::default());
         assert!(versions.has_changed().unwrap());
         assert_eq!(*versions.borrow_and_update(), first + 1);
+    }
+
+    #[tokio::test]
+    async fn a_commit_in_doubt_is_told_to_those_who_follow_the_version() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(&directory).await;
+        let mut versions = store.watch_version();
+        let version = *versions.borrow_and_update();
+        store.inner.doubt(version + 1, &Touched::default());
+        assert!(versions.has_changed().unwrap());
+        assert_eq!(*versions.borrow_and_update(), version);
     }
 
     #[tokio::test]

@@ -3,6 +3,9 @@
 use super::bench::{Bench, Count};
 use crate::Control;
 use berth_domain::{DatabaseId, Intent, OperationKind, Status};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// A database that sleeps after five minutes, and runs.
 async fn tired(bench: &Bench, control: &Control) -> DatabaseId {
@@ -251,4 +254,32 @@ async fn what_never_ran_may_sleep_and_wake() {
     assert_eq!(bench.status(&id).await, Status::Running);
     let credentials = bench.credentials(&id).await;
     assert!(bench.gets_in(&control, &id, &credentials[0]).await);
+}
+
+/// Whether a client is seen by who watches, when `tell` is all that the store says of what went to
+/// sleep after the first look.
+async fn is_seen(reread: Duration, tell: impl Fn(&watch::Sender<i64>)) {
+    let bench = Bench::new().await;
+    let (store, told) = watch::channel(0);
+    let mut control = bench.control();
+    control.versions = told;
+    control.reread_sleepers = reread;
+    let watcher = tokio::spawn(Arc::new(control).watch_sleepers());
+    let id = asleep(&bench, &bench.control()).await;
+    bench.runtime.clients_wait(1);
+    while bench.row(&id).await.intent == Intent::Sleep {
+        tell(&store);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    watcher.abort();
+}
+
+#[tokio::test]
+async fn who_went_to_sleep_by_a_commit_in_doubt_is_watched() {
+    is_seen(Duration::MAX / 2, |store| store.send_modify(|_| {})).await;
+}
+
+#[tokio::test]
+async fn who_went_to_sleep_untold_is_watched_a_little_later() {
+    is_seen(Duration::from_millis(100), |_| {}).await;
 }
