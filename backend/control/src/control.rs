@@ -1,5 +1,6 @@
 //! The loop itself: what it is made of, and how it starts and ends.
 
+use crate::backoff::LONGEST_WAIT_MILLIS;
 use crate::charts::Charts;
 use crate::error::{self, chain};
 use crate::failpoint::Failpoints;
@@ -219,11 +220,14 @@ impl Control {
         }
     }
 
-    /// Frees what a predecessor held.
+    /// Frees what a predecessor held, and what waits for a moment that only its clock knew.
     pub(crate) async fn take_over(&self) -> Result<(), Error> {
+        let now = self.now();
         let write = async {
             let mut tx = self.parts.store.begin().await?;
             tx.release_leases().await?;
+            tx.hasten_operations(now, now.plus_millis(LONGEST_WAIT_MILLIS))
+                .await?;
             tx.commit().await
         };
         write

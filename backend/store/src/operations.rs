@@ -308,6 +308,27 @@ impl Tx {
         Ok(superseded)
     }
 
+    /// Makes due at `now` what is due later than `latest`, which nobody waits for: the clock was
+    /// ahead when that was written. Tells how many there were.
+    pub async fn hasten_operations(
+        &mut self,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<u64, Error> {
+        let touched = sql!(
+            "hasten_operations",
+            "UPDATE operations SET due_at = $1 WHERE state = 'pending' AND due_at > $2"
+        )
+        .bind_time(now)
+        .bind_time(latest)
+        .execute(&mut self.link())
+        .await?;
+        if touched > 0 {
+            self.touch(Touches::Nothing);
+        }
+        Ok(touched)
+    }
+
     /// Ends every lease, so that what a dead predecessor worked on goes on at once; tells how
     /// many there were. Only for who knows that nobody else works on the store.
     pub async fn release_leases(&mut self) -> Result<u64, Error> {

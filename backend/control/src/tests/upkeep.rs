@@ -163,6 +163,19 @@ async fn what_a_predecessor_held_goes_on_at_once() {
 }
 
 #[tokio::test]
+async fn what_was_ordered_while_the_clock_was_ahead_goes_on_at_the_next_start() {
+    let bench = Bench::new().await;
+    let id = bench.order("orders").await;
+    bench.clock.forward_seconds(-7_200);
+    let successor = bench.control();
+    assert_eq!(successor.lease(10).await.unwrap(), []);
+    successor.take_over().await.unwrap();
+    let leased = successor.lease(10).await.unwrap();
+    assert_eq!(leased.len(), 1, "two hours before it is due");
+    assert_eq!(leased[0].database_id, id);
+}
+
+#[tokio::test]
 async fn old_rows_are_forgotten_and_the_younger_ones_stay() {
     const DAY: i64 = 86_400;
     let bench = Bench::new().await;

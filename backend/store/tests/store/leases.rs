@@ -115,6 +115,24 @@ on_both! {
         assert_eq!(lease(store, NOON, "b", 1).await, [provision.id.to_string()]);
     }
 
+    async fn what_is_due_later_than_anybody_waits_is_due_at_once(bench) {
+        let store = &bench.store;
+        let (_, orders) = one_database(store).await;
+        let provision = operation(&orders, 1);
+        let mut tx = store.begin().await.unwrap();
+        tx.insert_operation(&provision).await.unwrap();
+        tx.commit().await.unwrap();
+        // The clock was two hours ahead when it was ordered.
+        let now = provision.due_at.plus_seconds(-7_200);
+        assert!(lease(store, now, "a", 1).await.is_empty());
+        for (latest, expected) in [(provision.due_at, 0), (now.plus_seconds(30), 1)] {
+            let mut tx = store.begin().await.unwrap();
+            assert_eq!(tx.hasten_operations(now, latest).await.unwrap(), expected);
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(lease(store, now, "a", 1).await, [provision.id.to_string()]);
+    }
+
     async fn old_operations_are_forgotten_but_the_last_of_each_database(bench) {
         let store = &bench.store;
         let (_, orders) = one_database(store).await;
