@@ -97,7 +97,7 @@ mod tests {
         tokio::spawn(async move {
             for code in codes {
                 let (mut client, _) = listener.accept().await.unwrap();
-                client.read(&mut [0; 1024]).await.unwrap();
+                assert!(client.read(&mut [0; 1024]).await.unwrap() > 0);
                 let fields = format!("SFATAL\0VFATAL\0C{code}\0Mrefused\0\0");
                 let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
                 let answer = [b"E", &length[..], fields.as_bytes()].concat();
