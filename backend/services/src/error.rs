@@ -253,11 +253,41 @@ impl<T> Doing<T> for Result<T, berth_store::Error> {
                 Code::Busy,
                 "Another program holds the file of berthd's own store: try again",
             ),
+            // A session that fell silent keeps the writer's lock until the server ends it.
+            berth_store::Error::AnotherWriter => Error::refused(
+                Code::Busy,
+                "Another session writes to berthd's own store: try again, and stop the other berthd if there is one",
+            ),
             berth_store::Error::Full { .. } => Error::refused(
                 Code::StorageFull,
                 "The disk under berthd's own store is full, so nothing was changed: free some room on it",
             ),
             source => Error::Store { act, source },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_others_hold_at_this_moment_is_asked_again() {
+        for held in [
+            berth_store::Error::Busy { seconds: 10 },
+            berth_store::Error::AnotherWriter,
+        ] {
+            let said = Err::<(), _>(held).doing("write");
+            assert!(
+                matches!(
+                    &said,
+                    Err(Error::Refused {
+                        code: Code::Busy,
+                        ..
+                    })
+                ),
+                "{said:?}"
+            );
+        }
     }
 }
