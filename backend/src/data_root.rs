@@ -155,7 +155,14 @@ fn expect_no_original(path: &Path, installation: &InstallationId) -> Result<(), 
             installation: installation.clone(),
         });
     }
-    write(&file, &text, 0o644)
+    if let Err(error) = write(&file, &text, 0o644) {
+        // No refusal: what is here runs on a full disk too, and the next start notes it.
+        tracing::warn!(
+            error = crate::chain(&error),
+            "could not note where the data root is"
+        );
+    }
+    Ok(())
 }
 
 /// Whether two paths lead to one directory, as those of a bind mount do.

@@ -87,14 +87,7 @@ pub async fn open(
 ) -> Result<Installation, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = opening::open(config, root).await?;
-    for gone in plans::missing(&config.catalogue, store.plans_in_use().await?) {
-        tracing::warn!(
-            plan = gone.plan,
-            databases = plans::databases(&gone),
-            "the catalogue lacks a plan that databases have: {}",
-            plans::ADVICE
-        );
-    }
+    warn_of_missing_plans(config, &store).await;
     let addresses = config.addresses(root.installation().clone())?;
     let authority = Arc::new(open_authority(&store, root, clock.now()).await?);
     first_token(&store, root, clock.now()).await?;
@@ -186,6 +179,26 @@ fn rules(
             recovery_floor_days: config.recovery_floor_days,
         },
         ca_certificate: authority.to_owned(),
+    }
+}
+
+/// Says which plans of living databases the catalogue lacks. Nothing else depends on the answer.
+async fn warn_of_missing_plans(config: &Config, store: &Store) {
+    match store.plans_in_use().await {
+        Ok(used) => {
+            for gone in plans::missing(&config.catalogue, used) {
+                tracing::warn!(
+                    plan = gone.plan,
+                    databases = plans::databases(&gone),
+                    "the catalogue lacks a plan that databases have: {}",
+                    plans::ADVICE
+                );
+            }
+        }
+        Err(error) => tracing::warn!(
+            error = crate::chain(&error),
+            "could not compare the catalogue with the plans in use"
+        ),
     }
 }
 

@@ -46,7 +46,13 @@ impl Taken {
             Maybe::Known(Some(port)) => {
                 self.ports.insert(port);
             }
-            Maybe::Unknown if planned.expose == Maybe::Known(true) => self.ports_awaited += 1,
+            // One that may be replaced has a port already, which is among those in use.
+            Maybe::Unknown
+                if planned.expose == Maybe::Known(true)
+                    && row.is_none_or(|row| row.public_port.is_none()) =>
+            {
+                self.ports_awaited += 1;
+            }
             Maybe::Known(None) | Maybe::Unknown => {}
         }
         let wanted = addresses_planned(&planned.pooler, planned.expose);
